@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# kmm: a memory manager in a module. "make help" lists the targets.
+
+TOP := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
+B := $(TOP)/build
+
+# KERNEL=base|debug|stock builds for a test kernel of tools/vm, KDIR=... for any other.
+# Neither: the running kernel's headers when they are installed, else the VM's kernel.
+KERNEL ?=
+KDIR ?=
+ifeq ($(KERNEL)$(KDIR),)
+  ifneq ($(wildcard /lib/modules/$(shell uname -r)/build/Makefile),)
+    KDIR := /lib/modules/$(shell uname -r)/build
+    NAME := host
+  else
+    KERNEL := base
+  endif
+endif
+ifneq ($(KERNEL),)
+  NAME := $(KERNEL)
+  # asked for when it is needed only: it may build a kernel
+  kdir = $$($(TOP)/tools/vm/kernel --kdir $(KERNEL))
+else
+  NAME ?= host
+  kdir = $(KDIR)
+endif
+O := $(B)/$(NAME)
+
+SOURCES := Kbuild $(wildcard *.c) compat include region vm policy swap share dev debug kunit tools/bench
+KO := kmm.ko $(wildcard $(O)/kmm_kunit.ko) kmm_bench.ko
+Q := $(if $(V),,@)
+
+all: modules user			## kmm.ko here, kmm_kunit.ko, kmm_bench.ko, build/kmm (default)
+	$(Q)cp -u $(O)/*.ko $(TOP)/
+
+modules: farm				## modules for KERNEL=base|debug|stock or KDIR=..., into build/NAME/
+	$(Q)kdir=$(kdir) && [ -n "$$kdir" ] && \
+	  $(MAKE) --no-print-directory -C "$$kdir" M=$(O) W=$(W) C=$(C) CF="$(CF)" modules
+
+# One folder of links per kernel, so that the object files of three kernels do not mix.
+farm:
+	$(Q)mkdir -p $(O) && cd $(TOP) && \
+	  for s in $(wildcard $(SOURCES)); do mkdir -p $(O)/$$(dirname $$s); cp -rsf $(TOP)/$$s $(O)/$$(dirname $$s)/; done; \
+	  find $(O) -xtype l -delete
+
+user:					## build/kmm and the programs under tools/
+	$(Q)$(MAKE) --no-print-directory -C tools
+
+help:					## this text
+	@sed -n 's/^\([a-z_]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: all modules farm user help

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The only place where a kernel version may be named. */
+#ifndef _KMM_COMPAT_H
+#define _KMM_COMPAT_H
+
+#include <linux/export.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/version.h>
+
+/* vm_flags became read-only with setters in 6.3. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void kmm_vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void kmm_vm_flags_clear(struct vm_area_struct *vma, unsigned long flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#else
+#define kmm_vm_flags_set(vma, flags)	vm_flags_set(vma, flags)
+#define kmm_vm_flags_clear(vma, flags)	vm_flags_clear(vma, flags)
+#endif
+
+/* What setattr and friends take first: a user namespace until 6.2, an idmap from 6.3. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define kmm_idmap	user_namespace
+#else
+#define kmm_idmap	mnt_idmap
+#endif
+
+/* alloc_contig_range(): migrate type until 6.16, flags from 6.17. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define kmm_host_alloc_contig_range(start, end, gfp) \
+	alloc_contig_range(start, end, MIGRATE_MOVABLE, gfp)
+#else
+#define kmm_host_alloc_contig_range(start, end, gfp) \
+	alloc_contig_range(start, end, ACR_FLAGS_NONE, gfp)
+#endif
+
+/* Namespaces of exported symbols: an identifier until 6.12, a string from 6.13. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define KMM_IMPORT_INTERNAL()	MODULE_IMPORT_NS(KMM_INTERNAL)
+#define KMM_EXPORT_INTERNAL(s)	EXPORT_SYMBOL_NS_GPL(s, KMM_INTERNAL)
+#else
+#define KMM_IMPORT_INTERNAL()	MODULE_IMPORT_NS("KMM_INTERNAL")
+#define KMM_EXPORT_INTERNAL(s)	EXPORT_SYMBOL_NS_GPL(s, "KMM_INTERNAL")
+#endif
+
+#endif /* _KMM_COMPAT_H */
