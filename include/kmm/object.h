@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Memory objects: pages by index. See vm/object.c. */
+#ifndef _KMM_OBJECT_H
+#define _KMM_OBJECT_H
+
+#include <linux/list.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+#include <linux/uidgid.h>
+
+#include <uapi/kmm.h>
+
+struct address_space;
+struct kmm_account;
+struct kmm_buddy;
+struct kmm_object;
+struct page;
+
+/* A leaf of the page index is one host page and describes 2 MiB. */
+#define KMM_LEAF_SHIFT		9
+#define KMM_LEAF_ENTRIES	(1UL << KMM_LEAF_SHIFT)
+
+/* Most pages that kmm_object_lock_pages() gives at once: the fault-around window. */
+#define KMM_FAULT_AROUND	16
+
+/**
+ * struct kmm_leaf - entries of the page index
+ * @entry: NULL: a hole; bit 0 clear: struct page *; bit 0 set: a value (swap, shadow;
+ *	nobody makes these yet). Protected by the object's lock.
+ */
+struct kmm_leaf {
+	void *entry[KMM_LEAF_ENTRIES];
+};
+
+/**
+ * struct kmm_mapping_ops - how the object layer reaches those who map an object
+ * @unmap: take @nr pages from @first away from every mapping; afterwards no page table
+ *	has them. @nr may go past the end of the object. Context: may sleep; the object's
+ *	lock may be held.
+ * @test_and_clear_young: was page @index touched through any mapping since the last call?
+ *	Context: may sleep; the object's lock may be held.
+ *
+ * Implemented by dev/mmap.c.
+ */
+struct kmm_mapping_ops {
+	void (*unmap)(struct kmm_object *o, pgoff_t first, unsigned long nr);
+	bool (*test_and_clear_young)(struct kmm_object *o, pgoff_t index);
+};
+
+/**
+ * struct kmm_object_set - all objects of one instance
+ * @buddy: where their frames come from; immutable
+ * @lock: protects the rest; a leaf lock, held while debugfs prints a line of the list
+ * @list: objects, in the order of their numbers
+ * @nr: how many
+ * @last_id: number given last
+ */
+struct kmm_object_set {
+	struct kmm_buddy *buddy;
+	struct mutex lock;
+	struct list_head list;
+	unsigned long nr;
+	u64 last_id;
+};
+
+/**
+ * struct kmm_object - pages by index
+ * @lock: protects everything below that is not immutable. Order: mmap_lock, inode lock,
+ *	this, i_mmap lock, page-table lock. No user memory is touched and no host
+ *	memory that may need reclaim is allocated under it.
+ * @set: immutable
+ * @account: who pays; holds a reference; immutable
+ * @mapping: the inode's, for frames and @mops; NULL for an object without file; immutable
+ * @mops: NULL when @mapping is NULL; immutable
+ * @top: leaves by index >> KMM_LEAF_SHIFT, NULL where a leaf has no entry yet
+ * @nr_top: entries of @top
+ * @nr_pages: pages that @size_bytes reaches into
+ * @size_bytes: size; also read without the lock
+ * @resident: frames held; also read without the lock
+ * @host_bytes: host memory charged for it
+ * @flags: KMM_OBJECT_*; immutable
+ * @seals: KMM_SEAL_*; only ever grows; also read without the lock
+ * @id: unique since load; immutable
+ * @extra_bytes: host bytes charged for the caller's own structs; immutable
+ * @uid: creator; immutable
+ * @pid: creator's thread group; immutable
+ * @comm: creator's name; immutable
+ * @node: in @set->list; protected by @set->lock
+ */
+struct kmm_object {
+	struct mutex lock;
+	struct kmm_object_set *set;
+	struct kmm_account *account;
+	struct address_space *mapping;
+	const struct kmm_mapping_ops *mops;
+	struct kmm_leaf **top;
+	unsigned long nr_top;
+	unsigned long nr_pages;
+	u64 size_bytes;
+	unsigned long resident;
+	u64 host_bytes;
+	u32 flags;
+	u32 seals;
+	u64 id;
+	u64 extra_bytes;
+	kuid_t uid;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+	struct list_head node;
+};
+
+/**
+ * struct kmm_object_attr - what kmm_object_create() is to make
+ * @size_bytes: 1 .. KMM_OBJECT_SIZE_MAX
+ * @flags: KMM_OBJECT_*
+ * @mapping: the inode's, or NULL
+ * @mops: how to unmap, or NULL
+ * @extra_bytes: host memory of the caller's structs, charged with the object
+ */
+struct kmm_object_attr {
+	u64 size_bytes;
+	u32 flags;
+	struct address_space *mapping;
+	const struct kmm_mapping_ops *mops;
+	u64 extra_bytes;
+};
+
+void kmm_object_set_init(struct kmm_object_set *set, struct kmm_buddy *b);
+void kmm_object_set_fini(struct kmm_object_set *set);
+
+struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_account *a,
+				     const struct kmm_object_attr *attr);
+void kmm_object_destroy(struct kmm_object *o);
+
+struct page *kmm_object_get_page(struct kmm_object *o, pgoff_t index, bool alloc);
+int kmm_object_lock_pages(struct kmm_object *o, pgoff_t index, struct page **pages,
+			  unsigned int max);
+int kmm_object_populate(struct kmm_object *o, pgoff_t first, unsigned long nr);
+int kmm_object_punch(struct kmm_object *o, u64 offset, u64 len);
+int kmm_object_resize(struct kmm_object *o, u64 size_bytes);
+int kmm_object_add_seals(struct kmm_object *o, u32 seals);
+u64 kmm_object_seek(struct kmm_object *o, u64 offset, bool data);
+void kmm_object_info(struct kmm_object *o, struct kmm_object_info *info);
+unsigned long kmm_object_check(struct kmm_object *o);
+
+static inline void kmm_object_unlock(struct kmm_object *o)
+{
+	mutex_unlock(&o->lock);
+}
+
+#endif /* _KMM_OBJECT_H */
