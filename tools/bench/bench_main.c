@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: kmm_bench.ko, kmm's allocators against the host's
+ *
+ * Every workload is one body of code that is compiled three times: with the host's
+ * functions, with kmm's, and with functions that do nothing. The calls are direct, so
+ * no side pays for an indirect call, and all sides get the same gfp flags. A row is measured
+ * in rounds; a round times each side once, one after the other. The cost of a side is its
+ * fastest round minus the fastest round of the empty side, per operation.
+ *
+ * Under "qemu -icount shift=0,sleep=off" with one CPU a nanosecond of ktime_get_ns() is
+ * one instruction. A round is kept shorter than a timer tick, so that the fastest of many
+ * rounds has no tick in it; then two boots give the same digits. Elsewhere the unit
+ * is real nanoseconds.
+ *
+ * Zeroing: if the host zeroes each page by itself (init_on_alloc), both sides are
+ * asked for __GFP_ZERO, so that both zero once. What was in force is in the file "config".
+ *
+ * debugfs kmm_bench/
+ *   run      write "rows", "row NAME" or "threads SIDE N"; the write returns when the
+ *            measurement is done
+ *   results  one line per measurement, blank-separated, cleared by opening "run" with
+ *            O_TRUNC (the shell's >; >> keeps them):
+ *              row NAME HOST KMM UNIT        cost per operation, three decimals
+ *              threads SIDE N OPS NS         operations of N threads in NS nanoseconds
+ *   config   one line per setting that has influence
+ *
+ * The thread workload is for contention: each thread, bound to its CPU, allocates a burst of
+ * 1 to 256 single pages and frees them, over and over; an allocation or a free is one
+ * operation. A pair loop would never leave the per-CPU cache and show nothing.
+ *
+ * Locks: bench_lock serialises runs and readers of the results. A row holds no lock
+ * of the allocators and leaves nothing allocated, also when an allocation fails.
+ *
+ * Not here: anything that user space can measure (tools/bench/fault_bench.c), and the
+ * targets, which are in tools/bench/targets.
+ */
+
+#include <linux/cpu.h>
+#include <linux/debugfs.h>
+#include <linux/delay.h>
+#include <linux/gfp.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/utsname.h>
+
+#include <kmm/kmm.h>
+
+/* === Data === */
+
+enum bench_side { BENCH_NONE, BENCH_HOST, BENCH_KMM, BENCH_NR_SIDES };
+
+static const char * const bench_side_names[BENCH_NR_SIDES] = { "none", "host", "kmm" };
+
+/* Rounds of a row: enough that one of them meets no tick and no other interrupt. */
+#define BENCH_ROUNDS	24
+/* Pages of the largest burst. */
+#define BENCH_BURST	256
+/* Milliseconds of a thread measurement. */
+#define BENCH_THREADS_MS	200
+
+typedef bool (*bench_fn)(unsigned int calls);
+
+/**
+ * struct bench_row - a workload
+ * @name: as in DESIGN.md section 6
+ * @ops: operations of one call
+ * @calls: calls in one round, for about a millisecond on the slower side
+ * @run: the workload by side; false when an allocation failed
+ */
+struct bench_row {
+	const char *name;
+	unsigned int ops;
+	unsigned int calls;
+	bench_fn run[BENCH_NR_SIDES];
+};
+
+/**
+ * struct bench_result - one line of "results"
+ * @row: the row; NULL for a thread measurement
+ * @cost: thousandths of a nanosecond per operation, by side (rows)
+ * @side: who ran (threads)
+ * @nr_threads: how many (threads)
+ * @ops: operations of all threads together (threads)
+ * @ns: how long (threads)
+ */
+struct bench_result {
+	const struct bench_row *row;
+	u64 cost[BENCH_NR_SIDES];
+	enum bench_side side;
+	unsigned int nr_threads;
+	u64 ops;
+	u64 ns;
+};
+
+#define BENCH_MAX_RESULTS	256
+
+static DEFINE_MUTEX(bench_lock);
+static struct bench_result bench_results[BENCH_MAX_RESULTS];	/* protected by bench_lock */
+static unsigned int bench_nr_results;				/* protected by bench_lock */
+static struct page *bench_pages[BENCH_BURST];			/* protected by bench_lock */
+static struct dentry *bench_dir;				/* immutable after init */
+static gfp_t bench_gfp;						/* immutable after init */
+
+/* === The sides === */
+
+typedef struct page *(*bench_alloc_fn)(gfp_t gfp, unsigned int order);
+typedef void (*bench_free_fn)(struct page *page, unsigned int order);
+
+static __always_inline struct page *host_alloc(gfp_t gfp, unsigned int order)
+{
+	return alloc_pages(gfp, order);
+}
+
+static __always_inline void host_free(struct page *page, unsigned int order)
+{
+	__free_pages(page, order);
+}
+
+static __always_inline struct page *kmm_alloc(gfp_t gfp, unsigned int order)
+{
+	return kmm_alloc_pages(gfp, order);
+}
+
+static __always_inline void kmm_free(struct page *page, unsigned int order)
+{
+	__kmm_free_pages(page, order);
+}
+
+/* Something that is not NULL and that the compiler knows nothing about. */
+static __always_inline struct page *none_alloc(gfp_t gfp, unsigned int order)
+{
+	struct page *page = (struct page *)bench_pages;
+
+	OPTIMIZER_HIDE_VAR(page);
+	return page;
+}
+
+static __always_inline void none_free(struct page *page, unsigned int order)
+{
+	OPTIMIZER_HIDE_VAR(page);
+}
+
+/* === Workloads === */
+
+static __always_inline bool page_pair(bench_alloc_fn alloc, bench_free_fn free,
+				      unsigned int calls, unsigned int order)
+{
+	while (calls--) {
+		struct page *page = alloc(bench_gfp, order);
+
+		if (unlikely(!page))
+			return false;
+		free(page, order);
+	}
+	return true;
+}
+
+/* Allocate @nr pages, free them in the same order. */
+static __always_inline bool page_burst_once(bench_alloc_fn alloc, bench_free_fn free,
+					    struct page **pages, unsigned int nr)
+{
+	unsigned int i, got;
+
+	for (got = 0; got < nr; got++) {
+		pages[got] = alloc(bench_gfp, 0);
+		if (unlikely(!pages[got]))
+			break;
+	}
+	for (i = 0; i < got; i++)
+		free(pages[i], 0);
+	return got == nr;
+}
+
+static __always_inline bool page_burst(bench_alloc_fn alloc, bench_free_fn free,
+				       unsigned int calls, unsigned int nr)
+{
+	while (calls--) {
+		if (!page_burst_once(alloc, free, bench_pages, nr))
+			return false;
+	}
+	return true;
+}
+
+#define BENCH_WORKLOAD(name, body, arg)							\
+static noinline bool name##_none(unsigned int n) { return body(none_alloc, none_free, n, arg); } \
+static noinline bool name##_host(unsigned int n) { return body(host_alloc, host_free, n, arg); } \
+static noinline bool name##_kmm(unsigned int n) { return body(kmm_alloc, kmm_free, n, arg); }
+
+BENCH_WORKLOAD(page_o0_pair, page_pair, 0)
+BENCH_WORKLOAD(page_o0_burst256, page_burst, BENCH_BURST)
+BENCH_WORKLOAD(page_o3_pair, page_pair, 3)
+BENCH_WORKLOAD(page_o9_pair, page_pair, 9)
+
+#define BENCH_ROW(_name, _ops, _calls) {					\
+	.name = #_name, .ops = (_ops), .calls = (_calls),			\
+	.run = { _name##_none, _name##_host, _name##_kmm },			\
+}
+
+static const struct bench_row bench_rows[] = {
+	BENCH_ROW(page_o0_pair, 1, 1600),
+	BENCH_ROW(page_o0_burst256, BENCH_BURST, 6),
+	BENCH_ROW(page_o3_pair, 1, 1200),
+	BENCH_ROW(page_o9_pair, 1, 50),
+};
+
+/* === Rows === */
+
+static int bench_row_measure(const struct bench_row *row)
+{
+	u64 best[BENCH_NR_SIDES] = { U64_MAX, U64_MAX, U64_MAX };
+	struct bench_result *res;
+	unsigned int round;
+	int side;
+
+	lockdep_assert_held(&bench_lock);
+	if (bench_nr_results == BENCH_MAX_RESULTS)
+		return -ENOSPC;
+
+	/* Round 0 fills the caches and does not count. */
+	for (round = 0; round <= BENCH_ROUNDS; round++) {
+		for (side = 0; side < BENCH_NR_SIDES; side++) {
+			const bench_fn run = row->run[side];
+			u64 start = ktime_get_ns(), ns;
+
+			if (!run(row->calls)) {
+				pr_err("kmm_bench: %s: no memory on side %s\n",
+				       row->name, bench_side_names[side]);
+				return -ENOMEM;
+			}
+			ns = ktime_get_ns() - start;
+			if (round && ns < best[side])
+				best[side] = ns;
+		}
+		cond_resched();
+	}
+
+	res = &bench_results[bench_nr_results++];
+	*res = (struct bench_result){ .row = row };
+	for (side = BENCH_HOST; side < BENCH_NR_SIDES; side++) {
+		u64 ns = best[side] > best[BENCH_NONE] ? best[side] - best[BENCH_NONE] : 0;
+
+		res->cost[side] = div_u64(ns * 1000, row->ops * row->calls);
+	}
+	return 0;
+}
+
+/* === Threads === */
+
+/**
+ * struct bench_thread - one thread of a measurement
+ * @task: the thread, with a reference
+ * @side: whose functions
+ * @go: shared: 0 wait, 1 run, 2 stop
+ * @pages: room for a burst
+ * @ops: operations done; read after the thread ended
+ * @failed: an allocation failed
+ */
+struct bench_thread {
+	struct task_struct *task;
+	enum bench_side side;
+	const int *go;
+	struct page **pages;
+	u64 ops;
+	bool failed;
+};
+
+static __always_inline void thread_churn(struct bench_thread *t, bench_alloc_fn alloc,
+					 bench_free_fn free)
+{
+	u32 random = 1;
+
+	while (READ_ONCE(*t->go) == 1 && !t->failed) {
+		unsigned int nr;
+
+		random = random * 1664525 + 1013904223;
+		nr = 1 + (random >> 16) % BENCH_BURST;
+		t->failed = !page_burst_once(alloc, free, t->pages, nr);
+		t->ops += 2 * nr;
+		cond_resched();
+	}
+}
+
+static int bench_thread_fn(void *data)
+{
+	struct bench_thread *t = data;
+
+	while (!READ_ONCE(*t->go))
+		cpu_relax();
+	switch (t->side) {
+	case BENCH_HOST:
+		thread_churn(t, host_alloc, host_free);
+		break;
+	case BENCH_KMM:
+		thread_churn(t, kmm_alloc, kmm_free);
+		break;
+	default:
+		thread_churn(t, none_alloc, none_free);
+		break;
+	}
+	while (!kthread_should_stop()) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!kthread_should_stop())
+			schedule();
+		__set_current_state(TASK_RUNNING);
+	}
+	return 0;
+}
+
+/*
+ * One thread per CPU from the last CPU on. The caller sleeps meanwhile.
+ */
+static int bench_threads_measure(enum bench_side side, unsigned int nr)
+{
+	struct bench_result *res;
+	struct bench_thread *t;
+	unsigned int i, cpu, made = 0;
+	u64 start = 0, ns = 0;
+	int err = 0, go = 0;
+
+	lockdep_assert_held(&bench_lock);
+	if (bench_nr_results == BENCH_MAX_RESULTS)
+		return -ENOSPC;
+	if (!nr || nr > num_online_cpus())
+		return -EINVAL;
+	t = kcalloc(nr, sizeof(*t), GFP_KERNEL);
+	if (!t)
+		return -ENOMEM;
+
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		struct task_struct *task;
+
+		/* The lowest CPUs have the interrupts: leave them out when there are more. */
+		if (cpumask_weight(cpu_online_mask) - cpu > nr)
+			continue;
+		if (made == nr)
+			break;
+		t[made].side = side;
+		t[made].go = &go;
+		t[made].pages = kcalloc(BENCH_BURST, sizeof(*t[made].pages), GFP_KERNEL);
+		if (!t[made].pages) {
+			err = -ENOMEM;
+			break;
+		}
+		task = kthread_create_on_cpu(bench_thread_fn, &t[made], cpu, "kmm_bench/%u");
+		if (IS_ERR(task)) {
+			kfree(t[made].pages);
+			err = PTR_ERR(task);
+			break;
+		}
+		t[made++].task = get_task_struct(task);
+	}
+	cpus_read_unlock();
+
+	if (!err && made == nr) {
+		for (i = 0; i < made; i++)
+			wake_up_process(t[i].task);
+		msleep(20);
+		start = ktime_get_ns();
+		WRITE_ONCE(go, 1);
+		msleep(BENCH_THREADS_MS);
+		ns = ktime_get_ns() - start;
+	} else if (!err) {
+		err = -EINVAL;
+	}
+	WRITE_ONCE(go, 2);
+
+	res = &bench_results[bench_nr_results];
+	*res = (struct bench_result){ .side = side, .nr_threads = nr, .ns = ns };
+	for (i = 0; i < made; i++) {
+		kthread_stop(t[i].task);
+		put_task_struct(t[i].task);
+		res->ops += t[i].ops;
+		if (t[i].failed)
+			err = -ENOMEM;
+		kfree(t[i].pages);
+	}
+	kfree(t);
+	if (!err)
+		bench_nr_results++;
+	return err;
+}
+
+/* === debugfs === */
+
+static int bench_run(char *cmd)
+{
+	char *word = strsep(&cmd, " "), *arg = strsep(&cmd, " "), *nr = strsep(&cmd, " ");
+	bool found = false;
+	unsigned int i;
+	int side, err;
+
+	lockdep_assert_held(&bench_lock);
+	if (!strcmp(word, "threads") && arg && nr && !cmd) {
+		side = match_string(bench_side_names, BENCH_NR_SIDES, arg);
+		if (side < 0 || kstrtouint(nr, 10, &i))
+			return -EINVAL;
+		return bench_threads_measure(side, i);
+	}
+	if (!(!strcmp(word, "rows") && !arg) && !(!strcmp(word, "row") && arg && !nr))
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(bench_rows); i++) {
+		if (arg && strcmp(arg, bench_rows[i].name))
+			continue;
+		found = true;
+		err = bench_row_measure(&bench_rows[i]);
+		if (err)
+			return err;
+	}
+	return found ? 0 : -ENOENT;
+}
+
+static int bench_run_open(struct inode *inode, struct file *file)
+{
+	if (file->f_flags & O_TRUNC) {
+		mutex_lock(&bench_lock);
+		bench_nr_results = 0;
+		mutex_unlock(&bench_lock);
+	}
+	return nonseekable_open(inode, file);
+}
+
+static ssize_t bench_run_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	char cmd[64];
+	int err;
+
+	if (len >= sizeof(cmd))
+		return -EINVAL;
+	if (copy_from_user(cmd, buf, len))
+		return -EFAULT;
+	cmd[len] = '\0';
+	mutex_lock(&bench_lock);
+	err = bench_run(strim(cmd));
+	mutex_unlock(&bench_lock);
+	return err ? err : len;
+}
+
+static const struct file_operations bench_run_fops = {
+	.owner = THIS_MODULE,
+	.open = bench_run_open,
+	.write = bench_run_write,
+	.llseek = no_llseek,
+};
+
+static void bench_show_cost(struct seq_file *m, u64 cost)
+{
+	u32 rest;
+	u64 whole = div_u64_rem(cost, 1000, &rest);
+
+	seq_printf(m, " %llu.%03u", whole, rest);
+}
+
+static int results_show(struct seq_file *m, void *unused)
+{
+	unsigned int i;
+
+	mutex_lock(&bench_lock);
+	for (i = 0; i < bench_nr_results; i++) {
+		const struct bench_result *res = &bench_results[i];
+
+		if (res->row) {
+			seq_printf(m, "row %s", res->row->name);
+			bench_show_cost(m, res->cost[BENCH_HOST]);
+			bench_show_cost(m, res->cost[BENCH_KMM]);
+			seq_puts(m, " ns\n");
+		} else {
+			seq_printf(m, "threads %s %u %llu %llu\n", bench_side_names[res->side],
+				   res->nr_threads, res->ops, res->ns);
+		}
+	}
+	mutex_unlock(&bench_lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(results);
+
+#define BENCH_SHOW_OPTION(m, option)						\
+	do {									\
+		if (IS_ENABLED(CONFIG_##option))				\
+			seq_puts(m, " " #option);				\
+	} while (0)
+
+static int config_show(struct seq_file *m, void *unused)
+{
+	seq_printf(m, "kernel %s %s\n", utsname()->release, utsname()->version);
+	seq_printf(m, "cpus %u\n", num_online_cpus());
+	seq_printf(m, "host_init_on_alloc %d\n", !!want_init_on_alloc(0));
+	seq_printf(m, "host_init_on_free %d\n", !!want_init_on_free());
+	seq_printf(m, "both_sides_zero %d\n", !!(bench_gfp & __GFP_ZERO));
+	seq_printf(m, "gfp %pGg\n", &bench_gfp);
+	seq_puts(m, "debug_options");
+	BENCH_SHOW_OPTION(m, DEBUG_LIST);
+	BENCH_SHOW_OPTION(m, DEBUG_PAGEALLOC);
+	BENCH_SHOW_OPTION(m, DEBUG_PREEMPT);
+	BENCH_SHOW_OPTION(m, DEBUG_VM);
+	BENCH_SHOW_OPTION(m, FAIL_PAGE_ALLOC);
+	BENCH_SHOW_OPTION(m, KASAN);
+	BENCH_SHOW_OPTION(m, PAGE_OWNER);
+	BENCH_SHOW_OPTION(m, PAGE_POISONING);
+	BENCH_SHOW_OPTION(m, PAGE_TABLE_CHECK);
+	BENCH_SHOW_OPTION(m, PROVE_LOCKING);
+	BENCH_SHOW_OPTION(m, UBSAN);
+	seq_putc(m, '\n');
+	seq_puts(m, "preempt");
+	BENCH_SHOW_OPTION(m, PREEMPT);
+	BENCH_SHOW_OPTION(m, PREEMPT_DYNAMIC);
+	BENCH_SHOW_OPTION(m, PREEMPT_VOLUNTARY);
+	seq_putc(m, '\n');
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(config);
+
+static int __init bench_init(void)
+{
+	bench_gfp = GFP_KERNEL | (want_init_on_alloc(0) ? __GFP_ZERO : 0);
+	bench_dir = debugfs_create_dir("kmm_bench", NULL);
+	if (IS_ERR(bench_dir)) {
+		pr_err("kmm_bench: no debugfs, no way to run anything\n");
+		return PTR_ERR(bench_dir);
+	}
+	debugfs_create_file("run", 0200, bench_dir, NULL, &bench_run_fops);
+	debugfs_create_file("results", 0400, bench_dir, NULL, &results_fops);
+	debugfs_create_file("config", 0400, bench_dir, NULL, &config_fops);
+	return 0;
+}
+module_init(bench_init);
+
+static void __exit bench_exit(void)
+{
+	debugfs_remove(bench_dir);
+}
+module_exit(bench_exit);
+
+MODULE_DESCRIPTION("kmm against the host's allocators");
+MODULE_LICENSE("GPL");
