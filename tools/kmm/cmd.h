@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kmm command: what its verbs share. */
+#ifndef _KMM_CMD_H
+#define _KMM_CMD_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <json-c/json.h>
+
+#include "libkmm.h"
+
+#define DEBUGFS_MOUNT	"/sys/kernel/debug"
+#define DEBUGFS_DIR	DEBUGFS_MOUNT "/kmm"
+
+/* Exit codes. */
+enum {
+	EXIT_OK = 0,		/* did what was asked */
+	EXIT_FAIL = 1,		/* did not; for doctor: something must be done */
+	EXIT_USAGE = 64,	/* argp's: the command line is wrong */
+};
+
+/**
+ * struct options - what stands on every command line
+ * @json: print one JSON value in place of text
+ * @colour: escape sequences are welcome on stdout
+ */
+struct options {
+	bool json;
+	bool colour;
+};
+
+/**
+ * struct verb - one word after "kmm"
+ * @name: the word
+ * @brief: one line for the list
+ * @run: gets the verb as argv[0]; returns the exit code
+ */
+struct verb {
+	const char *name;
+	const char *brief;
+	int (*run)(struct options *o, int argc, char **argv);
+};
+
+int cmd_info(struct options *o, int argc, char **argv);
+int cmd_features(struct options *o, int argc, char **argv);
+int cmd_stat(struct options *o, int argc, char **argv);
+int cmd_doctor(struct options *o, int argc, char **argv);
+int cmd_alloc(struct options *o, int argc, char **argv);
+int cmd_object(struct options *o, int argc, char **argv);
+int cmd_frag(struct options *o, int argc, char **argv);
+
+/* --json and --help, for the argp of every verb: children[0]; its input is struct options. */
+extern const struct argp common_argp;
+
+/* For a verb that has no option of its own. */
+void parse_plain(struct options *o, const char *doc, int argc, char **argv);
+
+/* Print "kmm: ..." on stderr. err: 0, or a negative errno whose text is added. */
+__attribute__((format(printf, 2, 3))) void complain(int err, const char *fmt, ...);
+
+/* /dev/kmm, or -1 after a complaint that says what to do. */
+int open_device(void);
+
+/* A file of debugfs, or NULL after a complaint that says what to do. */
+FILE *open_debugfs(const char *name);
+
+/* Print a JSON value and drop it; returns EXIT_OK. */
+int print_json(struct json_object *j);
+
+/* "4.0 MiB". Static: up to four in one call of printf. */
+const char *human_size(uint64_t bytes);
+
+/* 4096, 4K, 1M, 2G; false when it is none. */
+bool parse_size(const char *text, uint64_t *bytes);
+bool parse_number(const char *text, uint64_t max, uint64_t *value);
+
+/* Escape sequences, empty without colour. */
+enum colour { COLOUR_OFF, COLOUR_RED, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_BLUE, COLOUR_BOLD };
+const char *colour(const struct options *o, enum colour c);
+
+/* A bar of width cells, part of whole filled. */
+void print_bar(const struct options *o, uint64_t part, uint64_t whole, int width);
+
+#endif /* _KMM_CMD_H */

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kmm info, features, stat: the three reading ioctls, printed.
+ *
+ * The names of features and of stat's rows are those of kmm.h in lower case. A
+ * feature bit that this program does not know is printed by its number: the module
+ * may be newer.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+/* === info === */
+
+static struct json_object *limits_json(const struct kmm_limits *l)
+{
+	const uint64_t value[] = { l->frames, l->objects, l->names, l->host_bytes };
+	static const char * const name[] = { "frames", "objects", "names", "host_bytes" };
+	struct json_object *j = json_object_new_object();
+
+	/* No limit is null: 2^64-1 is not a number in every reader of JSON. */
+	for (int i = 0; i < 4; i++)
+		json_object_object_add(j, name[i], value[i] == UINT64_MAX ? NULL :
+				       json_object_new_uint64(value[i]));
+	return j;
+}
+
+static void print_limits(const char *who, const struct kmm_limits *l, uint32_t page_size)
+{
+	const uint64_t value[] = { l->frames, l->objects, l->names };
+	static const char * const name[] = { "frames", "objects", "names" };
+
+	printf("limits of one %-7s ", who);
+	for (int i = 0; i < 3; i++) {
+		if (value[i] == UINT64_MAX)
+			printf("%s unlimited, ", name[i]);
+		else if (!i)
+			printf("frames %" PRIu64 " (%s), ", value[i],
+			       human_size(value[i] * page_size));
+		else
+			printf("%s %" PRIu64 ", ", name[i], value[i]);
+	}
+	printf("host memory %s\n", l->host_bytes == UINT64_MAX ? "unlimited" :
+	       human_size(l->host_bytes));
+}
+
+int cmd_info(struct options *o, int argc, char **argv)
+{
+	struct kmm_info i;
+	struct json_object *j;
+	int fd, ret;
+
+	parse_plain(o, "Print what the loaded module is and has; none of it changes while it "
+		    "is loaded.", argc, argv);
+	fd = open_device();
+	if (fd < 0)
+		return EXIT_FAIL;
+	ret = kmm_get_info(fd, &i);
+	close(fd);
+	if (ret < 0) {
+		complain(ret, "KMM_IOC_INFO failed");
+		return EXIT_FAIL;
+	}
+	i.provider[KMM_NAME_LEN - 1] = 0;
+	i.version[KMM_NAME_LEN - 1] = 0;
+	if (o->json) {
+		j = json_object_new_object();
+		json_object_object_add(j, "version", json_object_new_string((char *)i.version));
+		json_object_object_add(j, "abi_version", json_object_new_uint64(i.abi_version));
+		json_object_object_add(j, "provider", json_object_new_string((char *)i.provider));
+		json_object_object_add(j, "fallback",
+				       json_object_new_boolean(i.flags & KMM_INFO_FALLBACK));
+		json_object_object_add(j, "lab", json_object_new_boolean(i.flags & KMM_INFO_LAB));
+		json_object_object_add(j, "page_size", json_object_new_uint64(i.page_size));
+		json_object_object_add(j, "order_max", json_object_new_uint64(i.order_max));
+		json_object_object_add(j, "region_bytes", json_object_new_uint64(i.region_bytes));
+		json_object_object_add(j, "metadata_bytes",
+				       json_object_new_uint64(i.metadata_bytes));
+		json_object_object_add(j, "window_bytes", json_object_new_uint64(i.window_bytes));
+		json_object_object_add(j, "nr_extents", json_object_new_uint64(i.nr_extents));
+		json_object_object_add(j, "file_limits", limits_json(&i.file_limits));
+		json_object_object_add(j, "user_limits", limits_json(&i.user_limits));
+		return print_json(j);
+	}
+	printf("kmm                   %s, ABI %u\n", i.version, i.abi_version);
+	printf("region                %s from provider %s%s%s%s, %u extent%s\n",
+	       human_size(i.region_bytes), i.provider,
+	       i.flags & KMM_INFO_FALLBACK ? colour(o, COLOUR_YELLOW) : "",
+	       i.flags & KMM_INFO_FALLBACK ? " (a fallback: kmm doctor says why)" : "",
+	       i.flags & KMM_INFO_FALLBACK ? colour(o, COLOUR_OFF) : "",
+	       i.nr_extents, i.nr_extents == 1 ? "" : "s");
+	printf("  of it metadata      %s\n", human_size(i.metadata_bytes));
+	printf("kernel window         %s\n", human_size(i.window_bytes));
+	printf("frame, largest block  %s, %s (order %u)\n", human_size(i.page_size),
+	       human_size((uint64_t)i.page_size << i.order_max), i.order_max);
+	print_limits("file", &i.file_limits, i.page_size);
+	print_limits("user", &i.user_limits, i.page_size);
+	if (i.flags & KMM_INFO_LAB)
+		puts("loaded with           lab=1");
+	return EXIT_OK;
+}
+
+/* === features === */
+
+static const struct {
+	uint64_t bit;
+	const char *name;
+	const char *text;
+} features[] = {
+	{ KMM_FEATURE_OBJECTS, "objects", "memory objects, mmap, seals" },
+	{ KMM_FEATURE_OPS_PAGES, "ops_pages", "pages by slot, in batches" },
+	{ KMM_FEATURE_TRACEPOINTS, "tracepoints", "kmm:* trace events" },
+	{ KMM_FEATURE_DEBUGFS, "debugfs", DEBUGFS_DIR },
+};
+
+#define NR_FEATURES	(sizeof(features) / sizeof(features[0]))
+
+int cmd_features(struct options *o, int argc, char **argv)
+{
+	struct json_object *j = NULL;
+	uint64_t have, unknown;
+	int fd, ret;
+
+	parse_plain(o, "Print what this build of the module can do.", argc, argv);
+	fd = open_device();
+	if (fd < 0)
+		return EXIT_FAIL;
+	ret = kmm_get_features(fd, &have);
+	close(fd);
+	if (ret < 0) {
+		complain(ret, "KMM_IOC_FEATURES failed");
+		return EXIT_FAIL;
+	}
+	unknown = have;
+	if (o->json)
+		j = json_object_new_object();
+	for (size_t i = 0; i < NR_FEATURES; i++) {
+		bool yes = have & features[i].bit;
+
+		unknown &= ~features[i].bit;
+		if (o->json)
+			json_object_object_add(j, features[i].name, json_object_new_boolean(yes));
+		else
+			printf("%s%-3s%s %-12s %s\n",
+			       colour(o, yes ? COLOUR_GREEN : COLOUR_YELLOW), yes ? "yes" : "no",
+			       colour(o, COLOUR_OFF), features[i].name, features[i].text);
+	}
+	if (o->json) {
+		json_object_object_add(j, "unknown_bits", json_object_new_uint64(unknown));
+		return print_json(j);
+	}
+	if (unknown)
+		printf("yes bits 0x%" PRIx64 " that this command does not know\n", unknown);
+	return EXIT_OK;
+}
+
+/* === stat === */
+
+struct stat_input {
+	struct options *o;
+	bool approximate;
+};
+
+static error_t stat_parse(int key, char *arg, struct argp_state *state)
+{
+	struct stat_input *in = state->input;
+
+	(void)arg;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = in->o;
+		return 0;
+	case 'a':
+		in->approximate = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "too many arguments");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int cmd_stat(struct options *o, int argc, char **argv)
+{
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp_option options[] = {
+		{ "approximate", 'a', NULL, 0,
+		  "Do not stop the per-CPU caches: cheaper, and the sum may be off", 0 },
+		{ 0 }
+	};
+	const struct argp argp = {
+		.options = options, .parser = stat_parse, .children = children,
+		.doc = "Print where the region's frames are.\v"
+		       "free + cached + lazy + quarantined + used + metadata = total, exactly, "
+		       "unless --approximate is given.",
+	};
+	struct stat_input in = { .o = o };
+	struct kmm_stat s;
+	struct kmm_info info;
+	struct json_object *j;
+	uint64_t sum;
+	int fd, ret;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	fd = open_device();
+	if (fd < 0)
+		return EXIT_FAIL;
+	ret = kmm_get_info(fd, &info);
+	if (ret >= 0)
+		ret = kmm_get_stat(fd, in.approximate ? 0 : KMM_STAT_EXACT, &s);
+	close(fd);
+	if (ret < 0) {
+		complain(ret, "KMM_IOC_STAT failed");
+		return EXIT_FAIL;
+	}
+	const struct {
+		const char *name;
+		uint64_t value;
+		const char *text;
+	} row[] = {
+		{ "free", s.free, "on the free lists" },
+		{ "cached", s.cached, "free, in per-CPU caches" },
+		{ "lazy", s.lazy, "unmapped, not flushed yet" },
+		{ "quarantined", s.quarantined, "freed, held from outside" },
+		{ "used", s.used, "given out" },
+		{ "metadata", s.metadata, "describe the region" },
+		{ "total", s.total, "" },
+		/* The rest is no part of the sum. */
+		{ "watermark_min", s.watermark_min, "" },
+		{ "watermark_low", s.watermark_low, "" },
+		{ "watermark_high", s.watermark_high, "" },
+		{ "objects", s.objects, "living memory objects" },
+		{ "user_frames", s.user_frames, "frames charged to you" },
+		{ "user_objects", s.user_objects, "objects charged to you" },
+		{ "user_host_bytes", s.user_host_bytes, "host memory charged to you" },
+	};
+	const size_t nr_sum = 6;
+
+	sum = s.free + s.cached + s.lazy + s.quarantined + s.used + s.metadata;
+	if (o->json) {
+		j = json_object_new_object();
+		json_object_object_add(j, "exact", json_object_new_boolean(!in.approximate));
+		for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+			json_object_object_add(j, row[i].name,
+					       json_object_new_uint64(row[i].value));
+		json_object_object_add(j, "sum", json_object_new_uint64(sum));
+		return print_json(j);
+	}
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		printf("%-16s %10" PRIu64, row[i].name, row[i].value);
+		if (i <= nr_sum)
+			printf(" %10s ", human_size(row[i].value * info.page_size));
+		else
+			printf(" %10s ", "");
+		if (i < nr_sum)
+			print_bar(o, row[i].value, s.total, 24);
+		printf("%s%s\n", *row[i].text ? " " : "", row[i].text);
+	}
+	if (sum != s.total)
+		printf("the sum is %" PRIu64 ", %s\n", sum,
+		       in.approximate ? "as may be without stopping the caches" :
+		       "and that is a bug in kmm");
+	return !in.approximate && sum != s.total ? EXIT_FAIL : EXIT_OK;
+}

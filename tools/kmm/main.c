@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kmm: the command. This file finds the verb and keeps what all verbs share.
+ *
+ * The command line is parsed twice: here up to the verb (ARGP_IN_ORDER stops at it),
+ * then by the verb, whose argp has common_argp as a child, so --json may stand on
+ * either side of the verb. Each verb gathers its facts first and then prints them
+ * either as text or as one JSON value; errors go to stderr as text in both cases.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+const char *argp_program_version = "kmm ABI 1";
+
+static const struct verb verbs[] = {
+	{ "info", "what the module is and has: provider, sizes, limits", cmd_info },
+	{ "features", "what this build of the module can do", cmd_features },
+	{ "doctor", "what is wrong with this kernel for kmm, and what to do", cmd_doctor },
+	{ "stat", "where the region's frames are", cmd_stat },
+	{ "alloc", "allocate blocks of pages, hold them, free them", cmd_alloc },
+	{ "object", "make memory objects, run a command with one, list them", cmd_object },
+	{ "frag", "free blocks by order, fragmentation, a map of the region", cmd_frag },
+};
+
+#define NR_VERBS	(sizeof(verbs) / sizeof(verbs[0]))
+
+static error_t common_parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	(void)arg;
+	switch (key) {
+	case 'j':
+		o->json = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option common_options[] = {
+	{ "json", 'j', NULL, 0, "Print JSON", -2 },
+	{ 0 }
+};
+
+const struct argp common_argp = { .options = common_options, .parser = common_parse };
+
+static error_t plain_parse(int key, char *arg, struct argp_state *state)
+{
+	(void)arg;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = state->input;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "too many arguments");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+void parse_plain(struct options *o, const char *doc, int argc, char **argv)
+{
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp argp = { .parser = plain_parse, .doc = doc, .children = children };
+
+	argp_parse(&argp, argc, argv, 0, NULL, o);
+}
+
+/* === Errors and files === */
+
+void complain(int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("kmm: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	if (err)
+		fprintf(stderr, ": %s", strerror(-err));
+	fputc('\n', stderr);
+}
+
+int open_device(void)
+{
+	int fd = kmm_open();
+	const char *why;
+
+	if (fd >= 0)
+		return fd;
+	why = kmm_explain_open(fd);
+	if (why)
+		complain(0, "%s", why);
+	else
+		complain(fd, "cannot open " KMM_DEVICE);
+	if (fd != -EACCES)
+		fputs("     kmm doctor tells more.\n", stderr);
+	return -1;
+}
+
+FILE *open_debugfs(const char *name)
+{
+	char path[256];
+	FILE *f;
+	int err;
+
+	snprintf(path, sizeof(path), DEBUGFS_DIR "/%s", name);
+	f = fopen(path, "re");
+	if (f)
+		return f;
+	err = -errno;
+	if (err == -EACCES || err == -EPERM)
+		complain(0, "no permission for %s: debugfs is for root", path);
+	else if (access(DEBUGFS_DIR, F_OK) == 0)
+		complain(err, "cannot read %s", path);
+	else if (access("/sys/module/kmm", F_OK))
+		complain(0, "the module is not loaded: as root, insmod kmm.ko");
+	else
+		complain(0, "no " DEBUGFS_DIR
+			 ": as root, mount -t debugfs none " DEBUGFS_MOUNT);
+	return NULL;
+}
+
+/* === Output === */
+
+int print_json(struct json_object *j)
+{
+	puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY |
+					    JSON_C_TO_STRING_SPACED |
+					    JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(j);
+	return EXIT_OK;
+}
+
+const char *human_size(uint64_t bytes)
+{
+	static const char * const unit[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	static char text[4][32];
+	static unsigned int next;
+	char *t = text[next++ % 4];
+	double v = bytes;
+	unsigned int u = 0;
+
+	while (v >= 1024 && u < 6) {
+		v /= 1024;
+		u++;
+	}
+	if (!u || v == (uint64_t)v)
+		snprintf(t, sizeof(text[0]), "%" PRIu64 " %s", (uint64_t)v, unit[u]);
+	else
+		snprintf(t, sizeof(text[0]), "%.1f %s", v, unit[u]);
+	return t;
+}
+
+bool parse_number(const char *text, uint64_t max, uint64_t *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtoull(text, &end, 0);
+	return *text >= '0' && *text <= '9' && !*end && !errno && *value <= max;
+}
+
+bool parse_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	unsigned int shift = 0;
+	const char *u;
+	char *end;
+
+	errno = 0;
+	*bytes = strtoull(text, &end, 0);
+	if (*text < '0' || *text > '9' || errno)
+		return false;
+	if (*end) {
+		u = strchr(units, *end & ~0x20);
+		if (!u)
+			return false;
+		shift = 10 * (u - units + 1);
+		end++;
+		if (*end && strcmp(end, "iB") && strcmp(end, "B"))
+			return false;
+	}
+	if (*bytes > UINT64_MAX >> shift)
+		return false;
+	*bytes <<= shift;
+	return true;
+}
+
+const char *colour(const struct options *o, enum colour c)
+{
+	static const char * const seq[] = {
+		[COLOUR_OFF] = "\033[0m", [COLOUR_RED] = "\033[31m", [COLOUR_GREEN] = "\033[32m",
+		[COLOUR_YELLOW] = "\033[33m", [COLOUR_BLUE] = "\033[34m", [COLOUR_BOLD] = "\033[1m",
+	};
+
+	return o->colour ? seq[c] : "";
+}
+
+void print_bar(const struct options *o, uint64_t part, uint64_t whole, int width)
+{
+	int full = whole ? (int)((double)part / whole * width + 0.5) : 0;
+
+	fputs(colour(o, COLOUR_BLUE), stdout);
+	for (int i = 0; i < width; i++)
+		putchar(i < full ? '#' : '.');
+	fputs(colour(o, COLOUR_OFF), stdout);
+}
+
+/* === The verb === */
+
+struct main_input {
+	struct options *o;
+	const struct verb *verb;
+	int at;
+};
+
+static error_t main_parse(int key, char *arg, struct argp_state *state)
+{
+	struct main_input *in = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = in->o;
+		return 0;
+	case ARGP_KEY_ARG:
+		for (size_t i = 0; i < NR_VERBS; i++)
+			if (!strcmp(arg, verbs[i].name))
+				in->verb = &verbs[i];
+		if (!in->verb)
+			argp_error(state, "no verb '%s'; kmm --help lists them", arg);
+		/* The rest is the verb's. */
+		in->at = state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "a verb is missing; kmm --help lists them");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static char *main_filter(int key, const char *text, void *input)
+{
+	char *out = NULL;
+	size_t size;
+	FILE *f;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_PRE_DOC)
+		return (char *)text;
+	f = open_memstream(&out, &size);
+	if (!f)
+		return (char *)text;
+	fputs("Look into kmm, a memory manager in a module, through /dev/kmm and debugfs.\n\n"
+	      "Verbs:\n", f);
+	for (size_t i = 0; i < NR_VERBS; i++)
+		fprintf(f, "  %-9s %s\n", verbs[i].name, verbs[i].brief);
+	fputs("\nkmm VERB --help tells more. Options:", f);
+	fclose(f);
+	return out;
+}
+
+int main(int argc, char **argv)
+{
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp argp = {
+		.parser = main_parse, .args_doc = "VERB [OPTION...]", .children = children,
+		.help_filter = main_filter,
+		.doc = " \vExit status: 0 done; 1 failed (doctor: something must be done); "
+		       "64 wrong usage.",
+	};
+	struct options o = {
+		.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+	};
+	struct main_input in = { .o = &o };
+	static char name[32];
+	int ret;
+
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	snprintf(name, sizeof(name), "kmm %s", in.verb->name);
+	argv[in.at] = name;
+	ret = in.verb->run(&o, argc - in.at, argv + in.at);
+	if (fflush(stdout) || ferror(stdout)) {
+		complain(-errno, "cannot write the output");
+		return EXIT_FAIL;
+	}
+	return ret;
+}

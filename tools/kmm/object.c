@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kmm object: make a memory object, or list those that live.
+ *
+ * An object lives as long as something holds its descriptor, so "create" does
+ * something with it while it is open: it fills and verifies a pattern (--pattern),
+ * seals it, tells about it, and either runs a command that inherits the object as
+ * descriptor 3 or waits. "list" prints debugfs objects: its first line names the columns,
+ * and those names are the keys in JSON, so a new column needs no change here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+#define CHILD_FD	3
+#define NR_COLUMNS_MAX	32
+
+struct name_bit {
+	const char *name;
+	uint32_t bit;
+};
+
+static const struct name_bit flag_names[] = {
+	{ "eager", KMM_OBJECT_EAGER }, { "contig", KMM_OBJECT_CONTIG },
+	{ "locked", KMM_OBJECT_LOCKED }, { 0 }
+};
+
+static const struct name_bit seal_names[] = {
+	{ "seal", KMM_SEAL_SEAL }, { "shrink", KMM_SEAL_SHRINK }, { "grow", KMM_SEAL_GROW },
+	{ "write", KMM_SEAL_WRITE }, { "future-write", KMM_SEAL_FUTURE_WRITE }, { 0 }
+};
+
+struct object_input {
+	struct options *o;
+	uint64_t size;
+	uint32_t flags;
+	uint32_t seals;
+	bool pattern;
+	bool rdonly;
+	bool wait;
+	char **command;
+};
+
+static struct json_object *bits_json(const struct name_bit *t, uint32_t bits)
+{
+	struct json_object *j = json_object_new_array();
+
+	for (; t->name; t++)
+		if (bits & t->bit)
+			json_object_array_add(j, json_object_new_string(t->name));
+	return j;
+}
+
+static const char *bits_text(const struct name_bit *t, uint32_t bits)
+{
+	static char text[2][128];
+	static unsigned int next;
+	char *out = text[next++ % 2];
+	size_t n = 0;
+
+	*out = 0;
+	for (; t->name; t++)
+		if (bits & t->bit)
+			n += snprintf(out + n, sizeof(text[0]) - n, "%s%s", n ? "," : "", t->name);
+	return *out ? out : "none";
+}
+
+/* === create === */
+
+/* A word per 8 bytes that tells its own place, so that a page in the wrong place shows. */
+static int fill_and_verify(int obj, uint64_t size)
+{
+	static uint64_t buf[8192];
+	uint64_t at, n, i;
+
+	for (at = 0; at < size; at += n) {
+		n = size - at < sizeof(buf) ? size - at : sizeof(buf);
+		for (i = 0; i < sizeof(buf) / 8; i++)
+			buf[i] = (at / 8 + i) * 0x9e3779b97f4a7c15ULL;
+		if (pwrite(obj, buf, n, at) != (ssize_t)n)
+			return errno ? -errno : -EIO;
+	}
+	for (at = 0; at < size; at += n) {
+		n = size - at < sizeof(buf) ? size - at : sizeof(buf);
+		memset(buf, 0, sizeof(buf));
+		if (pread(obj, buf, n, at) != (ssize_t)n)
+			return errno ? -errno : -EIO;
+		for (i = 0; i < n / 8; i++)
+			if (buf[i] != (at / 8 + i) * 0x9e3779b97f4a7c15ULL)
+				return -EILSEQ;
+	}
+	return 0;
+}
+
+static int run_command(int obj, char **command)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0) {
+		complain(-errno, "cannot fork");
+		return EXIT_FAIL;
+	}
+	if (!pid) {
+		/* dup2 onto itself would leave close-on-exec set. */
+		if (obj == CHILD_FD ? fcntl(obj, F_SETFD, 0) < 0 : dup2(obj, CHILD_FD) < 0) {
+			complain(-errno, "cannot pass the object");
+			_exit(126);
+		}
+		execvp(command[0], command);
+		complain(-errno, "cannot run %s", command[0]);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void report(const struct object_input *in, int obj, bool verified)
+{
+	struct kmm_object_info info;
+	struct json_object *j;
+	int ret = kmm_object_info(obj, &info);
+
+	if (ret < 0) {
+		complain(ret, "KMM_IOC_OBJECT_INFO failed");
+		return;
+	}
+	if (in->o->json) {
+		j = json_object_new_object();
+		json_object_object_add(j, "id", json_object_new_uint64(info.id));
+		json_object_object_add(j, "size_bytes", json_object_new_uint64(info.size_bytes));
+		json_object_object_add(j, "resident", json_object_new_uint64(info.resident));
+		json_object_object_add(j, "host_bytes", json_object_new_uint64(info.host_bytes));
+		json_object_object_add(j, "flags", bits_json(flag_names, info.flags));
+		json_object_object_add(j, "seals", bits_json(seal_names, info.seals));
+		if (in->pattern)
+			json_object_object_add(j, "verified", json_object_new_boolean(verified));
+		print_json(j);
+	} else {
+		printf("object %llu: %s, %llu frames resident, %s of host memory, "
+		       "flags %s, seals %s\n", info.id, human_size(info.size_bytes), info.resident,
+		       human_size(info.host_bytes), bits_text(flag_names, info.flags),
+		       bits_text(seal_names, info.seals));
+		if (in->pattern)
+			puts("pattern written and read back");
+	}
+	fflush(stdout);
+}
+
+static int create(struct object_input *in)
+{
+	int dev, obj, ret, weak;
+	char buf[256];
+
+	dev = open_device();
+	if (dev < 0)
+		return EXIT_FAIL;
+	obj = kmm_object_create(dev, in->size, in->flags);
+	close(dev);
+	if (obj < 0) {
+		complain(obj, "no object of %s", human_size(in->size));
+		if (obj == -EFBIG)
+			fprintf(stderr, "     The largest has %s.\n", human_size(KMM_OBJECT_SIZE_MAX));
+		else if (obj == -EDQUOT)
+			fputs("     A limit was reached: kmm info shows them.\n", stderr);
+		else if (obj == -EINVAL && in->flags & KMM_OBJECT_CONTIG)
+			fputs("     A contiguous one has at most 4 MiB.\n", stderr);
+		return EXIT_FAIL;
+	}
+	ret = in->pattern ? fill_and_verify(obj, in->size) : 0;
+	if (ret < 0) {
+		complain(ret, "the pattern did not read back");
+		close(obj);
+		return EXIT_FAIL;
+	}
+	ret = in->seals ? kmm_object_seal(obj, in->seals, NULL) : 0;
+	if (ret < 0) {
+		complain(ret, "sealing failed");
+		close(obj);
+		return EXIT_FAIL;
+	}
+	report(in, obj, true);
+	if (in->rdonly) {
+		weak = kmm_object_reopen(obj, KMM_REOPEN_RDONLY);
+		if (weak < 0) {
+			complain(weak, "no read-only descriptor");
+			close(obj);
+			return EXIT_FAIL;
+		}
+		close(obj);
+		obj = weak;
+	}
+	if (in->command)
+		ret = run_command(obj, in->command);
+	else if (in->wait)
+		while (read(STDIN_FILENO, buf, sizeof(buf)) > 0)
+			;
+	close(obj);
+	return ret;
+}
+
+static error_t create_parse(int key, char *arg, struct argp_state *state)
+{
+	struct object_input *in = state->input;
+	const struct name_bit *t;
+	char *word, *rest;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = in->o;
+		return 0;
+	case 's':
+		if (!parse_size(arg, &in->size))
+			argp_error(state, "'%s' is no size: try 4096, 64K, 1M", arg);
+		return 0;
+	case 'e':
+		in->flags |= KMM_OBJECT_EAGER;
+		return 0;
+	case 'C':
+		in->flags |= KMM_OBJECT_CONTIG;
+		return 0;
+	case 'l':
+		in->flags |= KMM_OBJECT_LOCKED;
+		return 0;
+	case 'p':
+		in->pattern = true;
+		return 0;
+	case 'r':
+		in->rdonly = true;
+		return 0;
+	case 'w':
+		in->wait = true;
+		return 0;
+	case 'S':
+		for (rest = arg; (word = strsep(&rest, ",")) != NULL;) {
+			for (t = seal_names; t->name && strcmp(t->name, word); t++)
+				;
+			if (!t->name)
+				argp_error(state, "no seal '%s'", word);
+			in->seals |= t->bit;
+		}
+		return 0;
+	case ARGP_KEY_ARG:
+		/* The command, with or without -- before it. */
+		in->command = state->argv + state->next - 1;
+		state->next = state->argc;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int object_create(struct options *o, int argc, char **argv)
+{
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp_option options[] = {
+		{ "size", 's', "BYTES", 0, "Its size, with K, M, G (1M)", 0 },
+		{ "eager", 'e', NULL, 0, "All frames now, not on demand", 0 },
+		{ "contig", 'C', NULL, 0, "Physically contiguous, at most 4 MiB", 0 },
+		{ "locked", 'l', NULL, 0, "Frames never leave: for mutexes and semaphores", 0 },
+		{ "pattern", 'p', NULL, 0, "Fill it, and read it back", 0 },
+		{ "seals", 'S', "LIST", 0, "Seal it: seal,shrink,grow,write,future-write", 0 },
+		{ "rdonly", 'r', NULL, 0, "Pass on a descriptor that cannot write", 0 },
+		{ "wait", 'w', NULL, 0, "Keep it until standard input ends", 0 },
+		{ 0 }
+	};
+	const struct argp argp = {
+		.options = options, .parser = create_parse, .children = children,
+		.args_doc = "[-- COMMAND [ARG...]]",
+		.doc = "Make a memory object, tell about it, and run COMMAND with it as descriptor 3.\v"
+		       "Exit status is COMMAND's. Example: kmm object create --size 1M -- sh -c "
+		       "'echo hello >&3'",
+	};
+	struct object_input in = { .o = o, .size = 1 << 20 };
+
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	return create(&in);
+}
+
+/* === list === */
+
+static size_t split(char *line, char **word)
+{
+	size_t n = 0;
+
+	for (char *w = strtok(line, " \t\n"); w && n < NR_COLUMNS_MAX; w = strtok(NULL, " \t\n"))
+		word[n++] = w;
+	return n;
+}
+
+static int object_list(struct options *o, int argc, char **argv)
+{
+	char *head[NR_COLUMNS_MAX], *cell[NR_COLUMNS_MAX];
+	char *names = NULL, *line = NULL, *end;
+	size_t cap = 0, nr_head, nr, i;
+	struct json_object *j, *one;
+	unsigned long long v;
+	FILE *f;
+
+	parse_plain(o, "List the living memory objects: debugfs objects.", argc, argv);
+	f = open_debugfs("objects");
+	if (!f)
+		return EXIT_FAIL;
+	if (!o->json) {
+		while (getline(&line, &cap, f) > 0)
+			fputs(line, stdout);
+		free(line);
+		fclose(f);
+		return EXIT_OK;
+	}
+	j = json_object_new_array();
+	if (getline(&line, &cap, f) > 0 && (names = strdup(line)) != NULL) {
+		nr_head = split(names, head);
+		while (getline(&line, &cap, f) > 0) {
+			nr = split(line, cell);
+			one = json_object_new_object();
+			for (i = 0; i < nr && i < nr_head; i++) {
+				v = strtoull(cell[i], &end, 10);
+				json_object_object_add(one, head[i], *end || end == cell[i] ?
+						       json_object_new_string(cell[i]) :
+						       json_object_new_uint64(v));
+			}
+			json_object_array_add(j, one);
+		}
+	}
+	free(names);
+	free(line);
+	fclose(f);
+	return print_json(j);
+}
+
+/* === The verb === */
+
+struct object_verb {
+	struct options *o;
+	int (*run)(struct options *o, int argc, char **argv);
+	int at;
+};
+
+static error_t object_parse(int key, char *arg, struct argp_state *state)
+{
+	struct object_verb *in = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = in->o;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (!strcmp(arg, "create"))
+			in->run = object_create;
+		else if (!strcmp(arg, "list"))
+			in->run = object_list;
+		else
+			argp_error(state, "'%s' is neither create nor list", arg);
+		in->at = state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "create or list?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int cmd_object(struct options *o, int argc, char **argv)
+{
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp argp = {
+		.parser = object_parse, .children = children,
+		.args_doc = "create [OPTION...] [-- COMMAND...]\nlist",
+		.doc = "Make memory objects, or list those that live.\v"
+		       "kmm object create --help tells more.",
+	};
+	struct object_verb in = { .o = o };
+	static char name[32];
+
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	snprintf(name, sizeof(name), "kmm object %s", argv[in.at]);
+	argv[in.at] = name;
+	return in.run(o, argc - in.at, argv + in.at);
+}

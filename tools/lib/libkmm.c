@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * libkmm: see libkmm.h for what each function does and kmm.h for what the kernel does.
+ *
+ * Each function fills the ioctl's struct, calls it, and turns -1/errno into -errno.
+ * Structs start as zeros, so a field that a newer header adds reads as "not used".
+ * Nothing is retried: -EINTR is the caller's to see.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+
+#include "libkmm.h"
+
+static int call(int fd, unsigned long request, void *arg)
+{
+	int ret = ioctl(fd, request, arg);
+
+	return ret < 0 ? -errno : ret;
+}
+
+int kmm_open(void)
+{
+	int fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+const char *kmm_explain_open(int err)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENXIO:
+	case -ENODEV:
+		return "no " KMM_DEVICE ": is the module loaded? As root: insmod kmm.ko";
+	case -EACCES:
+	case -EPERM:
+		return "no permission for " KMM_DEVICE
+		       ": be root, or join group kmm (usermod -aG kmm USER, then log in again)";
+	default:
+		return NULL;
+	}
+}
+
+int kmm_get_info(int dev, struct kmm_info *info)
+{
+	*info = (struct kmm_info){ 0 };
+	return call(dev, KMM_IOC_INFO, info);
+}
+
+int kmm_get_features(int dev, uint64_t *features)
+{
+	struct kmm_features f = { 0 };
+	int ret = call(dev, KMM_IOC_FEATURES, &f);
+
+	*features = f.features;
+	return ret;
+}
+
+int kmm_get_stat(int dev, uint64_t flags, struct kmm_stat *stat)
+{
+	*stat = (struct kmm_stat){ .flags = flags };
+	return call(dev, KMM_IOC_STAT, stat);
+}
+
+int kmm_object_create(int dev, uint64_t size_bytes, uint32_t flags)
+{
+	struct kmm_object_create c = { .size_bytes = size_bytes, .flags = flags };
+	int ret = call(dev, KMM_IOC_OBJECT_CREATE, &c);
+
+	return ret < 0 ? ret : c.fd;
+}
+
+int kmm_object_info(int obj, struct kmm_object_info *info)
+{
+	*info = (struct kmm_object_info){ 0 };
+	return call(obj, KMM_IOC_OBJECT_INFO, info);
+}
+
+int kmm_object_reopen(int obj, uint32_t flags)
+{
+	struct kmm_object_reopen r = { .flags = flags };
+	int ret = call(obj, KMM_IOC_OBJECT_REOPEN, &r);
+
+	return ret < 0 ? ret : r.fd;
+}
+
+int kmm_object_seal(int obj, uint32_t add, uint32_t *seals)
+{
+	struct kmm_object_seal s = { .add = add };
+	int ret = call(obj, KMM_IOC_OBJECT_SEAL, &s);
+
+	if (ret >= 0 && seals)
+		*seals = s.seals;
+	return ret;
+}
+
+int kmm_ops(int dev, struct kmm_op *ops, uint32_t nr, uint32_t flags, uint32_t *failed)
+{
+	struct kmm_ops b = { .ops = (uintptr_t)ops, .nr = nr, .flags = flags };
+	int ret = call(dev, KMM_IOC_OPS, &b);
+
+	if (ret < 0)
+		return ret;
+	if (failed)
+		*failed = b.failed;
+	return (int)b.done;
+}
+
+int kmm_pages_alloc(int dev, uint32_t slot, unsigned int order, uint16_t flags)
+{
+	struct kmm_op op = {
+		.kind = KMM_OP_PAGES_ALLOC, .flags = flags, .slot = slot, .arg = order,
+	};
+	int ret = kmm_ops(dev, &op, 1, 0, NULL);
+
+	return ret < 0 ? ret : op.result;
+}
+
+int kmm_pages_free(int dev, uint32_t slot)
+{
+	struct kmm_op op = { .kind = KMM_OP_PAGES_FREE, .slot = slot };
+	int ret = kmm_ops(dev, &op, 1, 0, NULL);
+
+	return ret < 0 ? ret : op.result;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * libkmm: /dev/kmm from C. A thin layer: one function per ioctl, nothing hidden.
+ *
+ * Every function returns 0 or a positive result, or a negative errno; errno itself is not
+ * part of the interface. There are no globals and no locks, so all of it is thread-safe.
+ * What the calls mean, and which errno says what, stands in the ABI header kmm.h.
+ *
+ *	int dev = kmm_open();
+ *	int obj = kmm_object_create(dev, 1 << 20, 0);
+ *	char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
+ *
+ * Link with -lkmm.
+ */
+#ifndef _LIBKMM_H
+#define _LIBKMM_H
+
+#include <stdint.h>
+
+#include "kmm.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * kmm_open() - Open /dev/kmm for reading and writing, close-on-exec.
+ *
+ * Return: a descriptor, or a negative errno: -ENOENT (or -ENXIO) when the module is not
+ * loaded, -EACCES when the caller is neither root nor in group kmm.
+ */
+int kmm_open(void);
+
+/**
+ * kmm_explain_open() - What to do about a failed kmm_open().
+ * @err: what kmm_open() returned, negative
+ *
+ * Return: one line for a person, without a newline; a constant string, or NULL when the
+ * error code says all there is.
+ */
+const char *kmm_explain_open(int err);
+
+/**
+ * kmm_get_info() - What the module is and has.
+ * @dev: descriptor of /dev/kmm
+ * @info: out; the whole struct is written
+ */
+int kmm_get_info(int dev, struct kmm_info *info);
+
+/**
+ * kmm_get_features() - What this build of the module can do.
+ * @dev: descriptor of /dev/kmm
+ * @features: out: KMM_FEATURE_* bits
+ */
+int kmm_get_features(int dev, uint64_t *features);
+
+/**
+ * kmm_get_stat() - Where the region's frames are.
+ * @dev: descriptor of /dev/kmm
+ * @flags: KMM_STAT_EXACT for a sum that holds to the frame, or 0
+ * @stat: out
+ */
+int kmm_get_stat(int dev, uint64_t flags, struct kmm_stat *stat);
+
+/**
+ * kmm_object_create() - A new memory object.
+ * @dev: descriptor of /dev/kmm
+ * @size_bytes: its size
+ * @flags: KMM_OBJECT_*
+ *
+ * Return: its descriptor, or a negative errno.
+ */
+int kmm_object_create(int dev, uint64_t size_bytes, uint32_t flags);
+
+/**
+ * kmm_object_info() - Size, resident frames and seals of an object.
+ * @obj: descriptor of the object
+ * @info: out
+ */
+int kmm_object_info(int obj, struct kmm_object_info *info);
+
+/**
+ * kmm_object_reopen() - A descriptor of the same object that may do less.
+ * @obj: descriptor of the object
+ * @flags: KMM_REOPEN_RDONLY
+ *
+ * Return: the new descriptor, or a negative errno.
+ */
+int kmm_object_reopen(int obj, uint32_t flags);
+
+/**
+ * kmm_object_seal() - Add seals to an object.
+ * @obj: descriptor of the object
+ * @add: KMM_SEAL_* to add; 0 only asks
+ * @seals: out: the seals in force, may be NULL
+ */
+int kmm_object_seal(int obj, uint32_t add, uint32_t *seals);
+
+/**
+ * kmm_ops() - Run a batch of allocator operations.
+ * @dev: descriptor of /dev/kmm; it owns what the slots hold
+ * @ops: operations; each one's result is written
+ * @nr: how many, 1 .. KMM_OPS_MAX
+ * @flags: KMM_OPS_*
+ * @failed: out: how many failed, may be NULL
+ *
+ * Return: how many were tried, or a negative errno when none was.
+ */
+int kmm_ops(int dev, struct kmm_op *ops, uint32_t nr, uint32_t flags, uint32_t *failed);
+
+/**
+ * kmm_pages_alloc() - Allocate one block of pages into a slot.
+ * @dev: descriptor of /dev/kmm
+ * @slot: an empty slot
+ * @order: log2 of its pages, 0 .. KMM_ORDER_MAX
+ * @flags: KMM_OP_*
+ *
+ * Return: 0, or the negative errno of the operation.
+ */
+int kmm_pages_alloc(int dev, uint32_t slot, unsigned int order, uint16_t flags);
+
+/**
+ * kmm_pages_free() - Free the pages of a slot.
+ * @dev: descriptor of /dev/kmm
+ * @slot: slot that holds pages
+ *
+ * Return: 0, or the negative errno of the operation.
+ */
+int kmm_pages_free(int dev, uint32_t slot);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _LIBKMM_H */
