@@ -17,16 +17,11 @@
 #define KMM_PCP_LOW_ORDERS	4
 #define KMM_PCP_HUGE_ORDER	9
 #define KMM_PCP_NR_ORDERS	(KMM_PCP_LOW_ORDERS + 1)
-#define KMM_PCP_NR_LISTS	(KMM_PCP_NR_ORDERS * KMM_NR_MIGRATETYPES)
 
 /**
  * enum kmm_buddy_event - what is counted, per CPU; names in kmm_buddy_event_names[]
  */
 enum kmm_buddy_event {
-	KMM_PGALLOC,		/* blocks given out, all orders */
-	KMM_PGFREE,		/* blocks taken back */
-	KMM_PGALLOC_FRAMES,	/* the same in frames */
-	KMM_PGFREE_FRAMES,
 	KMM_PCP_REFILL,		/* per-CPU cache filled from the free lists */
 	KMM_PCP_DRAIN,		/* per-CPU cache given back to the free lists */
 	KMM_PCP_STEAL,		/* another CPU's cache drained to serve this one */
@@ -67,8 +62,11 @@ struct kmm_buddy_list {
  * @relieve: asked for memory when the lists are empty and sleeping is allowed; NULL: none.
  *	Returns true if another try makes sense. Set before the first use.
  * @wake: told that free frames fell below low; any context; NULL: nobody
- * @uncharge: told the account number (frame.owner) when a quarantined frame comes home; NULL
+ * @uncharge: told the account number (frame.owner) when frames with an owner are free
+ *	again: at the free, or for a quarantined frame when it comes home; any context; NULL: nobody
  * @ctx: first argument of @relieve, @wake and @uncharge
+ * @cpuhp: in the list of instances whose dead CPUs are drained
+ * @stop: taken before all per-CPU locks, by those who need them all
  * @lock: protects everything below and all frames in state FREE or QUARANTINED
  * @free: free lists by order and type
  * @nr_free: frames on them
@@ -85,7 +83,9 @@ struct kmm_buddy {
 	void (*wake)(void *ctx);
 	void (*uncharge)(void *ctx, u32 owner, unsigned long nr_pages);
 	void *ctx;
+	struct hlist_node cpuhp;
 
+	spinlock_t stop;
 	spinlock_t lock ____cacheline_aligned;
 	struct kmm_buddy_list free[KMM_NR_ORDERS][KMM_NR_MIGRATETYPES];
 	unsigned long nr_free;
@@ -105,6 +105,9 @@ enum kmm_watermark { KMM_WMARK_MIN, KMM_WMARK_LOW, KMM_WMARK_HIGH };
  * @total: of the region
  * @exact: all locks were held: free + cached + quarantined + used + metadata == total
  * @nr_free_blocks: blocks by order and type
+ * @nr_alloc: blocks given out since init, by order; a split counts as one block of its
+ *	order back and 2^order single frames out
+ * @nr_freed: blocks taken back since init, by order
  * @event: sums over all CPUs
  */
 struct kmm_buddy_stat {
@@ -116,6 +119,8 @@ struct kmm_buddy_stat {
 	unsigned long total;
 	bool exact;
 	u32 nr_free_blocks[KMM_NR_ORDERS][KMM_NR_MIGRATETYPES];
+	u64 nr_alloc[KMM_NR_ORDERS];
+	u64 nr_freed[KMM_NR_ORDERS];
 	u64 event[KMM_NR_BUDDY_EVENTS];
 };
 
@@ -136,7 +141,6 @@ unsigned long kmm_buddy_recheck_quarantine(struct kmm_buddy *b);
 void kmm_buddy_stat(struct kmm_buddy *b, struct kmm_buddy_stat *st, bool exact);
 unsigned long kmm_buddy_check(struct kmm_buddy *b);
 
-/* Account that pays for a used frame; read again when it comes home from quarantine. */
 void kmm_buddy_set_owner(struct kmm_buddy *b, struct page *page, u32 owner);
 u32 kmm_buddy_owner(struct kmm_buddy *b, struct page *page);
 

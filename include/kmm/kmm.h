@@ -34,7 +34,8 @@ unsigned long __kmm_get_free_pages(gfp_t gfp, unsigned int order);
 void kmm_free_pages(unsigned long addr, unsigned int order);
 unsigned long kmm_alloc_pages_bulk_array(gfp_t gfp, unsigned long nr_pages,
 					 struct page **page_array);
-int kmm_alloc_contig_range(unsigned long start_pfn, unsigned long end_pfn, gfp_t gfp);
+int kmm_alloc_contig_range(unsigned long start_pfn, unsigned long end_pfn,
+			   unsigned int migratetype, gfp_t gfp);
 void kmm_free_contig_range(unsigned long pfn, unsigned long nr_pages);
 void kmm_split_page(struct page *page, unsigned int order);
 

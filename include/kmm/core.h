@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* struct kmm: the parts of one kmm. Only kmm_main.c includes this. */
+#ifndef _KMM_CORE_H
+#define _KMM_CORE_H
+
+#include <kmm/account.h>
+#include <kmm/buddy.h>
+#include <kmm/dev.h>
+#include <kmm/object.h>
+#include <kmm/reclaim.h>
+#include <kmm/region.h>
+
+#define KMM_MAX_STEPS	16
+
+/**
+ * struct kmm - everything that lives between insmod and rmmod
+ * @region: memory from the host
+ * @buddy: page frames
+ * @reclaim: background thread
+ * @accounts: who pays
+ * @objects: memory objects
+ * @steps: of mm_init, as they went
+ * @nr_steps: how many
+ */
+struct kmm {
+	struct kmm_region region;
+	struct kmm_buddy buddy;
+	struct kmm_reclaim reclaim;
+	struct kmm_accounts accounts;
+	struct kmm_object_set objects;
+	struct kmm_mm_init_step steps[KMM_MAX_STEPS];
+	unsigned int nr_steps;
+};
+
+#endif /* _KMM_CORE_H */

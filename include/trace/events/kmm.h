@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Trace events kmm:*, with the names and fields of the kernel's kmem:* events, so that a
+ * script needs only the other prefix.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM kmm
+
+#if !defined(_TRACE_KMM_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _TRACE_KMM_H
+
+#include <linux/tracepoint.h>
+#include <linux/types.h>
+#include <trace/events/mmflags.h>
+
+TRACE_EVENT(mm_page_alloc,
+
+	TP_PROTO(struct page *page, unsigned int order, gfp_t gfp_flags, int migratetype),
+
+	TP_ARGS(page, order, gfp_flags, migratetype),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned int, order)
+		__field(unsigned long, gfp_flags)
+		__field(int, migratetype)
+	),
+
+	TP_fast_assign(
+		__entry->pfn = page ? page_to_pfn(page) : -1UL;
+		__entry->order = order;
+		__entry->gfp_flags = (__force unsigned long)gfp_flags;
+		__entry->migratetype = migratetype;
+	),
+
+	TP_printk("page=%p pfn=0x%lx order=%d migratetype=%d gfp_flags=%s",
+		  __entry->pfn != -1UL ? pfn_to_page(__entry->pfn) : NULL,
+		  __entry->pfn != -1UL ? __entry->pfn : 0,
+		  __entry->order, __entry->migratetype, show_gfp_flags(__entry->gfp_flags))
+);
+
+TRACE_EVENT(mm_page_free,
+
+	TP_PROTO(struct page *page, unsigned int order),
+
+	TP_ARGS(page, order),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned int, order)
+	),
+
+	TP_fast_assign(
+		__entry->pfn = page_to_pfn(page);
+		__entry->order = order;
+	),
+
+	TP_printk("page=%p pfn=0x%lx order=%d",
+		  pfn_to_page(__entry->pfn), __entry->pfn, __entry->order)
+);
+
+DECLARE_EVENT_CLASS(mm_page,
+
+	TP_PROTO(struct page *page, unsigned int order, int migratetype),
+
+	TP_ARGS(page, order, migratetype),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned int, order)
+		__field(int, migratetype)
+	),
+
+	TP_fast_assign(
+		__entry->pfn = page_to_pfn(page);
+		__entry->order = order;
+		__entry->migratetype = migratetype;
+	),
+
+	TP_printk("page=%p pfn=0x%lx order=%u migratetype=%d",
+		  pfn_to_page(__entry->pfn), __entry->pfn, __entry->order, __entry->migratetype)
+);
+
+/* A block leaves the free lists for a request or for a per-CPU cache. */
+DEFINE_EVENT(mm_page, mm_page_alloc_zone_locked,
+	TP_PROTO(struct page *page, unsigned int order, int migratetype),
+	TP_ARGS(page, order, migratetype)
+);
+
+/* A block leaves a per-CPU cache for the free lists. */
+DEFINE_EVENT(mm_page, mm_page_pcpu_drain,
+	TP_PROTO(struct page *page, unsigned int order, int migratetype),
+	TP_ARGS(page, order, migratetype)
+);
+
+TRACE_EVENT(mm_page_alloc_extfrag,
+
+	TP_PROTO(struct page *page, int alloc_order, int fallback_order,
+		 int alloc_migratetype, int fallback_migratetype, int change_ownership),
+
+	TP_ARGS(page, alloc_order, fallback_order, alloc_migratetype, fallback_migratetype,
+		change_ownership),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(int, alloc_order)
+		__field(int, fallback_order)
+		__field(int, alloc_migratetype)
+		__field(int, fallback_migratetype)
+		__field(int, change_ownership)
+	),
+
+	TP_fast_assign(
+		__entry->pfn = page_to_pfn(page);
+		__entry->alloc_order = alloc_order;
+		__entry->fallback_order = fallback_order;
+		__entry->alloc_migratetype = alloc_migratetype;
+		__entry->fallback_migratetype = fallback_migratetype;
+		__entry->change_ownership = change_ownership;
+	),
+
+	TP_printk("page=%p pfn=0x%lx alloc_order=%d fallback_order=%d alloc_migratetype=%d fallback_migratetype=%d change_ownership=%d",
+		  pfn_to_page(__entry->pfn), __entry->pfn, __entry->alloc_order,
+		  __entry->fallback_order, __entry->alloc_migratetype,
+		  __entry->fallback_migratetype, __entry->change_ownership)
+);
+
+#endif /* _TRACE_KMM_H */
+
+#include <trace/define_trace.h>
