@@ -46,7 +46,16 @@ farm:
 user:					## build/kmm and the programs under tools/
 	$(Q)$(MAKE) --no-print-directory -C tools
 
+check:					## everything: static checks, harness, three VMs (under 10 minutes)
+	@tools/checks/run check
+
+soak:					## the same with the full counts (an hour)
+	@tools/checks/run soak
+
+bench:					## kmm against the host's allocators, into build/bench.json
+	@tools/bench/run
+
 help:					## this text
 	@sed -n 's/^\([a-z_]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: all modules farm user help
+.PHONY: all modules farm user check soak bench help
