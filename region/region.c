@@ -264,8 +264,9 @@ int kmm_region_init_ops(struct kmm_region *r, const struct kmm_region_ops *ops,
 	r->ops = ops;
 	err = ops->acquire(r, nr_pages);
 	if (err)
-		return err;
-	err = kmm_region_init_metadata(r);
+		r->nr_extents = 0;	/* nothing stays taken, but our list of it */
+	else
+		err = kmm_region_init_metadata(r);
 	if (err)
 		kmm_region_fini(r);
 	return err;
