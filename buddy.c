@@ -1221,7 +1221,7 @@ static void kmm_buddy_sum(struct kmm_buddy *b, struct kmm_buddy_stat *st)
 
 			st->nr_alloc[i] += nr_alloc;
 			st->nr_freed[i] += nr_freed;
-			used += (long)(nr_alloc - nr_freed) << i;
+			used += (long)(nr_alloc - nr_freed) * (1L << i);
 		}
 		for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
 			st->event[i] += READ_ONCE(pcp->event[i]);
