@@ -26,6 +26,10 @@ else
 endif
 O := $(B)/$(NAME)
 
+# Objects of another kernel, or of an earlier build of this one, must go: kbuild does not see it.
+same_kernel = [ "$$(cat $(O)/.kdir 2>/dev/null)" = "$$kdir" ] || \
+  { find $(O) -type f ! -name '*.lock' -delete; echo "$$kdir" >$(O)/.kdir; }
+
 SOURCES := Kbuild $(wildcard *.c) compat include region vm policy swap share dev debug kunit tools/bench
 KO := kmm.ko $(wildcard $(O)/kmm_kunit.ko) kmm_bench.ko
 Q := $(if $(V),,@)
@@ -34,7 +38,7 @@ all: modules user			## kmm.ko here, kmm_kunit.ko, kmm_bench.ko, build/kmm (defau
 	$(Q)cp -u $(O)/*.ko $(TOP)/
 
 modules: farm				## modules for KERNEL=base|debug|stock or KDIR=..., into build/NAME/
-	$(Q)kdir=$(kdir) && [ -n "$$kdir" ] && \
+	$(Q)kdir=$(kdir) && [ -n "$$kdir" ] && { $(same_kernel); } && \
 	  $(MAKE) --no-print-directory -C "$$kdir" M=$(O) W=$(W) C=$(C) CF="$(CF)" modules
 
 # One folder of links per kernel, so that the object files of three kernels do not mix.
