@@ -31,6 +31,13 @@ static inline void kmm_vm_flags_clear(struct vm_area_struct *vma, unsigned long 
 #define kmm_idmap	mnt_idmap
 #endif
 
+/* generic_fillattr() learned the request mask in 6.6. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define kmm_generic_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, inode, stat)
+#else
+#define kmm_generic_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, mask, inode, stat)
+#endif
+
 /* alloc_contig_range(): migrate type until 6.16, flags from 6.17. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #define kmm_host_alloc_contig_range(start, end, gfp) \

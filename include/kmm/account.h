@@ -50,7 +50,7 @@ enum kmm_resource {
  */
 struct kmm_accounts {
 	struct xarray ids;
-	spinlock_t lock;
+	spinlock_t lock;	/* a leaf; protects users */
 	struct list_head users;
 	struct kmm_limits file_limits;
 	struct kmm_limits user_limits;

@@ -3,6 +3,8 @@
 #ifndef _KMM_DEV_H
 #define _KMM_DEV_H
 
+#include <linux/bits.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
 
 #include <uapi/kmm.h>
@@ -10,9 +12,11 @@
 struct kmm_account;
 struct kmm_accounts;
 struct kmm_buddy;
+struct kmm_mapping_ops;
 struct kmm_object;
 struct kmm_object_set;
 struct kmm_region;
+struct kmm_slot;
 struct file;
 struct seq_file;
 struct vm_area_struct;
@@ -57,11 +61,55 @@ struct kmm_dev_env {
 
 /* Slots of one open file: a table of 1 MiB of host memory when all are used. */
 #define KMM_DEFAULT_MAX_SLOTS	65536
-/* A slot number is 32 bits; the table is an array of two levels with 512 entries below. */
-#define KMM_MAX_MAX_SLOTS	(1U << 24)
+/* The upper level of the table is one allocation: 2^24 slots make it 512 KiB. */
+#define KMM_MAX_MAX_SLOTS	BIT(24)
 
 /* dev/chardev.c; kmm_main.c calls these two and nothing else of dev/ */
 int kmm_dev_init(const struct kmm_dev_env *env);
 void kmm_dev_fini(void);
+
+/* === Below: between the files of dev/ only === */
+
+extern struct kmm_dev_env kmm_dev_env;
+
+/**
+ * struct kmm_session - one open file of /dev/kmm
+ * @account: what it and its objects hold; immutable
+ * @lock: protects the slots; user memory may be touched under it, no object lock is
+ *	taken under it
+ * @slots: leaves of the slot table, NULL where no slot was used yet
+ * @nr_leaves: entries of @slots; immutable
+ */
+struct kmm_session {
+	struct kmm_account *account;
+	struct mutex lock;	/* protects the slots */
+	struct kmm_slot **slots;
+	unsigned int nr_leaves;
+};
+
+/* dev/session.c */
+struct kmm_session *kmm_session_create(void);
+void kmm_session_destroy(struct kmm_session *s);
+int kmm_session_run(struct kmm_session *s, struct kmm_ops *ops);
+
+/* dev/file.c */
+int kmm_file_pin_fs(void);
+void kmm_file_unpin_fs(void);
+struct file *kmm_file_create(struct kmm_account *a, u64 size_bytes, u32 flags);
+struct file *kmm_file_reopen(struct file *file);
+struct kmm_object *kmm_file_object(struct file *file);
+int kmm_file_add_seals(struct file *file, u32 seals);
+
+/* dev/mmap.c */
+extern const struct kmm_mapping_ops kmm_mapping_ops;
+int kmm_mapping_mmap(struct file *file, struct vm_area_struct *vma);
+int kmm_mapping_mmap_anonymous(struct kmm_account *a, struct vm_area_struct *vma);
+
+/* dev/chardev.c: the ioctls of an object */
+long kmm_object_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* dev/debugfs.c */
+void kmm_debugfs_init(void);
+void kmm_debugfs_fini(void);
 
 #endif /* _KMM_DEV_H */

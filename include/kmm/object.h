@@ -3,6 +3,7 @@
 #ifndef _KMM_OBJECT_H
 #define _KMM_OBJECT_H
 
+#include <linux/bits.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
@@ -20,7 +21,7 @@ struct page;
 
 /* A leaf of the page index is one host page and describes 2 MiB. */
 #define KMM_LEAF_SHIFT		9
-#define KMM_LEAF_ENTRIES	(1UL << KMM_LEAF_SHIFT)
+#define KMM_LEAF_ENTRIES	BIT(KMM_LEAF_SHIFT)
 
 /* Most pages that kmm_object_lock_pages() gives at once: the fault-around window. */
 #define KMM_FAULT_AROUND	16
@@ -59,7 +60,7 @@ struct kmm_mapping_ops {
  */
 struct kmm_object_set {
 	struct kmm_buddy *buddy;
-	struct mutex lock;
+	struct mutex lock;	/* a leaf; protects what follows */
 	struct list_head list;
 	unsigned long nr;
 	u64 last_id;
@@ -90,7 +91,7 @@ struct kmm_object_set {
  * @node: in @set->list; protected by @set->lock
  */
 struct kmm_object {
-	struct mutex lock;
+	struct mutex lock;	/* protects pages, size, seals; order: see above */
 	struct kmm_object_set *set;
 	struct kmm_account *account;
 	struct address_space *mapping;

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: /dev/kmm
+ *
+ * The character device and the table of ioctls. Both kinds of descriptors, the device and
+ * the memory object, go through the one table; each row says for which kind it is, which
+ * capability it wants, and how large its struct was in its first version and is now.
+ *
+ * The way of every call: find the row (-ENOTTY), check the capability (-EPERM), check
+ * the size (-EINVAL below the first version), copy the struct in as copy_struct_from_user()
+ * does (a shorter struct is filled with zeros, a longer one must end in zeros, -E2BIG), run
+ * the handler on the copy, copy out as much as the caller has room for. Nothing is
+ * copied out when the handler fails. A handler that makes a descriptor reserves its number and
+ * hands both up in struct ioctl_call; it is installed only after the struct has reached
+ * user space, because a descriptor cannot be taken back.
+ *
+ * The direction bits of a number must be those of _IOWR, its size is the caller's.
+ *
+ * Access is the device node's: mode 0660, owned by root:root as devtmpfs makes it.
+ * tools/60-kmm.rules gives it to the group kmm. No call tells an address; such calls
+ * will carry CAP_SYS_ADMIN in the table.
+ *
+ * Locks: none of its own.
+ *
+ * Life: kmm_dev_init() is the last step of loading, and the device node the last step
+ * of it. An open file holds the module, so at unload no session and no object lives.
+ */
+
+#define pr_fmt(fmt) "kmm: " fmt
+
+#include <linux/capability.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include <compat/compat.h>
+#include <kmm/account.h>
+#include <kmm/buddy.h>
+#include <kmm/dev.h>
+#include <kmm/inject.h>
+#include <kmm/object.h>
+#include <kmm/region.h>
+
+/* === Data === */
+
+struct kmm_dev_env kmm_dev_env;
+
+enum ioctl_kind {
+	ON_DEVICE,
+	ON_OBJECT,
+};
+
+/**
+ * struct ioctl_call - one call on its way
+ * @file: the descriptor it came on
+ * @new_file: file to install at @new_fd when all is well, or NULL
+ * @new_fd: reserved number
+ * @arg: the caller's struct
+ */
+struct ioctl_call {
+	struct file *file;
+	struct file *new_file;
+	int new_fd;
+	union {
+		struct kmm_info info;
+		struct kmm_features features;
+		struct kmm_stat stat;
+		struct kmm_ops ops;
+		struct kmm_object_create create;
+		struct kmm_object_info object_info;
+		struct kmm_object_reopen reopen;
+		struct kmm_object_seal seal;
+	} arg;
+};
+
+/**
+ * struct ioctl_row - one line of the table
+ * @nr: number
+ * @min_size: of the struct in its first version
+ * @size: of the struct now
+ * @kind: on which descriptors
+ * @cap: capability in the initial user namespace, -1 is none
+ * @run: what it does with call->arg
+ */
+struct ioctl_row {
+	unsigned int nr;
+	unsigned int min_size;
+	unsigned int size;
+	enum ioctl_kind kind;
+	int cap;
+	int (*run)(struct ioctl_call *call);
+};
+
+/* === On the device === */
+
+static int ioctl_info(struct ioctl_call *call)
+{
+	const struct kmm_region *r = kmm_dev_env.region;
+	struct kmm_info *info = &call->arg.info;
+
+	*info = (struct kmm_info) {
+		.abi_version = KMM_ABI_VERSION,
+		.page_size = PAGE_SIZE,
+		.region_bytes = (u64)r->nr_frames << PAGE_SHIFT,
+		.metadata_bytes = (u64)r->early_frames << PAGE_SHIFT,
+		.window_bytes = r->window ? (u64)r->window_pages << PAGE_SHIFT : 0,
+		.nr_extents = r->nr_extents,
+		.order_max = KMM_ORDER_MAX,
+		.flags = (r->fallback ? KMM_INFO_FALLBACK : 0) |
+			 (kmm_dev_env.lab ? KMM_INFO_LAB : 0),
+		.file_limits = kmm_dev_env.accounts->file_limits,
+		.user_limits = kmm_dev_env.accounts->user_limits,
+	};
+	strscpy(info->provider, r->ops->name, sizeof(info->provider));
+	strscpy(info->version, THIS_MODULE->version ?: "", sizeof(info->version));
+	return 0;
+}
+
+static int ioctl_features(struct ioctl_call *call)
+{
+	call->arg.features.features = KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES;
+	if (IS_ENABLED(CONFIG_TRACEPOINTS))
+		call->arg.features.features |= KMM_FEATURE_TRACEPOINTS;
+	if (IS_ENABLED(CONFIG_DEBUG_FS))
+		call->arg.features.features |= KMM_FEATURE_DEBUGFS;
+	return 0;
+}
+
+static int ioctl_stat(struct ioctl_call *call)
+{
+	struct kmm_session *s = call->file->private_data;
+	struct kmm_buddy *b = kmm_dev_env.buddy;
+	struct kmm_account *a = s->account;
+	u64 flags = call->arg.stat.flags;
+	struct kmm_buddy_stat st;
+
+	if (flags & ~KMM_STAT_EXACT)
+		return -EINVAL;
+	kmm_buddy_stat(b, &st, flags & KMM_STAT_EXACT);
+	call->arg.stat = (struct kmm_stat) {
+		.flags = flags,
+		.total = st.total,
+		.metadata = st.metadata,
+		.free = st.free,
+		.cached = st.cached,
+		.quarantined = st.quarantined,
+		.used = st.used,
+		.watermark_min = b->watermark[KMM_WMARK_MIN],
+		.watermark_low = b->watermark[KMM_WMARK_LOW],
+		.watermark_high = b->watermark[KMM_WMARK_HIGH],
+		.objects = READ_ONCE(kmm_dev_env.objects->nr),
+		.file_frames = kmm_account_used(a, KMM_RES_FRAMES),
+		.user_frames = kmm_account_used(a->parent, KMM_RES_FRAMES),
+		.user_objects = kmm_account_used(a->parent, KMM_RES_OBJECTS),
+		.user_host_bytes = kmm_account_used(a->parent, KMM_RES_HOST_BYTES),
+	};
+	return 0;
+}
+
+static int ioctl_ops(struct ioctl_call *call)
+{
+	return kmm_session_run(call->file->private_data, &call->arg.ops);
+}
+
+/* Takes @file over, also on error. */
+static int ioctl_offer_file(struct ioctl_call *call, struct file *file)
+{
+	int fd;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		fput(file);
+		return fd;
+	}
+	call->new_file = file;
+	call->new_fd = fd;
+	return 0;
+}
+
+static int ioctl_object_create(struct ioctl_call *call)
+{
+	struct kmm_session *s = call->file->private_data;
+	struct kmm_object_create *c = &call->arg.create;
+	int err;
+
+	err = ioctl_offer_file(call, kmm_file_create(s->account, c->size_bytes, c->flags));
+	if (!err)
+		c->fd = call->new_fd;
+	return err;
+}
+
+/* === On an object === */
+
+static int ioctl_object_info(struct ioctl_call *call)
+{
+	kmm_object_info(kmm_file_object(call->file), &call->arg.object_info);
+	return 0;
+}
+
+static int ioctl_object_reopen(struct ioctl_call *call)
+{
+	struct kmm_object_reopen *r = &call->arg.reopen;
+	int err;
+
+	if (r->flags != KMM_REOPEN_RDONLY)
+		return -EINVAL;
+	err = ioctl_offer_file(call, kmm_file_reopen(call->file));
+	if (!err)
+		r->fd = call->new_fd;
+	return err;
+}
+
+static int ioctl_object_seal(struct ioctl_call *call)
+{
+	struct kmm_object_seal *s = &call->arg.seal;
+	int err;
+
+	if (s->add) {
+		err = kmm_file_add_seals(call->file, s->add);
+		if (err)
+			return err;
+	}
+	s->seals = READ_ONCE(kmm_file_object(call->file)->seals);
+	return 0;
+}
+
+/* === The table === */
+
+#define IOCTL_ROW(_ioc, _struct, _last, _kind, _cap, _run) {		\
+	.nr = _IOC_NR(_ioc),						\
+	.min_size = offsetofend(struct _struct, _last),			\
+	.size = sizeof(struct _struct),					\
+	.kind = _kind,							\
+	.cap = _cap,							\
+	.run = _run,							\
+}
+
+/* Sorted by number. The field named is the last one of the struct's first version. */
+static const struct ioctl_row ioctl_table[] = {
+	IOCTL_ROW(KMM_IOC_INFO, kmm_info, user_limits, ON_DEVICE, -1, ioctl_info),
+	IOCTL_ROW(KMM_IOC_FEATURES, kmm_features, features, ON_DEVICE, -1, ioctl_features),
+	IOCTL_ROW(KMM_IOC_STAT, kmm_stat, user_host_bytes, ON_DEVICE, -1, ioctl_stat),
+	IOCTL_ROW(KMM_IOC_OPS, kmm_ops, failed, ON_DEVICE, -1, ioctl_ops),
+	IOCTL_ROW(KMM_IOC_OBJECT_CREATE, kmm_object_create, fd, ON_DEVICE, -1,
+		  ioctl_object_create),
+	IOCTL_ROW(KMM_IOC_OBJECT_INFO, kmm_object_info, seals, ON_OBJECT, -1,
+		  ioctl_object_info),
+	IOCTL_ROW(KMM_IOC_OBJECT_REOPEN, kmm_object_reopen, fd, ON_OBJECT, -1,
+		  ioctl_object_reopen),
+	IOCTL_ROW(KMM_IOC_OBJECT_SEAL, kmm_object_seal, seals, ON_OBJECT, -1,
+		  ioctl_object_seal),
+};
+
+static const struct ioctl_row *ioctl_find(unsigned int cmd, enum ioctl_kind kind)
+{
+	unsigned int i;
+
+	if (_IOC_TYPE(cmd) != KMM_IOC_MAGIC || _IOC_DIR(cmd) != (_IOC_READ | _IOC_WRITE))
+		return NULL;
+	for (i = 0; i < ARRAY_SIZE(ioctl_table); i++)
+		if (ioctl_table[i].nr == _IOC_NR(cmd))
+			return ioctl_table[i].kind == kind ? &ioctl_table[i] : NULL;
+	return NULL;
+}
+
+static long ioctl_run(struct file *file, unsigned int cmd, void __user *uarg,
+		      enum ioctl_kind kind)
+{
+	const struct ioctl_row *row = ioctl_find(cmd, kind);
+	struct ioctl_call call = { .file = file };
+	size_t usize = _IOC_SIZE(cmd);
+	int err;
+
+	if (!row)
+		return -ENOTTY;
+	if (row->cap >= 0 && !capable(row->cap))
+		return -EPERM;
+	if (usize < row->min_size)
+		return -EINVAL;
+	err = copy_struct_from_user(&call.arg, row->size, uarg, usize);
+	if (err)
+		return err;
+	err = row->run(&call);
+	if (err)
+		return err;
+	if (copy_to_user(uarg, &call.arg, min_t(size_t, usize, row->size)))
+		err = -EFAULT;
+	if (call.new_file) {
+		if (err) {
+			put_unused_fd(call.new_fd);
+			fput(call.new_file);
+		} else {
+			fd_install(call.new_fd, call.new_file);
+		}
+	}
+	return err;
+}
+
+/**
+ * kmm_object_ioctl() - ioctl(2) on an object's descriptor.
+ * @file: descriptor
+ * @cmd: number
+ * @arg: user pointer
+ *
+ * Context: task, may sleep.
+ * Return: 0 or a negative errno of the uapi header.
+ */
+long kmm_object_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return ioctl_run(file, cmd, (void __user *)arg, ON_OBJECT);
+}
+
+/* === The device === */
+
+static long chardev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return ioctl_run(file, cmd, (void __user *)arg, ON_DEVICE);
+}
+
+static int chardev_open(struct inode *inode, struct file *file)
+{
+	struct kmm_session *s;
+	int err;
+
+	err = kmm_file_pin_fs();
+	if (err)
+		return err;
+	s = kmm_session_create();
+	if (IS_ERR(s)) {
+		kmm_file_unpin_fs();
+		return PTR_ERR(s);
+	}
+	file->private_data = s;
+	return 0;
+}
+
+static int chardev_release(struct inode *inode, struct file *file)
+{
+	kmm_session_destroy(file->private_data);
+	kmm_file_unpin_fs();
+	return 0;
+}
+
+static int chardev_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct kmm_session *s = file->private_data;
+
+	return kmm_mapping_mmap_anonymous(s->account, vma);
+}
+
+static const struct file_operations chardev_ops = {
+	.owner = THIS_MODULE,
+	.open = chardev_open,
+	.release = chardev_release,
+	.unlocked_ioctl = chardev_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = chardev_mmap,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice chardev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "kmm",
+	.fops = &chardev_ops,
+	.mode = 0660,
+};
+
+/**
+ * kmm_dev_init() - Open the front: debugfs, then /dev/kmm.
+ * @env: what it works on; copied
+ *
+ * Context: task, may sleep.
+ * Return: 0; -EINVAL max_slots out of range (said in the log); or misc_register()'s error.
+ */
+int kmm_dev_init(const struct kmm_dev_env *env)
+{
+	int err;
+
+	if (!env->max_slots || env->max_slots > KMM_MAX_MAX_SLOTS) {
+		pr_err("max_slots=%u: must be from 1 to %lu\n", env->max_slots,
+		       KMM_MAX_MAX_SLOTS);
+		return -EINVAL;
+	}
+	kmm_dev_env = *env;
+	kmm_debugfs_init();
+	err = misc_register(&chardev);
+	if (err) {
+		kmm_debugfs_fini();
+		pr_err("cannot register /dev/kmm (error %d)\n", err);
+	}
+	return err;
+}
+
+/**
+ * kmm_dev_fini() - Close the front.
+ *
+ * Context: task, may sleep; no descriptor is open any more.
+ */
+void kmm_dev_fini(void)
+{
+	misc_deregister(&chardev);
+	kmm_debugfs_fini();
+}

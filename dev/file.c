@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Objects as files
+ *
+ * Each memory object has an inode of its own on a pseudo file system that nobody can mount,
+ * as drm and cxl do it, and any number of descriptors. An inode of its own, because a futex
+ * and a page table are found again by the inode's address_space, and anonymous inodes share
+ * one.
+ *
+ * Lifetime. The inode owns the object: s_op->evict_inode destroys it, when the last file,
+ * mapping or descriptor in flight is gone. A file holds the module (fops owner) and one pin
+ * of the file system (simple_pin_fs); the pin is dropped in ->release, while the file still
+ * holds the mount by its path, so that the module reference, which __fput() drops last, is
+ * there until the very end. An open session holds a pin as well: the mount is then made when
+ * /dev/kmm is opened and never under mmap_lock.
+ *
+ * The order in which a descriptor comes to be: pin, inode, object, module reference,
+ * file, (the caller:) copy_to_user, fd_install. Each step is undone when a later one
+ * fails, and nobody sees the object before nothing can fail any more.
+ *
+ * Access. A descriptor is as strong as it was made: no_open refuses a reopen through
+ * /proc/PID/fd. truncate(2) on such a path goes past the descriptor, so setattr takes a
+ * size only from ftruncate, that is with a file that may write. Owner and mode do
+ * not change.
+ *
+ * Contents are copied, never lent: read(2) does not push frames into pipes
+ * (copy_page_to_iter on 6.1 would), and there is no splice.
+ *
+ * Locks: the inode lock serialises write, punch, size and seals; under it user memory may be
+ * touched, under the object's lock (taken inside) never.
+ *
+ * Invariants: i_size is the object's size whenever the inode lock is free; faults and read
+ * look only at the object's.
+ *
+ * What this deliberately does not do: no xattrs, no leases, no direct I/O, no splice.
+ */
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/falloc.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+#include <linux/sched/signal.h>
+#include <linux/uio.h>
+
+#include <compat/compat.h>
+#include <kmm/account.h>
+#include <kmm/dev.h>
+#include <kmm/inject.h>
+#include <kmm/object.h>
+
+/* === Data === */
+
+#define FILE_MAGIC	0x6b6d6d31	/* "kmm1" */
+
+/* What the host keeps for an object beside our own struct, charged with it. */
+#define FILE_EXTRA_BYTES (sizeof(struct inode) + sizeof(struct dentry) + sizeof(struct file))
+
+static struct vfsmount *file_mnt;
+static int file_mnt_count;
+
+/* === Read and write === */
+
+/**
+ * kmm_file_object() - The object behind a descriptor.
+ * @file: file whose operations are those of this unit
+ *
+ * Context: any.
+ * Return: object.
+ */
+struct kmm_object *kmm_file_object(struct file *file)
+{
+	return file_inode(file)->i_private;
+}
+
+static ssize_t file_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct kmm_object *o = kmm_file_object(iocb->ki_filp);
+	ssize_t done = 0, err = 0;
+
+	while (iov_iter_count(to)) {
+		u64 size_bytes = READ_ONCE(o->size_bytes);
+		unsigned int offset = offset_in_page(iocb->ki_pos);
+		struct page *page;
+		size_t n, copied;
+
+		if (iocb->ki_pos >= size_bytes)
+			break;
+		n = min_t(u64, min_t(size_t, PAGE_SIZE - offset, iov_iter_count(to)),
+			  size_bytes - iocb->ki_pos);
+		page = kmm_object_get_page(o, iocb->ki_pos >> PAGE_SHIFT, false);
+		if (IS_ERR(page)) {
+			/* it became shorter just now */
+			err = PTR_ERR(page) == -ENXIO ? 0 : PTR_ERR(page);
+			break;
+		}
+		if (page) {
+			copied = copy_to_iter(page_address(page) + offset, n, to);
+			put_page(page);
+		} else {
+			copied = iov_iter_zero(n, to);
+		}
+		iocb->ki_pos += copied;
+		done += copied;
+		if (copied < n) {
+			err = -EFAULT;
+			break;
+		}
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+		cond_resched();
+	}
+	file_accessed(iocb->ki_filp);
+	return done ?: err;
+}
+
+static ssize_t file_write_locked(struct kmm_object *o, struct kiocb *iocb, struct iov_iter *from)
+{
+	/* stable: the inode lock is held */
+	u64 size_bytes = o->size_bytes;
+	ssize_t done = 0, err = 0;
+
+	if (o->seals & (KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE))
+		return -EPERM;
+	while (iov_iter_count(from)) {
+		unsigned int offset = offset_in_page(iocb->ki_pos);
+		struct page *page;
+		size_t n, copied;
+
+		if (iocb->ki_pos >= size_bytes) {
+			err = -ENOSPC;
+			break;
+		}
+		n = min_t(u64, min_t(size_t, PAGE_SIZE - offset, iov_iter_count(from)),
+			  size_bytes - iocb->ki_pos);
+		page = kmm_object_get_page(o, iocb->ki_pos >> PAGE_SHIFT, true);
+		if (IS_ERR(page)) {
+			err = PTR_ERR(page);
+			break;
+		}
+		copied = copy_from_iter(page_address(page) + offset, n, from);
+		put_page(page);
+		iocb->ki_pos += copied;
+		done += copied;
+		if (copied < n) {
+			err = -EFAULT;
+			break;
+		}
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+		cond_resched();
+	}
+	return done ?: err;
+}
+
+static ssize_t file_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct file *file = iocb->ki_filp;
+	struct inode *inode = file_inode(file);
+	ssize_t ret;
+
+	inode_lock(inode);
+	/* append, RLIMIT_FSIZE */
+	ret = generic_write_checks(iocb, from);
+	if (ret > 0) {
+		file_update_time(file);
+		ret = file_write_locked(kmm_file_object(file), iocb, from);
+	}
+	inode_unlock(inode);
+	return ret;
+}
+
+static loff_t file_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct kmm_object *o = kmm_file_object(file);
+	u64 size_bytes = READ_ONCE(o->size_bytes);
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE,
+						size_bytes);
+	if (offset < 0 || offset >= size_bytes)
+		return -ENXIO;
+	offset = kmm_object_seek(o, offset, whence == SEEK_DATA);
+	if (whence == SEEK_DATA && offset >= size_bytes)
+		return -ENXIO;
+	return vfs_setpos(file, offset, MAX_LFS_FILESIZE);
+}
+
+/* === Size, holes, seals === */
+
+static long file_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
+{
+	struct inode *inode = file_inode(file);
+	struct kmm_object *o = kmm_file_object(file);
+	u64 end = (u64)offset + len;
+	long err;
+
+	if (mode & ~(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+		return -EOPNOTSUPP;
+
+	inode_lock(inode);
+	if (mode & FALLOC_FL_PUNCH_HOLE) {
+		err = kmm_object_punch(o, offset, len);
+	} else {
+		err = 0;
+		if (!(mode & FALLOC_FL_KEEP_SIZE) && end > o->size_bytes) {
+			err = inode_newsize_ok(inode, end);
+			if (!err)
+				err = kmm_object_resize(o, end);
+			if (!err)
+				i_size_write(inode, end);
+		}
+		if (!err)
+			err = kmm_object_populate(o, offset >> PAGE_SHIFT,
+						  ((end + PAGE_SIZE - 1) >> PAGE_SHIFT) -
+						  (offset >> PAGE_SHIFT));
+	}
+	if (!err) {
+		inode->i_mtime = current_time(inode);
+		inode->i_ctime = inode->i_mtime;
+	}
+	inode_unlock(inode);
+	return err;
+}
+
+static int file_setattr(struct kmm_idmap *idmap, struct dentry *dentry, struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	int err;
+
+	if (attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
+		return -EPERM;
+	/* truncate("/proc/PID/fd/N") comes without a file and could go past a weak descriptor */
+	if (attr->ia_valid & ATTR_SIZE &&
+	    !(attr->ia_valid & ATTR_FILE && attr->ia_file->f_mode & FMODE_WRITE))
+		return -EPERM;
+	err = setattr_prepare(idmap, dentry, attr);
+	if (err)
+		return err;
+	if (attr->ia_valid & ATTR_SIZE) {
+		err = kmm_object_resize(inode->i_private, attr->ia_size);
+		if (err)
+			return err;
+		i_size_write(inode, attr->ia_size);
+	}
+	setattr_copy(idmap, inode, attr);
+	return 0;
+}
+
+static int file_getattr(struct kmm_idmap *idmap, const struct path *path, struct kstat *stat,
+			u32 request_mask, unsigned int query_flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+	struct kmm_object *o = inode->i_private;
+
+	kmm_generic_fillattr(idmap, request_mask, inode, stat);
+	/* in units of 512 bytes */
+	stat->blocks = (u64)READ_ONCE(o->resident) << (PAGE_SHIFT - 9);
+	return 0;
+}
+
+/**
+ * kmm_file_add_seals() - Seal the object of a descriptor.
+ * @file: descriptor
+ * @seals: KMM_SEAL_* to add, not zero
+ *
+ * Context: task, may sleep.
+ * Return: 0; -EACCES a descriptor that may not write; else as kmm_object_add_seals().
+ */
+int kmm_file_add_seals(struct file *file, u32 seals)
+{
+	struct inode *inode = file_inode(file);
+	int err;
+
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EACCES;
+	inode_lock(inode);
+	err = kmm_object_add_seals(inode->i_private, seals);
+	inode_unlock(inode);
+	return err;
+}
+
+/* === Life === */
+
+static int file_release(struct inode *inode, struct file *file)
+{
+	kmm_file_unpin_fs();
+	return 0;
+}
+
+static void file_evict_inode(struct inode *inode)
+{
+	truncate_inode_pages_final(&inode->i_data);
+	clear_inode(inode);
+	if (inode->i_private)
+		kmm_object_destroy(inode->i_private);
+}
+
+static const struct inode_operations file_inode_ops = {
+	.setattr = file_setattr,
+	.getattr = file_getattr,
+};
+
+static const struct file_operations file_ops = {
+	.owner = THIS_MODULE,
+	.release = file_release,
+	.read_iter = file_read_iter,
+	.write_iter = file_write_iter,
+	.llseek = file_llseek,
+	.fallocate = file_fallocate,
+	.fsync = noop_fsync,
+	.mmap = kmm_mapping_mmap,
+	.unlocked_ioctl = kmm_object_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static const struct super_operations file_super_ops = {
+	.statfs = simple_statfs,
+	.evict_inode = file_evict_inode,
+};
+
+static int file_init_fs_context(struct fs_context *fc)
+{
+	struct pseudo_fs_context *ctx = init_pseudo(fc, FILE_MAGIC);
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->ops = &file_super_ops;
+	return 0;
+}
+
+static struct file_system_type file_fs_type = {
+	.name = "kmm",
+	.owner = THIS_MODULE,
+	.init_fs_context = file_init_fs_context,
+	.kill_sb = kill_anon_super,
+};
+
+/**
+ * kmm_file_pin_fs() - Make sure that the pseudo file system is there.
+ *
+ * Context: task, may sleep; not under mmap_lock unless a pin exists.
+ * Return: 0, or a negative errno.
+ */
+int kmm_file_pin_fs(void)
+{
+	if (kmm_should_fail())
+		return -ENOMEM;
+	return simple_pin_fs(&file_fs_type, &file_mnt, &file_mnt_count);
+}
+
+/**
+ * kmm_file_unpin_fs() - Drop a pin; the last one takes the file system down.
+ *
+ * Context: task, may sleep.
+ */
+void kmm_file_unpin_fs(void)
+{
+	simple_release_fs(&file_mnt, &file_mnt_count);
+}
+
+/* A file on @inode. Takes over the inode reference, also on error. The caller has a pin. */
+static struct file *file_open(struct inode *inode, int flags)
+{
+	struct file *file;
+	int err;
+
+	err = kmm_file_pin_fs();
+	if (err) {
+		iput(inode);
+		return ERR_PTR(err);
+	}
+	/* Dropped by __fput() through f_op->owner. */
+	__module_get(THIS_MODULE);
+	file = kmm_should_fail() ? ERR_PTR(-ENOMEM) :
+		alloc_file_pseudo(inode, file_mnt, "kmm", flags | O_LARGEFILE, &file_ops);
+	if (IS_ERR(file)) {
+		module_put(THIS_MODULE);
+		iput(inode);
+		kmm_file_unpin_fs();
+		return file;
+	}
+	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+	return file;
+}
+
+/**
+ * kmm_file_create() - A new object with its first file.
+ * @a: who pays
+ * @size_bytes: its size
+ * @flags: KMM_OBJECT_*
+ *
+ * Context: task, may sleep; under mmap_lock only with a pin of the file system.
+ * Return: file, open for reading and writing, or ERR_PTR as kmm_object_create() and -ENFILE.
+ */
+struct file *kmm_file_create(struct kmm_account *a, u64 size_bytes, u32 flags)
+{
+	struct kmm_object_attr attr = {
+		.size_bytes = size_bytes,
+		.flags = flags,
+		.mops = &kmm_mapping_ops,
+		.extra_bytes = FILE_EXTRA_BYTES,
+	};
+	struct kmm_object *o;
+	struct inode *inode;
+	struct file *file;
+	int err;
+
+	err = kmm_file_pin_fs();
+	if (err)
+		return ERR_PTR(err);
+	inode = kmm_should_fail() ? ERR_PTR(-ENOMEM) : alloc_anon_inode(file_mnt->mnt_sb);
+	if (IS_ERR(inode)) {
+		file = ERR_CAST(inode);
+		goto unpin;
+	}
+	inode->i_mode = S_IFREG | 0600;
+	inode->i_op = &file_inode_ops;
+
+	attr.mapping = inode->i_mapping;
+	o = kmm_object_create(kmm_dev_env.objects, a, &attr);
+	if (IS_ERR(o)) {
+		iput(inode);
+		file = ERR_CAST(o);
+		goto unpin;
+	}
+	inode->i_private = o;
+	i_size_write(inode, size_bytes);
+	file = file_open(inode, O_RDWR);
+unpin:
+	kmm_file_unpin_fs();
+	return file;
+}
+
+/**
+ * kmm_file_reopen() - A second file of the same object that can never write.
+ * @file: any file of the object
+ *
+ * Context: task, may sleep.
+ * Return: file, or ERR_PTR.
+ */
+struct file *kmm_file_reopen(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+
+	ihold(inode);
+	return file_open(inode, O_RDONLY);
+}

@@ -1,0 +1,994 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Memory objects
+ *
+ * A memory object is a run of pages by index, made of frames of the region: the same idea
+ * as Zircon's VMO or the page cache of one memfd, without the file. dev/file.c puts an
+ * inode and descriptors around it, dev/mmap.c maps it; KUnit makes objects without
+ * either.
+ *
+ * The index has two levels of our own: an array of leaf pointers sized by the object's
+ * size, and leaves of one host page each, 512 entries, 2 MiB of object. In place of an
+ * xarray: the host memory of an object can be charged to the byte, a lookup is two
+ * loads, nothing has to be allocated to erase, and a whole leaf can be taken out in one
+ * step. Price: 8 bytes per 2 MiB of address range even when it is empty (4 MiB for the
+ * largest object, charged like the rest).
+ *
+ * States of an entry: NULL, a hole, reads as zeros; a page, resident. (A tagged value will
+ * be a page in swap; nothing makes these yet and every reader treats them as an error.)
+ *
+ * States of a frame: it comes zeroed from the buddy (private to the caller), gets the
+ * account's number and mapping and index (futexes find the object by these), and is
+ * published by storing it in the entry under the lock. To leave, its entry is
+ * erased under the lock, then all mappings of the index are taken away without it,
+ * then mapping, index and the flags that the host set through page tables are cleared
+ * and it goes back to the buddy, which puts it into quarantine if somebody outside
+ * still has a reference. Faults insert into page tables under the lock and look at the
+ * size and the entry under it, so that no mapping of an erased page can appear.
+ *
+ * Two faults on one hole: whoever has the lock first fills it. Frames are taken under
+ * the lock without reclaim; where that fails, the lock is dropped, the frame taken with
+ * reclaim, and the entry looked at again. Leaves are always allocated without the lock.
+ *
+ * Invariants (kmm_object_check()): resident = page entries; host_bytes = struct + caller's
+ * structs + index; no entry at or above nr_pages once a shrink has ended; each page has our
+ * mapping, its index and our account's number.
+ *
+ * Charges: the frame when it is taken, uncharged by the buddy's callback when it is really
+ * free; everything else here. The object holds a reference on the account of whoever
+ * created it and may outlive their session.
+ *
+ * Locks: see struct kmm_object. Writes, punches, changes of size and seals of one object
+ * are serialised by the caller (the inode lock), the object's lock is never held for
+ * longer than one batch.
+ *
+ * What this deliberately does not do: no page cache, no writeback, no huge entries; no
+ * eviction yet. fork, exec and mprotect need nothing from here.
+ */
+#include <linux/err.h>
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include <compat/compat.h>
+#include <kmm/account.h>
+#include <kmm/assert.h>
+#include <kmm/buddy.h>
+#include <kmm/inject.h>
+#include <kmm/object.h>
+
+/* === Data === */
+
+/* Frames of objects that can be refilled are movable; those of fixed ones are not. */
+#define OBJECT_GFP	(GFP_HIGHUSER_MOVABLE | __GFP_ZERO | __GFP_NOWARN)
+/* The same under an object's lock: no reclaim. */
+#define OBJECT_GFP_FAST	((OBJECT_GFP & ~__GFP_DIRECT_RECLAIM) | __GFP_NORETRY)
+#define OBJECT_FIXED	(KMM_OBJECT_LOCKED | KMM_OBJECT_CONTIG)
+
+/* Pages of one round of populate: an array on the stack, and the lock's hold time. */
+#define POPULATE_BATCH	32
+
+/**
+ * struct object_erased - what one round of erasing took out
+ * @nr_pages: entries of @page
+ * @nr_leaves: entries of @leaf
+ * @page: single pages
+ * @leaf: whole leaves, the pages still in them
+ *
+ * On the stack: erasing allocates nothing and cannot fail.
+ */
+struct object_erased {
+	unsigned int nr_pages;
+	unsigned int nr_leaves;
+	struct page *page[32];
+	struct kmm_leaf *leaf[32];
+};
+
+/* === Frames === */
+
+static gfp_t object_gfp(const struct kmm_object *o, gfp_t gfp)
+{
+	return o->flags & OBJECT_FIXED ? gfp & ~__GFP_MOVABLE : gfp;
+}
+
+static struct page *frame_alloc(struct kmm_object *o, gfp_t gfp)
+{
+	struct page *page;
+	int err;
+
+	err = kmm_account_try_charge(o->account, KMM_RES_FRAMES, 1);
+	if (unlikely(err))
+		return ERR_PTR(err);
+	page = kmm_should_fail() ? NULL : kmm_buddy_alloc(o->set->buddy, object_gfp(o, gfp), 0);
+	if (unlikely(!page)) {
+		kmm_account_uncharge(o->account, KMM_RES_FRAMES, 1);
+		return ERR_PTR(-ENOMEM);
+	}
+	kmm_buddy_set_owner(o->set->buddy, page, o->account->id);
+	return page;
+}
+
+/* No entry and no page table has @page any more. The buddy uncharges its owner. */
+static void frame_free(struct kmm_object *o, struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	folio->mapping = NULL;
+	folio->index = 0;
+	/* The host sets these through page tables when it unmaps. */
+	if (folio_test_dirty(folio))
+		folio_clear_dirty(folio);
+	if (folio_test_referenced(folio))
+		folio_clear_referenced(folio);
+	if (folio_test_workingset(folio))
+		folio_clear_workingset(folio);
+	kmm_buddy_free(o->set->buddy, page, 0);
+}
+
+/* === Index === */
+
+static bool entry_is_page(const void *entry)
+{
+	return entry && !((unsigned long)entry & 1);
+}
+
+static unsigned long object_nr_pages(u64 size_bytes)
+{
+	return (size_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
+
+static unsigned long object_nr_top(unsigned long nr_pages)
+{
+	return (nr_pages + KMM_LEAF_ENTRIES - 1) >> KMM_LEAF_SHIFT;
+}
+
+static void **object_entry_locked(struct kmm_object *o, pgoff_t index)
+{
+	struct kmm_leaf *leaf = o->top[index >> KMM_LEAF_SHIFT];
+
+	return leaf ? &leaf->entry[index & (KMM_LEAF_ENTRIES - 1)] : NULL;
+}
+
+static void object_set_page_locked(struct kmm_object *o, void **entry, pgoff_t index,
+				   struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	folio->mapping = o->mapping;
+	folio->index = index;
+	*entry = page;
+	WRITE_ONCE(o->resident, o->resident + 1);
+}
+
+static struct kmm_leaf *leaf_alloc(struct kmm_object *o)
+{
+	static_assert(sizeof(struct kmm_leaf) == PAGE_SIZE);
+
+	return kmm_account_zalloc(o->account, sizeof(struct kmm_leaf));
+}
+
+static void leaf_free(struct kmm_object *o, struct kmm_leaf *leaf)
+{
+	kmm_account_free(o->account, leaf, sizeof(*leaf));
+}
+
+/* Makes sure that there is a leaf for @index, which is below nr_top << KMM_LEAF_SHIFT. */
+static int object_add_leaf(struct kmm_object *o, pgoff_t index)
+{
+	struct kmm_leaf *leaf = leaf_alloc(o);
+	unsigned long i = index >> KMM_LEAF_SHIFT;
+
+	if (IS_ERR(leaf))
+		return PTR_ERR(leaf);
+	mutex_lock(&o->lock);
+	if (i < o->nr_top && !o->top[i]) {
+		o->top[i] = leaf;
+		o->host_bytes += sizeof(*leaf);
+		leaf = NULL;
+	}
+	mutex_unlock(&o->lock);
+	if (leaf)
+		leaf_free(o, leaf);
+	return 0;
+}
+
+/* === Erasing === */
+
+/*
+ * Takes entries in [first, end) out until the arrays are full.
+ * Returns where it stopped; @end when it is through.
+ */
+static pgoff_t object_erase_locked(struct kmm_object *o, pgoff_t first, pgoff_t end,
+				   struct object_erased *e)
+{
+	unsigned long nr_gone = 0;
+	pgoff_t index = first;
+	unsigned int i;
+
+	lockdep_assert_held(&o->lock);
+	e->nr_pages = 0;
+	e->nr_leaves = 0;
+	end = min(end, o->nr_top << KMM_LEAF_SHIFT);
+
+	while (index < end) {
+		unsigned long t = index >> KMM_LEAF_SHIFT;
+		pgoff_t leaf_end = min(end, (t + 1) << KMM_LEAF_SHIFT);
+		struct kmm_leaf *leaf = o->top[t];
+
+		if (!leaf) {
+			index = leaf_end;
+			continue;
+		}
+		if (!(index & (KMM_LEAF_ENTRIES - 1)) && leaf_end == (t + 1) << KMM_LEAF_SHIFT) {
+			if (e->nr_leaves == ARRAY_SIZE(e->leaf))
+				break;
+			for (i = 0; i < KMM_LEAF_ENTRIES; i++)
+				nr_gone += entry_is_page(leaf->entry[i]);
+			e->leaf[e->nr_leaves++] = leaf;
+			o->top[t] = NULL;
+			o->host_bytes -= sizeof(*leaf);
+			index = leaf_end;
+			continue;
+		}
+		for (; index < leaf_end; index++) {
+			void **entry = &leaf->entry[index & (KMM_LEAF_ENTRIES - 1)];
+
+			if (!entry_is_page(*entry))
+				continue;
+			if (e->nr_pages == ARRAY_SIZE(e->page))
+				goto full;
+			e->page[e->nr_pages++] = *entry;
+			*entry = NULL;
+			nr_gone++;
+		}
+	}
+full:
+	WRITE_ONCE(o->resident, o->resident - nr_gone);
+	return index;
+}
+
+static void object_free_erased(struct kmm_object *o, struct object_erased *e)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < e->nr_pages; i++)
+		frame_free(o, e->page[i]);
+	for (i = 0; i < e->nr_leaves; i++) {
+		for (k = 0; k < KMM_LEAF_ENTRIES; k++)
+			if (entry_is_page(e->leaf[i]->entry[k]))
+				frame_free(o, e->leaf[i]->entry[k]);
+		leaf_free(o, e->leaf[i]);
+		cond_resched();
+	}
+}
+
+/* Erase, unmap, free. @unmap is false where nobody can have a mapping. */
+static void object_drop(struct kmm_object *o, pgoff_t first, pgoff_t end, bool unmap)
+{
+	struct object_erased e;
+	pgoff_t next;
+
+	for (;;) {
+		mutex_lock(&o->lock);
+		end = min(end, o->nr_top << KMM_LEAF_SHIFT);
+		next = first < end ? object_erase_locked(o, first, end, &e) : end;
+		mutex_unlock(&o->lock);
+		if (first >= end)
+			return;
+		if (unmap && o->mops && (e.nr_pages || e.nr_leaves))
+			o->mops->unmap(o, first, next - first);
+		object_free_erased(o, &e);
+		first = next;
+		cond_resched();
+	}
+}
+
+/* Zeros for bytes [start, end) of one page, if it is resident. */
+static void object_zero_locked(struct kmm_object *o, u64 start, u64 end)
+{
+	pgoff_t index = start >> PAGE_SHIFT;
+	void **entry;
+
+	lockdep_assert_held(&o->lock);
+	if (start >= end || index >= o->nr_pages)
+		return;
+	entry = object_entry_locked(o, index);
+	if (entry && entry_is_page(*entry))
+		memset(page_address(*entry) + offset_in_page(start), 0, end - start);
+}
+
+/* === Filling === */
+
+/* Fills holes in [first, first + nr), which lies in one leaf and in one batch. */
+static int object_populate_batch(struct kmm_object *o, pgoff_t first, unsigned int nr)
+{
+	struct page *pages[POPULATE_BATCH] = { };
+	unsigned int i, nr_holes = 0, got = 0, used = 0;
+	struct kmm_buddy *b = o->set->buddy;
+	void **entry;
+	int err = 0;
+
+	mutex_lock(&o->lock);
+	entry = object_entry_locked(o, first);
+	if (!entry) {
+		mutex_unlock(&o->lock);
+		err = object_add_leaf(o, first);
+		return err ?: -EAGAIN;
+	}
+	for (i = 0; i < nr; i++)
+		nr_holes += !entry[i];
+	mutex_unlock(&o->lock);
+	if (!nr_holes)
+		return 0;
+
+	err = kmm_account_try_charge(o->account, KMM_RES_FRAMES, nr_holes);
+	if (err)
+		return err;
+	if (!kmm_should_fail())
+		got = kmm_buddy_alloc_bulk(b, object_gfp(o, OBJECT_GFP), nr_holes, pages);
+	if (got < nr_holes)
+		kmm_account_uncharge(o->account, KMM_RES_FRAMES, nr_holes - got);
+	for (i = 0; i < got; i++)
+		kmm_buddy_set_owner(b, pages[i], o->account->id);
+	while (got < nr_holes) {
+		struct page *page = frame_alloc(o, OBJECT_GFP);
+
+		if (IS_ERR(page)) {
+			err = PTR_ERR(page);
+			break;
+		}
+		pages[got++] = page;
+	}
+
+	mutex_lock(&o->lock);
+	/* The leaf may have been punched out meanwhile. */
+	entry = object_entry_locked(o, first);
+	for (i = 0; entry && i < nr && used < got; i++)
+		if (!entry[i])
+			object_set_page_locked(o, &entry[i], first + i, pages[used++]);
+	mutex_unlock(&o->lock);
+
+	while (used < got)
+		frame_free(o, pages[used++]);
+	return err;
+}
+
+static int object_populate(struct kmm_object *o, pgoff_t first, pgoff_t end)
+{
+	while (first < end) {
+		pgoff_t next = min(end, round_down(first + POPULATE_BATCH, POPULATE_BATCH));
+		int err;
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		err = object_populate_batch(o, first, next - first);
+		if (err == -EAGAIN)
+			continue;
+		if (err)
+			return err;
+		first = next;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* One block of the rounded-up order, the surplus given back. The object is not visible yet. */
+static int object_populate_contig(struct kmm_object *o)
+{
+	unsigned int order = get_order(o->nr_pages << PAGE_SHIFT);
+	struct kmm_buddy *b = o->set->buddy;
+	struct page *page;
+	unsigned long i;
+	int err;
+
+	for (i = 0; i < o->nr_top; i++) {
+		err = object_add_leaf(o, i << KMM_LEAF_SHIFT);
+		if (err)
+			return err;
+	}
+	err = kmm_account_try_charge(o->account, KMM_RES_FRAMES, o->nr_pages);
+	if (err)
+		return err;
+	page = kmm_should_fail() ? NULL : kmm_buddy_alloc(b, object_gfp(o, OBJECT_GFP), order);
+	if (!page) {
+		kmm_account_uncharge(o->account, KMM_RES_FRAMES, o->nr_pages);
+		return -ENOMEM;
+	}
+	kmm_buddy_split(b, page, order);
+	mutex_lock(&o->lock);
+	for (i = 0; i < o->nr_pages; i++) {
+		kmm_buddy_set_owner(b, page + i, o->account->id);
+		object_set_page_locked(o, object_entry_locked(o, i), i, page + i);
+	}
+	mutex_unlock(&o->lock);
+	for (; i < 1UL << order; i++)
+		kmm_buddy_free(b, page + i, 0);
+	return 0;
+}
+
+/* === Interface === */
+
+/**
+ * kmm_object_set_init() - Begin with no object.
+ * @set: caller's memory
+ * @b: where the frames will come from
+ *
+ * Context: task.
+ */
+void kmm_object_set_init(struct kmm_object_set *set, struct kmm_buddy *b)
+{
+	set->buddy = b;
+	mutex_init(&set->lock);
+	INIT_LIST_HEAD(&set->list);
+	set->nr = 0;
+	set->last_id = 0;
+}
+KMM_EXPORT_INTERNAL(kmm_object_set_init);
+
+/**
+ * kmm_object_set_fini() - The end; all objects are destroyed.
+ * @set: set
+ *
+ * Context: task.
+ */
+void kmm_object_set_fini(struct kmm_object_set *set)
+{
+	kmm_assert(list_empty(&set->list));
+	mutex_destroy(&set->lock);
+}
+KMM_EXPORT_INTERNAL(kmm_object_set_fini);
+
+/**
+ * kmm_object_create() - A new object.
+ * @set: instance
+ * @a: who pays; the object takes a reference of its own
+ * @attr: what it is to be; @attr->flags may hold unknown bits, these are refused
+ *
+ * Context: task, may sleep.
+ * Return: object, or ERR_PTR: -EINVAL size 0 or unknown flag; -EFBIG; -EDQUOT; -ENOMEM;
+ * -EINTR killed while populating.
+ */
+struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_account *a,
+				     const struct kmm_object_attr *attr)
+{
+	u32 flags = attr->flags;
+	struct kmm_object *o;
+	int err;
+
+	if (!attr->size_bytes ||
+	    flags & ~(KMM_OBJECT_EAGER | KMM_OBJECT_CONTIG | KMM_OBJECT_LOCKED))
+		return ERR_PTR(-EINVAL);
+	if (attr->size_bytes > KMM_OBJECT_SIZE_MAX)
+		return ERR_PTR(-EFBIG);
+	if (flags & KMM_OBJECT_CONTIG && attr->size_bytes > PAGE_SIZE << KMM_MAX_ORDER)
+		return ERR_PTR(-EFBIG);
+	if (flags & OBJECT_FIXED)
+		flags |= KMM_OBJECT_EAGER;
+
+	err = kmm_account_try_charge(a, KMM_RES_OBJECTS, 1);
+	if (err)
+		return ERR_PTR(err);
+	err = kmm_account_try_charge(a, KMM_RES_HOST_BYTES, attr->extra_bytes);
+	if (err)
+		goto uncharge_object;
+	o = kmm_account_zalloc(a, sizeof(*o));
+	if (IS_ERR(o)) {
+		err = PTR_ERR(o);
+		goto uncharge_extra;
+	}
+
+	mutex_init(&o->lock);
+	INIT_LIST_HEAD(&o->node);
+	kmm_account_get(a);
+	o->set = set;
+	o->account = a;
+	o->mapping = attr->mapping;
+	o->mops = attr->mops;
+	o->flags = flags;
+	o->size_bytes = attr->size_bytes;
+	o->nr_pages = object_nr_pages(attr->size_bytes);
+	o->extra_bytes = attr->extra_bytes;
+	o->host_bytes = sizeof(*o) + attr->extra_bytes;
+	o->uid = current_uid();
+	o->pid = task_tgid_nr(current);
+	get_task_comm(o->comm, current);
+
+	o->top = kmm_account_zalloc(a, object_nr_top(o->nr_pages) * sizeof(*o->top));
+	if (IS_ERR(o->top)) {
+		err = PTR_ERR(o->top);
+		o->top = NULL;
+		goto destroy;
+	}
+	o->nr_top = object_nr_top(o->nr_pages);
+	o->host_bytes += o->nr_top * sizeof(*o->top);
+
+	if (flags & KMM_OBJECT_CONTIG)
+		err = object_populate_contig(o);
+	else if (flags & KMM_OBJECT_EAGER)
+		err = object_populate(o, 0, o->nr_pages);
+	if (err)
+		goto destroy;
+
+	mutex_lock(&set->lock);
+	o->id = ++set->last_id;
+	list_add_tail(&o->node, &set->list);
+	WRITE_ONCE(set->nr, set->nr + 1);
+	mutex_unlock(&set->lock);
+	return o;
+
+destroy:
+	kmm_object_destroy(o);
+	return ERR_PTR(err);
+uncharge_extra:
+	kmm_account_uncharge(a, KMM_RES_HOST_BYTES, attr->extra_bytes);
+uncharge_object:
+	kmm_account_uncharge(a, KMM_RES_OBJECTS, 1);
+	return ERR_PTR(err);
+}
+KMM_EXPORT_INTERNAL(kmm_object_create);
+
+/**
+ * kmm_object_destroy() - Free an object and everything in it.
+ * @o: object that nobody maps or uses any more
+ *
+ * Context: task, may sleep. Never fails.
+ */
+void kmm_object_destroy(struct kmm_object *o)
+{
+	struct kmm_object_set *set = o->set;
+	struct kmm_account *a = o->account;
+
+	mutex_lock(&set->lock);
+	if (!list_empty(&o->node)) {
+		list_del(&o->node);
+		WRITE_ONCE(set->nr, set->nr - 1);
+	}
+	mutex_unlock(&set->lock);
+
+	object_drop(o, 0, ULONG_MAX, false);
+	kmm_assert(!o->resident);
+	kmm_account_free(a, o->top, o->nr_top * sizeof(*o->top));
+	kmm_account_uncharge(a, KMM_RES_HOST_BYTES, o->extra_bytes);
+	kmm_account_uncharge(a, KMM_RES_OBJECTS, 1);
+	mutex_destroy(&o->lock);
+	kmm_account_free(a, o, sizeof(*o));
+	kmm_account_put(a);
+}
+KMM_EXPORT_INTERNAL(kmm_object_destroy);
+
+/**
+ * kmm_object_lock_pages() - Find or make page @index and keep the object locked.
+ * @o: object
+ * @index: page number
+ * @pages: filled with @index and the resident pages that follow it directly
+ * @max: room in @pages, at least 1
+ *
+ * The fault path. As long as the lock is held, these pages stay at their index, and what
+ * is put into page tables will be found by a later unmap.
+ *
+ * Context: task, may sleep.
+ * Return: number of pages, with @o locked: call kmm_object_unlock(). Negative, unlocked:
+ * -ENXIO behind the end; -EDQUOT; -ENOMEM.
+ */
+int kmm_object_lock_pages(struct kmm_object *o, pgoff_t index, struct page **pages,
+			  unsigned int max)
+{
+	struct page *page, *spare = NULL;
+	void **entry;
+	int ret;
+
+	for (;;) {
+		mutex_lock(&o->lock);
+		ret = -ENXIO;
+		if (unlikely(index >= o->nr_pages))
+			break;
+		entry = object_entry_locked(o, index);
+		if (unlikely(!entry)) {
+			mutex_unlock(&o->lock);
+			ret = object_add_leaf(o, index);
+			if (!ret)
+				continue;
+			goto out_unlocked;
+		}
+		page = *entry;
+		if (!page) {
+			page = spare;
+			if (likely(!page))
+				page = frame_alloc(o, OBJECT_GFP_FAST);
+			if (IS_ERR(page)) {
+				ret = PTR_ERR(page);
+				if (ret != -ENOMEM)
+					break;
+				mutex_unlock(&o->lock);
+				page = frame_alloc(o, OBJECT_GFP);
+				if (!IS_ERR(page)) {
+					spare = page;
+					continue;
+				}
+				ret = PTR_ERR(page);
+				goto out_unlocked;
+			}
+			if (page == spare)
+				spare = NULL;
+			object_set_page_locked(o, entry, index, page);
+		}
+		if (unlikely(!entry_is_page(page))) {
+			ret = -EIO;
+			break;
+		}
+		pages[0] = page;
+		ret = 1;
+		max = min_t(unsigned long, max,
+			    KMM_LEAF_ENTRIES - (index & (KMM_LEAF_ENTRIES - 1)));
+		max = min_t(unsigned long, max, o->nr_pages - index);
+		while (ret < max && entry_is_page(entry[ret])) {
+			pages[ret] = entry[ret];
+			ret++;
+		}
+		if (unlikely(spare))
+			frame_free(o, spare);
+		return ret;
+	}
+	mutex_unlock(&o->lock);
+out_unlocked:
+	if (spare)
+		frame_free(o, spare);
+	return ret;
+}
+KMM_EXPORT_INTERNAL(kmm_object_lock_pages);
+
+/**
+ * kmm_object_get_page() - One page, with a reference for the time of a copy.
+ * @o: object
+ * @index: page number
+ * @alloc: fill a hole
+ *
+ * Context: task, may sleep.
+ * Return: page, give it back with put_page(); NULL for a hole; ERR_PTR of -ENXIO behind the
+ * end, -EDQUOT, -ENOMEM.
+ */
+struct page *kmm_object_get_page(struct kmm_object *o, pgoff_t index, bool alloc)
+{
+	struct page *page = NULL;
+	void **entry;
+	int ret;
+
+	if (alloc) {
+		ret = kmm_object_lock_pages(o, index, &page, 1);
+		if (ret < 0)
+			return ERR_PTR(ret);
+		get_page(page);
+		mutex_unlock(&o->lock);
+		return page;
+	}
+
+	mutex_lock(&o->lock);
+	if (index >= o->nr_pages) {
+		page = ERR_PTR(-ENXIO);
+	} else {
+		entry = object_entry_locked(o, index);
+		if (entry && entry_is_page(*entry)) {
+			page = *entry;
+			get_page(page);
+		} else if (entry && *entry) {
+			page = ERR_PTR(-EIO);
+		}
+	}
+	mutex_unlock(&o->lock);
+	return page;
+}
+KMM_EXPORT_INTERNAL(kmm_object_get_page);
+
+/**
+ * kmm_object_populate() - Fill the holes of a range.
+ * @o: object
+ * @first: first page
+ * @nr: how many; what lies behind the end is left out
+ *
+ * Where it fails, the holes that it has filled stay filled: they read as the same zeros.
+ *
+ * Context: task, may sleep; serialised with changes of size by the caller.
+ * Return: 0; -EDQUOT; -ENOMEM; -EINTR killed.
+ */
+int kmm_object_populate(struct kmm_object *o, pgoff_t first, unsigned long nr)
+{
+	unsigned long nr_pages = READ_ONCE(o->nr_pages);
+
+	if (first >= nr_pages)
+		return 0;
+	return object_populate(o, first, first + min(nr, nr_pages - first));
+}
+KMM_EXPORT_INTERNAL(kmm_object_populate);
+
+/**
+ * kmm_object_punch() - Make a range read as zeros and give its frames back.
+ * @o: object
+ * @offset: first byte
+ * @len: bytes; what lies behind the end is left out
+ *
+ * Pages that are in the range only in part are zeroed there.
+ *
+ * Context: task, may sleep; serialised with writes and seals by the caller.
+ * Return: 0; -EOVERFLOW; -EPERM a seal, or the object's frames are fixed.
+ */
+int kmm_object_punch(struct kmm_object *o, u64 offset, u64 len)
+{
+	u64 end, first, last;
+
+	if (check_add_overflow(offset, len, &end))
+		return -EOVERFLOW;
+	if (o->flags & OBJECT_FIXED ||
+	    READ_ONCE(o->seals) & (KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE))
+		return -EPERM;
+	end = min(end, READ_ONCE(o->size_bytes));
+	if (offset >= end)
+		return 0;
+
+	/* The last page counts as whole when the range reaches the end of the object. */
+	first = object_nr_pages(offset);
+	last = end == READ_ONCE(o->size_bytes) ? object_nr_pages(end) : end >> PAGE_SHIFT;
+
+	mutex_lock(&o->lock);
+	if (first > last) {
+		object_zero_locked(o, offset, end);
+	} else {
+		object_zero_locked(o, offset, first << PAGE_SHIFT);
+		object_zero_locked(o, last << PAGE_SHIFT, end);
+	}
+	mutex_unlock(&o->lock);
+	if (first < last)
+		object_drop(o, first, last, true);
+	return 0;
+}
+KMM_EXPORT_INTERNAL(kmm_object_punch);
+
+static int object_grow(struct kmm_object *o, u64 size_bytes)
+{
+	unsigned long nr_pages = object_nr_pages(size_bytes);
+	unsigned long nr_top = object_nr_top(nr_pages);
+	unsigned long old_nr_top = o->nr_top;
+	struct kmm_leaf **top;
+	int err;
+
+	if (nr_top > old_nr_top) {
+		top = kmm_account_zalloc(o->account, nr_top * sizeof(*top));
+		if (IS_ERR(top))
+			return PTR_ERR(top);
+		mutex_lock(&o->lock);
+		memcpy(top, o->top, old_nr_top * sizeof(*top));
+		swap(o->top, top);
+		o->nr_top = nr_top;
+		o->host_bytes += (nr_top - old_nr_top) * sizeof(*top);
+		mutex_unlock(&o->lock);
+		kmm_account_free(o->account, top, old_nr_top * sizeof(*top));
+	}
+	if (o->flags & KMM_OBJECT_EAGER) {
+		err = object_populate(o, o->nr_pages, nr_pages);
+		if (err) {
+			/* Behind the end: nobody has seen these. The larger array stays. */
+			object_drop(o, o->nr_pages, ULONG_MAX, false);
+			return err;
+		}
+	}
+	mutex_lock(&o->lock);
+	/* What was written through a mapping behind the old end must not come up. */
+	if (!(o->seals & KMM_SEAL_WRITE))
+		object_zero_locked(o, o->size_bytes,
+				   min_t(u64, size_bytes, round_up(o->size_bytes, PAGE_SIZE)));
+	WRITE_ONCE(o->nr_pages, nr_pages);
+	WRITE_ONCE(o->size_bytes, size_bytes);
+	mutex_unlock(&o->lock);
+	return 0;
+}
+
+/**
+ * kmm_object_resize() - Change the size.
+ * @o: object
+ * @size_bytes: new size, also 0
+ *
+ * Growing an EAGER object fills the new part.
+ *
+ * Context: task, may sleep; serialised by the caller with itself, writes and seals.
+ * Return: 0; -EFBIG; -EPERM a seal, a LOCKED object that would shrink, a CONTIG one; growing
+ * also -EDQUOT, -ENOMEM, -EINTR killed. On error the size is as before.
+ */
+int kmm_object_resize(struct kmm_object *o, u64 size_bytes)
+{
+	u32 seals = READ_ONCE(o->seals);
+	u64 old = READ_ONCE(o->size_bytes);
+
+	if (size_bytes > KMM_OBJECT_SIZE_MAX)
+		return -EFBIG;
+	if (size_bytes == old)
+		return 0;
+	if (o->flags & KMM_OBJECT_CONTIG)
+		return -EPERM;
+	if (size_bytes > old)
+		return seals & KMM_SEAL_GROW ? -EPERM : object_grow(o, size_bytes);
+	if (seals & KMM_SEAL_SHRINK || o->flags & KMM_OBJECT_LOCKED)
+		return -EPERM;
+
+	mutex_lock(&o->lock);
+	WRITE_ONCE(o->size_bytes, size_bytes);
+	WRITE_ONCE(o->nr_pages, object_nr_pages(size_bytes));
+	object_zero_locked(o, size_bytes, round_up(size_bytes, PAGE_SIZE));
+	mutex_unlock(&o->lock);
+	object_drop(o, object_nr_pages(size_bytes), ULONG_MAX, true);
+	return 0;
+}
+KMM_EXPORT_INTERNAL(kmm_object_resize);
+
+/* Does somebody but the region, the page tables and nobody else hold a frame of it? */
+static bool object_pinned(struct kmm_object *o)
+{
+	bool pinned = false;
+	unsigned long t;
+	unsigned int i;
+
+	for (t = 0; t < o->nr_top && !pinned; t++) {
+		struct kmm_leaf *leaf;
+
+		mutex_lock(&o->lock);
+		leaf = o->top[t];
+		for (i = 0; leaf && i < KMM_LEAF_ENTRIES && !pinned; i++) {
+			struct page *page = leaf->entry[i];
+
+			if (entry_is_page(page))
+				pinned = page_count(page) != 1 + page_mapcount(page);
+		}
+		mutex_unlock(&o->lock);
+	}
+	return pinned;
+}
+
+/**
+ * kmm_object_add_seals() - Forbid some changes from now on.
+ * @o: object
+ * @seals: KMM_SEAL_* to add
+ *
+ * Context: task, may sleep; serialised with writes, punches and resizes by the caller.
+ * Return: 0; -EINVAL an unknown seal; -EPERM sealed against sealing; -EBUSY sealing against
+ * writes while a shared mapping may write, or somebody outside holds a frame.
+ */
+int kmm_object_add_seals(struct kmm_object *o, u32 seals)
+{
+	int err, tries;
+
+	if (seals & ~(KMM_SEAL_SEAL | KMM_SEAL_SHRINK | KMM_SEAL_GROW | KMM_SEAL_WRITE |
+		      KMM_SEAL_FUTURE_WRITE))
+		return -EINVAL;
+	if (o->seals & KMM_SEAL_SEAL)
+		return -EPERM;
+	if (seals & KMM_SEAL_WRITE && !(o->seals & KMM_SEAL_WRITE)) {
+		if (o->mapping) {
+			err = mapping_deny_writable(o->mapping);
+			if (err)
+				return err;
+		}
+		/*
+		 * read(2) and a page table that is just being torn down hold a frame for
+		 * a moment; who holds it for longer may be a device that writes.
+		 */
+		for (tries = 0; object_pinned(o); tries++) {
+			if (tries == 4 || schedule_timeout_killable(1 + (HZ / 200))) {
+				if (o->mapping)
+					mapping_allow_writable(o->mapping);
+				return -EBUSY;
+			}
+		}
+	}
+	mutex_lock(&o->lock);
+	WRITE_ONCE(o->seals, o->seals | seals);
+	mutex_unlock(&o->lock);
+	return 0;
+}
+KMM_EXPORT_INTERNAL(kmm_object_add_seals);
+
+/**
+ * kmm_object_seek() - The next data or hole.
+ * @o: object
+ * @offset: where to start, below the size
+ * @data: look for data; else for a hole, and the end of the object is one
+ *
+ * Context: task, may sleep.
+ * Return: offset of it, the size of the object when there is none.
+ */
+u64 kmm_object_seek(struct kmm_object *o, u64 offset, bool data)
+{
+	pgoff_t index = offset >> PAGE_SHIFT;
+	u64 found;
+
+	mutex_lock(&o->lock);
+	while (index < o->nr_pages) {
+		void **entry = object_entry_locked(o, index);
+
+		if (!entry) {
+			if (!data)
+				break;
+			index = round_down(index, KMM_LEAF_ENTRIES) + KMM_LEAF_ENTRIES;
+			continue;
+		}
+		if (!*entry == !data)
+			break;
+		index++;
+	}
+	found = clamp_t(u64, (u64)index << PAGE_SHIFT, offset, max(offset, o->size_bytes));
+	mutex_unlock(&o->lock);
+	return found;
+}
+KMM_EXPORT_INTERNAL(kmm_object_seek);
+
+/**
+ * kmm_object_info() - What KMM_IOC_OBJECT_INFO tells.
+ * @o: object
+ * @info: filled
+ *
+ * Context: task, may sleep.
+ */
+void kmm_object_info(struct kmm_object *o, struct kmm_object_info *info)
+{
+	mutex_lock(&o->lock);
+	info->id = o->id;
+	info->size_bytes = o->size_bytes;
+	info->resident = o->resident;
+	info->host_bytes = o->host_bytes;
+	info->flags = o->flags;
+	info->seals = o->seals;
+	mutex_unlock(&o->lock);
+}
+KMM_EXPORT_INTERNAL(kmm_object_info);
+
+/**
+ * kmm_object_check() - Look for violated invariants.
+ * @o: object that nobody else uses at the moment
+ *
+ * Context: task, may sleep.
+ * Return: how many were found; each is printed.
+ */
+unsigned long kmm_object_check(struct kmm_object *o)
+{
+	unsigned long t, bad = 0, resident = 0;
+	u64 host_bytes;
+	unsigned int i;
+
+	mutex_lock(&o->lock);
+	host_bytes = sizeof(*o) + o->extra_bytes + o->nr_top * sizeof(*o->top);
+	for (t = 0; t < o->nr_top; t++) {
+		struct kmm_leaf *leaf = o->top[t];
+
+		if (!leaf)
+			continue;
+		host_bytes += sizeof(*leaf);
+		for (i = 0; i < KMM_LEAF_ENTRIES; i++) {
+			pgoff_t index = (t << KMM_LEAF_SHIFT) + i;
+			struct page *page = leaf->entry[i];
+
+			if (!page)
+				continue;
+			resident++;
+			if (entry_is_page(page) && index < o->nr_pages &&
+			    page->mapping == o->mapping && page_folio(page)->index == index &&
+			    kmm_buddy_owner(o->set->buddy, page) == o->account->id)
+				continue;
+			bad++;
+			pr_err("kmm: object %llu: bad entry %lu\n", o->id, index);
+		}
+	}
+	if (resident != o->resident) {
+		bad++;
+		pr_err("kmm: object %llu: %lu entries, resident %lu\n", o->id, resident,
+		       o->resident);
+	}
+	if (host_bytes != o->host_bytes) {
+		bad++;
+		pr_err("kmm: object %llu: %llu host bytes, charged %llu\n", o->id, host_bytes,
+		       o->host_bytes);
+	}
+	mutex_unlock(&o->lock);
+	return bad;
+}
+KMM_EXPORT_INTERNAL(kmm_object_check);
