@@ -298,9 +298,12 @@ static void check_cma(struct doctor *d)
 {
 	int64_t total = meminfo(d, "CmaTotal"), free = meminfo(d, "CmaFree");
 	int64_t need = (int64_t)d->need_mib << 10, asked = cmdline_cma(d);
-	/* Others take from the default area too: a quarter more, in whole 4 MiB blocks. */
-	uint64_t want = (d->need_mib + d->need_mib / 4 + 3) / 4 * 4;
+	uint64_t want = 1;
 	struct line *l;
+
+	/* As the module says it: room for other users of the area, in a round size. */
+	while (want < d->need_mib + d->need_mib / 4)
+		want *= 2;
 
 	if (total < 0 || config_is(d, "CMA", 'n') || config_is(d, "DMA_CMA", 'n')) {
 		l = finding(d, VERDICT_WARN, "cma",

@@ -277,7 +277,7 @@ int main(int argc, char **argv)
 		.parser = main_parse, .args_doc = "VERB [OPTION...]", .children = children,
 		.help_filter = main_filter,
 		.doc = " \vExit status: 0 done; 1 failed (doctor: something must be done); "
-		       "64 wrong usage.",
+		       "64 wrong usage.\n",
 	};
 	struct options o = {
 		.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),

@@ -380,7 +380,7 @@ int cmd_object(struct options *o, int argc, char **argv)
 		.parser = object_parse, .children = children,
 		.args_doc = "create [OPTION...] [-- COMMAND...]\nlist",
 		.doc = "Make memory objects, or list those that live.\v"
-		       "kmm object create --help tells more.",
+		       "kmm object create --help tells more.\n",
 	};
 	struct object_verb in = { .o = o };
 	static char name[32];

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every ioctl with sizes, flags, holes and pointers that are wrong: the errno of the table in
+ * kmm.h and nothing changed. One table describes the ioctls; each test walks all of it.
+ */
+#include <stddef.h>
+#include <sys/resource.h>
+
+#include "kmm_test.h"
+
+#define KERNEL_ADDRESS	0xffff888000000000UL
+#define PATTERN		0x5a
+
+struct target {
+	const char *name;
+	unsigned int nr;		/* of the ioctl */
+	size_t size;			/* of its struct */
+	bool on_object;			/* else on /dev/kmm */
+	size_t first_out;		/* bytes that the caller fills, then outputs */
+	bool makes_fd;
+	int flags_at;			/* offset of a u32 of flags, -1: none */
+	uint64_t known;			/* the flags that exist */
+};
+
+static const struct target targets[] = {
+	{ "INFO", 0x00, sizeof(struct kmm_info), false, 0, false, -1, 0 },
+	{ "FEATURES", 0x01, sizeof(struct kmm_features), false, 0, false, -1, 0 },
+	{ "STAT", 0x02, sizeof(struct kmm_stat), false, 8, false,
+	  offsetof(struct kmm_stat, flags), KMM_STAT_EXACT },
+	{ "OPS", 0x08, sizeof(struct kmm_ops), false, 16, false,
+	  offsetof(struct kmm_ops, flags), KMM_OPS_KEEP_GOING },
+	{ "OBJECT_CREATE", 0x10, sizeof(struct kmm_object_create), false, 12, true,
+	  offsetof(struct kmm_object_create, flags), ALL_FLAGS },
+	{ "OBJECT_INFO", 0x11, sizeof(struct kmm_object_info), true, 0, false, -1, 0 },
+	{ "OBJECT_REOPEN", 0x12, sizeof(struct kmm_object_reopen), true, 4, true,
+	  offsetof(struct kmm_object_reopen, flags), KMM_REOPEN_RDONLY },
+	{ "OBJECT_SEAL", 0x13, sizeof(struct kmm_object_seal), true, 4, false,
+	  offsetof(struct kmm_object_seal, add), 0x1f },
+};
+
+static struct kmm_op one_op[1];
+
+static unsigned long request(const struct target *t, size_t size)
+{
+	return _IOC(_IOC_READ | _IOC_WRITE, KMM_IOC_MAGIC, t->nr, size);
+}
+
+/* A request that succeeds, in a buffer of any size; zeros behind the struct. */
+static void good(const struct target *t, void *buf, size_t size)
+{
+	struct kmm_object_create c = { .size_bytes = PAGE };
+	struct kmm_object_reopen r = { .flags = KMM_REOPEN_RDONLY };
+	struct kmm_ops o = { .ops = (uintptr_t)one_op, .nr = 1, .flags = KMM_OPS_KEEP_GOING };
+
+	memset(buf, 0, size);
+	/* A free of an empty slot: tried, failed, and nothing to clean up. */
+	one_op[0] = (struct kmm_op){ .kind = KMM_OP_PAGES_FREE, .slot = 3 };
+	if (t->nr == 0x10)
+		memcpy(buf, &c, sizeof(c) < size ? sizeof(c) : size);
+	else if (t->nr == 0x12)
+		memcpy(buf, &r, sizeof(r) < size ? sizeof(r) : size);
+	else if (t->nr == 0x08)
+		memcpy(buf, &o, sizeof(o) < size ? sizeof(o) : size);
+}
+
+/* The descriptor in the output, closed. */
+static void close_made(const struct target *t, const void *buf)
+{
+	int fd;
+
+	if (!t->makes_fd)
+		return;
+	memcpy(&fd, (const char *)buf + t->first_out, sizeof(fd));
+	close(fd);
+}
+
+/* The lowest descriptor that is not in use: a call that fails must not use it up. */
+static int next_fd(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+#define FOR_EACH_TARGET(t) \
+	for (const struct target *t = targets; t < targets + ARRAY_SIZE(targets); t++)
+
+FIXTURE(abi) {
+	int probe;
+	int dev;
+	int obj;
+	struct kmm_stat before;
+};
+
+FIXTURE_SETUP(abi)
+{
+	self->probe = kmm_open();
+	ASSERT_LE(0, self->probe);
+	self->dev = kmm_open();
+	ASSERT_LE(0, self->dev);
+	self->obj = kmm_object_create(self->dev, 4 * PAGE, 0);
+	ASSERT_LE(0, self->obj);
+	/* All that a call here could add is visible against this, host memory included. */
+	ASSERT_EQ(0, kmm_get_stat(self->probe, KMM_STAT_EXACT, &self->before));
+}
+
+FIXTURE_TEARDOWN(abi)
+{
+	struct kmm_object_info i;
+	struct kmm_stat now;
+
+	/* State unchanged. */
+	EXPECT_EQ(0, settle(self->probe, &self->before, &now));
+	EXPECT_TRUE(same_frames(&self->before, &now)) {
+		print_stat("before", &self->before);
+		print_stat("after", &now);
+	}
+	EXPECT_EQ(0, kmm_object_info(self->obj, &i));
+	EXPECT_EQ(4 * PAGE, i.size_bytes);
+	EXPECT_EQ(0, i.resident);
+	EXPECT_EQ(0, i.seals);
+	close(self->obj);
+	close(self->dev);
+	close(self->probe);
+}
+
+#define FD_OF(t) ((t)->on_object ? self->obj : self->dev)
+
+TEST_F(abi, the_good_request_is_good)
+{
+	char buf[512];
+
+	FOR_EACH_TARGET(t) {
+		good(t, buf, sizeof(buf));
+		EXPECT_EQ(0, ERR(ioctl(FD_OF(t), request(t, t->size), buf))) TH_LOG("%s", t->name);
+		close_made(t, buf);
+	}
+}
+
+/* The numbers of the header are the table's. */
+TEST_F(abi, numbers)
+{
+	const unsigned long want[] = {
+		KMM_IOC_INFO, KMM_IOC_FEATURES, KMM_IOC_STAT, KMM_IOC_OPS, KMM_IOC_OBJECT_CREATE,
+		KMM_IOC_OBJECT_INFO, KMM_IOC_OBJECT_REOPEN, KMM_IOC_OBJECT_SEAL,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+		EXPECT_EQ(want[i], request(&targets[i], targets[i].size));
+}
+
+/* A newer caller: a larger struct whose tail is zero works; the tail stays zero. */
+TEST_F(abi, larger_with_zero_tail)
+{
+	char buf[4096];
+
+	FOR_EACH_TARGET(t) {
+		const size_t sizes[] = { t->size + 1, t->size + 8, t->size + 64, 4096 };
+
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+			good(t, buf, sizeof(buf));
+			EXPECT_EQ(0, ERR(ioctl(FD_OF(t), request(t, sizes[i]), buf)))
+				TH_LOG("%s %zu", t->name, sizes[i]);
+			EXPECT_TRUE(all_bytes(buf + t->size, 0, sizeof(buf) - t->size));
+			close_made(t, buf);
+		}
+	}
+}
+
+TEST_F(abi, larger_with_something_in_the_tail)
+{
+	char buf[4096];
+	int fd = next_fd();
+
+	FOR_EACH_TARGET(t) {
+		const size_t at[] = { t->size, t->size + 7, 1000, 4095 };
+
+		for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+			good(t, buf, sizeof(buf));
+			buf[at[i]] = 1;
+			EXPECT_EQ(E2BIG, ERR(ioctl(FD_OF(t), request(t, 4096), buf)))
+				TH_LOG("%s byte %zu", t->name, at[i]);
+		}
+	}
+	EXPECT_EQ(fd, next_fd());
+}
+
+/* An older caller: the first version is the smallest there ever was. Shorter is EINVAL or
+ * served from what there is, but never more than asked for is written. */
+TEST_F(abi, smaller)
+{
+	char buf[512];
+
+	FOR_EACH_TARGET(t) {
+		for (size_t size = 0; size < t->size; size++) {
+			int err;
+
+			memset(buf, PATTERN, sizeof(buf));
+			good(t, buf, size);
+			err = ERR(ioctl(FD_OF(t), request(t, size), buf));
+			EXPECT_TRUE(!err || err == EINVAL) TH_LOG("%s %zu: %d", t->name, size, err);
+			EXPECT_TRUE(all_bytes(buf + size, PATTERN, sizeof(buf) - size))
+				TH_LOG("%s %zu wrote behind its end", t->name, size);
+			/* A descriptor that the caller cannot see must not exist. */
+			EXPECT_FALSE(!err && t->makes_fd && size < t->first_out + 4)
+				TH_LOG("%s %zu made a hidden fd", t->name, size);
+			if (!err && size >= t->first_out + 4)
+				close_made(t, buf);
+		}
+	}
+}
+
+TEST_F(abi, unknown_flags)
+{
+	char buf[512];
+	int fd = next_fd();
+	uint32_t v;
+
+	FOR_EACH_TARGET(t) {
+		if (t->flags_at < 0)
+			continue;
+		for (int bit = 0; bit < 32; bit++) {
+			if (t->known >> bit & 1)
+				continue;
+			good(t, buf, sizeof(buf));
+			memcpy(&v, buf + t->flags_at, 4);
+			v |= 1u << bit;
+			memcpy(buf + t->flags_at, &v, 4);
+			EXPECT_EQ(EINVAL, ERR(ioctl(FD_OF(t), request(t, t->size), buf)))
+				TH_LOG("%s bit %d", t->name, bit);
+		}
+	}
+	/* The high half of stat's 64 bits. */
+	struct kmm_stat s = { .flags = 1ULL << 63 };
+
+	EXPECT_EQ(EINVAL, ERR(ioctl(self->dev, KMM_IOC_STAT, &s)));
+	s.flags = 1ULL << 32;
+	EXPECT_EQ(EINVAL, ERR(ioctl(self->dev, KMM_IOC_STAT, &s)));
+	/* REOPEN wants its flag. */
+	struct kmm_object_reopen r = { 0 };
+
+	EXPECT_EQ(EINVAL, ERR(ioctl(self->obj, KMM_IOC_OBJECT_REOPEN, &r)));
+	EXPECT_EQ(fd, next_fd());
+}
+
+TEST_F(abi, bad_pointers)
+{
+	const unsigned long bad[] = { 0, 1, 4096 - 4, KERNEL_ADDRESS, 0xffffffff81000000UL, ~0UL,
+				      0x7ffffffff000UL, 0x800000000000UL, 0xdead000000000000UL };
+	int fd = next_fd();
+
+	FOR_EACH_TARGET(t) {
+		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+			EXPECT_EQ(EFAULT, ERR(ioctl(FD_OF(t), request(t, t->size), bad[i])))
+				TH_LOG("%s %#lx", t->name, bad[i]);
+		}
+	}
+	EXPECT_EQ(fd, next_fd());
+}
+
+/* The struct crosses into a page that is not there. */
+TEST_F(abi, pointer_at_the_end)
+{
+	char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char buf[512];
+	int fd = next_fd();
+
+	ASSERT_NE(MAP_FAILED, p);
+	munmap(p + PAGE, PAGE);
+	FOR_EACH_TARGET(t) {
+		good(t, buf, sizeof(buf));
+		memcpy(p + PAGE - t->size + 1, buf, t->size - 1);
+		EXPECT_EQ(EFAULT, ERR(ioctl(FD_OF(t), request(t, t->size), p + PAGE - t->size + 1)))
+			TH_LOG("%s", t->name);
+		/* One byte less to the right is fine. */
+		memcpy(p + PAGE - t->size, buf, t->size);
+		EXPECT_EQ(0, ERR(ioctl(FD_OF(t), request(t, t->size), p + PAGE - t->size)))
+			TH_LOG("%s", t->name);
+		close_made(t, p + PAGE - t->size);
+	}
+	munmap(p, PAGE);
+	EXPECT_EQ(fd, next_fd());
+}
+
+/* The answer cannot be written: EFAULT, no descriptor left over, no object. */
+TEST_F(abi, read_only_output)
+{
+	char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = next_fd();
+
+	ASSERT_NE(MAP_FAILED, p);
+	FOR_EACH_TARGET(t) {
+		ASSERT_EQ(0, mprotect(p, PAGE, PROT_READ | PROT_WRITE));
+		good(t, p, PAGE);
+		ASSERT_EQ(0, mprotect(p, PAGE, PROT_READ));
+		EXPECT_EQ(EFAULT, ERR(ioctl(FD_OF(t), request(t, t->size), p)))
+			TH_LOG("%s", t->name);
+	}
+	munmap(p, PAGE);
+	EXPECT_EQ(fd, next_fd());
+}
+
+/* No free descriptor: EMFILE, and the object that was half made is gone. */
+TEST_F(abi, no_descriptor_left)
+{
+	struct rlimit few = { 64, 64 };
+	char buf[512];
+	int fds[64], n = 0;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
+	while (n < 64 && (fds[n] = dup(0)) >= 0)
+		n++;
+	ASSERT_LT(n, 64);
+	FOR_EACH_TARGET(t) {
+		if (!t->makes_fd)
+			continue;
+		good(t, buf, sizeof(buf));
+		EXPECT_EQ(EMFILE, ERR(ioctl(FD_OF(t), request(t, t->size), buf)))
+			TH_LOG("%s", t->name);
+	}
+	while (n > 0)
+		close(fds[--n]);
+}
+
+TEST_F(abi, wrong_descriptor_or_number)
+{
+	char buf[512] = "";
+
+	FOR_EACH_TARGET(t) {
+		good(t, buf, sizeof(buf));
+		EXPECT_EQ(ENOTTY, ERR(ioctl(t->on_object ? self->dev : self->obj,
+					    request(t, t->size), buf))) TH_LOG("%s", t->name);
+	}
+	memset(buf, 0, sizeof(buf));
+	for (unsigned int nr = 0; nr < 256; nr++) {
+		bool dev = false, obj = false;
+
+		FOR_EACH_TARGET(t)
+			if (t->nr == nr) {
+				dev = !t->on_object;
+				obj = t->on_object;
+			}
+		if (!dev) {
+			EXPECT_EQ(ENOTTY, ERR(ioctl(self->dev, _IOWR('K', nr, char[8]), buf)));
+		}
+		if (!obj) {
+			EXPECT_EQ(ENOTTY, ERR(ioctl(self->obj, _IOWR('K', nr, char[8]), buf)));
+		}
+	}
+	EXPECT_EQ(ENOTTY, ERR(ioctl(self->dev, _IOWR('L', 0, struct kmm_info), buf)));
+	EXPECT_EQ(ENOTTY, ERR(ioctl(self->obj, _IOWR('L', 0x11, struct kmm_info), buf)));
+	EXPECT_EQ(ENOTTY, ERR(ioctl(self->dev, 0, buf)));
+	EXPECT_EQ(ENOTTY, ERR(ioctl(self->dev, ~0U, buf)));
+	/* The direction is part of the number. */
+	EXPECT_EQ(ENOTTY, ERR(ioctl(self->dev, _IO('K', 0), buf)));
+	EXPECT_EQ(ENOTTY, ERR(ioctl(self->dev, _IOR('K', 0, struct kmm_info), buf)));
+	EXPECT_EQ(ENOTTY, ERR(ioctl(self->dev, _IOW('K', 0, struct kmm_info), buf)));
+}
+
+TEST_F(abi, object_create_sizes)
+{
+	const struct { uint64_t size; uint32_t flags; int err; } bad[] = {
+		{ 0, 0, EINVAL },
+		{ 0, KMM_OBJECT_LOCKED, EINVAL },
+		{ KMM_OBJECT_SIZE_MAX + 1, 0, EFBIG },
+		{ 1ULL << 62, 0, EFBIG },
+		{ 1ULL << 63, 0, EFBIG },
+		{ UINT64_MAX, 0, EFBIG },
+		{ UINT64_MAX - 4095, KMM_OBJECT_EAGER, EFBIG },
+		{ UINT64_MAX, KMM_OBJECT_CONTIG, EFBIG },
+		{ (PAGE << KMM_ORDER_MAX) + 1, KMM_OBJECT_CONTIG, EINVAL },
+		{ self->before.total * PAGE * 2, KMM_OBJECT_EAGER, ENOMEM },
+		{ KMM_OBJECT_SIZE_MAX, KMM_OBJECT_EAGER, ENOMEM },
+		{ KMM_OBJECT_SIZE_MAX, KMM_OBJECT_LOCKED, ENOMEM },
+	};
+	int fd = next_fd(), obj;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_EQ(-bad[i].err, kmm_object_create(self->dev, bad[i].size, bad[i].flags))
+			TH_LOG("case %zu", i);
+	}
+	EXPECT_EQ(fd, next_fd());
+	/* The largest, on demand, costs next to nothing. */
+	obj = kmm_object_create(self->dev, KMM_OBJECT_SIZE_MAX, 0);
+	ASSERT_LE(0, obj);
+	EXPECT_EQ(1, pwrite(obj, "x", 1, KMM_OBJECT_SIZE_MAX - 1));
+	close(obj);
+}
+
+/* Random requests: no crash, no leak, only errnos of the table. */
+TEST_F(abi, random_requests)
+{
+	static const int table[] = {
+		EFAULT, EINVAL, E2BIG, EFBIG, EOVERFLOW, ENOTTY, EBADF, EPERM, EACCES, EDQUOT, ENOMEM,
+		ENOSPC, EBUSY, EEXIST, ENOENT, ERANGE, EINTR, EMFILE, ENFILE,
+	};
+	unsigned long rounds = env_number("KMM_FUZZ_ROUNDS", 20000);
+	int dev = kmm_open(), obj = kmm_object_create(self->dev, 16 * PAGE, 0);
+	uint64_t seed = seed_from_env();
+	bool known;
+	int err;
+	static const uint64_t spice[] = {
+		0, 1, 2, 3, 7, 8, 31, 4095, 4096, 4097, 65535, 65536, 65537, 0x7fffffff, 0x80000000,
+		0xffffffff, 0x100000000, KMM_OBJECT_SIZE_MAX, KMM_OBJECT_SIZE_MAX + 1, 1ULL << 63,
+		UINT64_MAX, KERNEL_ADDRESS,
+	};
+
+	ASSERT_LE(0, dev);
+	ASSERT_LE(0, obj);
+	for (unsigned long n = 0; n < rounds; n++) {
+		const struct target *t = &targets[next_random(&seed) % ARRAY_SIZE(targets)];
+		size_t size = next_random(&seed) % 4 ? t->size : next_random(&seed) % 600;
+		uint64_t buf[512 / 8 + 16] = { 0 };
+
+		good(t, buf, sizeof(buf));
+		for (int k = next_random(&seed) % 4; k > 0; k--) {
+			uint64_t v = next_random(&seed) % 3 ?
+				spice[next_random(&seed) % ARRAY_SIZE(spice)] :
+				(uint64_t)next_random(&seed) << 32 | next_random(&seed);
+			size_t at = next_random(&seed) % (t->size / 4) * 4;
+
+			memcpy((char *)buf + at, &v, next_random(&seed) % 2 ? 4 : 8);
+		}
+		/* An array of operations may be anywhere but in our own memory. */
+		if (t->nr == 0x08 && buf[0] != (uintptr_t)one_op)
+			buf[0] = KERNEL_ADDRESS;
+		else if (t->nr == 0x08)
+			buf[1] = (buf[1] & ~0xffffffffULL) | 1;	/* nr */
+		/* An eager one that fits would only take time. */
+		if (t->nr == 0x10 && buf[0] > (1 << 20) && (buf[1] & ALL_FLAGS))
+			buf[1] &= ~(uint64_t)ALL_FLAGS;
+		if (ioctl(t->on_object ? obj : dev, request(t, size), buf) == 0) {
+			if (t->makes_fd && size >= t->first_out + 4)
+				close_made(t, buf);
+			continue;
+		}
+		err = errno;
+		known = false;
+		for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+			known |= table[i] == err;
+		ASSERT_TRUE(known) TH_LOG("%s: errno %d is not in the table", t->name, err);
+	}
+	close(obj);
+	close(dev);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Open, info, features, stat: what they say, and that it adds up. */
+#include "kmm_test.h"
+
+TEST_F(kmm, open_modes)
+{
+	struct kmm_info info;
+	int fd;
+
+	/* Reading is enough for reading. */
+	fd = open(KMM_DEVICE, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, kmm_get_info(fd, &info));
+	close(fd);
+	fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	close(fd);
+}
+
+TEST_F(kmm, device_is_for_the_group_only)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, stat(KMM_DEVICE, &st));
+	EXPECT_TRUE(S_ISCHR(st.st_mode));
+	EXPECT_EQ(0660, st.st_mode & 07777);
+}
+
+TEST_F(kmm, info_is_consistent)
+{
+	struct kmm_info i, again;
+	struct kmm_stat s;
+
+	ASSERT_EQ(0, kmm_get_info(self->dev, &i));
+	EXPECT_EQ(KMM_ABI_VERSION, i.abi_version);
+	EXPECT_EQ(sysconf(_SC_PAGESIZE), i.page_size);
+	EXPECT_EQ(KMM_ORDER_MAX, i.order_max);
+	EXPECT_LT(0, i.nr_extents);
+	EXPECT_LT(0, i.region_bytes);
+	EXPECT_EQ(0, i.region_bytes % i.page_size);
+	EXPECT_EQ(0, i.metadata_bytes % i.page_size);
+	EXPECT_LT(i.metadata_bytes, i.region_bytes);
+	EXPECT_EQ(0, i.flags & ~(KMM_INFO_FALLBACK | KMM_INFO_LAB));
+	EXPECT_NE(0, i.provider[0]);
+	EXPECT_EQ(0, i.provider[KMM_NAME_LEN - 1]);
+	EXPECT_NE(0, i.version[0]);
+	EXPECT_EQ(0, i.version[KMM_NAME_LEN - 1]);
+	EXPECT_TRUE(!strcmp((char *)i.provider, "cma") || !strcmp((char *)i.provider, "contig") ||
+		    !strcmp((char *)i.provider, "chunks") || !strcmp((char *)i.provider, "reserved"));
+	EXPECT_LT(0, i.file_limits.frames);
+	EXPECT_LT(0, i.user_limits.objects);
+
+	ASSERT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &s));
+	EXPECT_EQ(i.region_bytes / i.page_size, s.total);
+	EXPECT_EQ(i.metadata_bytes / i.page_size, s.metadata);
+
+	ASSERT_EQ(0, kmm_get_info(self->dev, &again));
+	EXPECT_EQ(0, memcmp(&i, &again, sizeof(i)));
+}
+
+/* The kernel fills every byte, also behind the names' ends. */
+TEST_F(kmm, info_leaves_no_stale_byte)
+{
+	struct kmm_info a, b;
+
+	memset(&a, 0x00, sizeof(a));
+	memset(&b, 0xff, sizeof(b));
+	ASSERT_EQ(0, ioctl(self->dev, KMM_IOC_INFO, &a));
+	ASSERT_EQ(0, ioctl(self->dev, KMM_IOC_INFO, &b));
+	EXPECT_EQ(0, memcmp(&a, &b, sizeof(a)));
+}
+
+TEST_F(kmm, features)
+{
+	uint64_t f;
+
+	ASSERT_EQ(0, kmm_get_features(self->dev, &f));
+	EXPECT_NE(0, f & KMM_FEATURE_OBJECTS);
+	EXPECT_NE(0, f & KMM_FEATURE_OPS_PAGES);
+	EXPECT_EQ(0, f & ~(KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES |
+			   KMM_FEATURE_TRACEPOINTS | KMM_FEATURE_DEBUGFS));
+	/* What is claimed is there. */
+	if (!access("/sys/kernel/debug/tracing", F_OK)) {
+		EXPECT_EQ(!!(f & KMM_FEATURE_DEBUGFS), !access("/sys/kernel/debug/kmm", F_OK));
+	}
+}
+
+TEST_F(kmm, exact_sum_always_holds)
+{
+	struct kmm_stat s;
+	int obj;
+
+	for (int i = 0; i < 50; i++) {
+		obj = kmm_object_create(self->dev, 64 * PAGE, i & 1 ? KMM_OBJECT_EAGER : 0);
+		ASSERT_LE(0, obj);
+		ASSERT_EQ(0, kmm_pages_alloc(self->dev, i, i % 5, 0));
+		ASSERT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &s));
+		ASSERT_EQ(s.total, stat_sum(&s));
+		close(obj);
+		ASSERT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &s));
+		ASSERT_EQ(s.total, stat_sum(&s));
+	}
+	for (int i = 0; i < 50; i++)
+		ASSERT_EQ(0, kmm_pages_free(self->dev, i));
+}
+
+static void *churn(void *arg)
+{
+	volatile bool *stop = arg;
+	int dev = kmm_open();
+
+	if (dev < 0)
+		return NULL;
+	for (unsigned int i = 0; !*stop; i++) {
+		if (kmm_pages_alloc(dev, 0, i % 4, 0))
+			break;
+		if (kmm_pages_free(dev, 0))
+			break;
+	}
+	close(dev);
+	return (void *)(long)*stop;
+}
+
+/* EXACT means exact also while another CPU allocates and frees. */
+TEST_F(kmm, exact_sum_holds_under_load)
+{
+	volatile bool stop = false;
+	struct kmm_stat s;
+	pthread_t t[2];
+	void *ok;
+
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&t[i], NULL, churn, (void *)&stop));
+	for (int i = 0; i < 300; i++) {
+		ASSERT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &s));
+		EXPECT_EQ(s.total, stat_sum(&s));
+		ASSERT_EQ(0, kmm_get_stat(self->dev, 0, &s));
+	}
+	stop = true;
+	for (int i = 0; i < 2; i++) {
+		pthread_join(t[i], &ok);
+		EXPECT_NE(NULL, ok);
+	}
+}
+
+TEST_F(kmm, stat_counts_what_is_held)
+{
+	struct kmm_stat a, b;
+	int obj;
+
+	ASSERT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &a));
+	EXPECT_LT(a.watermark_min, a.watermark_low);
+	EXPECT_LT(a.watermark_low, a.watermark_high);
+	EXPECT_LT(a.watermark_high, a.total);
+
+	ASSERT_EQ(0, kmm_pages_alloc(self->dev, 0, 4, 0));
+	ASSERT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &b));
+	EXPECT_EQ(a.used + 16, b.used);
+	EXPECT_EQ(a.file_frames + 16, b.file_frames);
+	EXPECT_EQ(a.user_frames + 16, b.user_frames);
+	ASSERT_EQ(0, kmm_pages_free(self->dev, 0));
+
+	obj = kmm_object_create(self->dev, 10 * PAGE, KMM_OBJECT_EAGER);
+	ASSERT_LE(0, obj);
+	ASSERT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &b));
+	EXPECT_EQ(a.used + 10, b.used);
+	EXPECT_EQ(a.objects + 1, b.objects);
+	EXPECT_EQ(a.user_objects + 1, b.user_objects);
+	EXPECT_EQ(a.user_frames + 10, b.user_frames);
+	EXPECT_LT(a.user_host_bytes, b.user_host_bytes);
+	close(obj);
+}
+
+TEST_F(kmm, descriptors_are_close_on_exec)
+{
+	int obj = kmm_object_create(self->dev, PAGE, 0), ro;
+
+	ASSERT_LE(0, obj);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(obj, F_GETFD));
+	ro = kmm_object_reopen(obj, KMM_REOPEN_RDONLY);
+	ASSERT_LE(0, ro);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(ro, F_GETFD));
+	close(ro);
+	close(obj);
+}
+
+TEST_HARNESS_MAIN

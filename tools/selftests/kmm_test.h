@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the suites share: the fixture with the leak check, small helpers.
+ *
+ * Every test of the fixture "kmm" begins with an exact reading of the region and ends
+ * with another: the same frames must be used, quarantined and free, the same objects
+ * must live, and the caller must be charged the same host memory. Freeing ends a little
+ * after the close() that caused it (task work, RCU), so the second reading is repeated for
+ * LEAK_WAIT_MS before the difference counts.
+ */
+#ifndef _KMM_TEST_H
+#define _KMM_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+
+#include "libkmm.h"
+
+#define PAGE		4096UL
+#define LEAK_WAIT_MS	5000
+#define ALL_FLAGS	(KMM_OBJECT_EAGER | KMM_OBJECT_CONTIG | KMM_OBJECT_LOCKED)
+
+static inline void __attribute__((unused)) sleep_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	while (nanosleep(&t, &t) && errno == EINTR)
+		;
+}
+
+static inline uint64_t __attribute__((unused)) now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ULL + t.tv_nsec / 1000000;
+}
+
+/* 0, or the errno of the last call, as "x < 0 ? errno : 0" for syscalls. */
+#define ERR(call) ((long)(call) == -1 ? errno : 0)
+
+/* errno of an mmap, 0 and unmapped again when it succeeds. */
+static inline int __attribute__((unused))
+mmap_err(size_t len, int prot, int flags, int fd, off_t off)
+{
+	void *p = mmap(NULL, len, prot, flags, fd, off);
+
+	if (p == MAP_FAILED)
+		return errno;
+	munmap(p, len);
+	return 0;
+}
+
+static inline bool __attribute__((unused)) all_bytes(const void *p, int c, size_t n)
+{
+	const unsigned char *b = p;
+
+	for (size_t i = 0; i < n; i++)
+		if (b[i] != (unsigned char)c)
+			return false;
+	return true;
+}
+
+static inline uint64_t __attribute__((unused)) stat_sum(const struct kmm_stat *s)
+{
+	return s->free + s->cached + s->lazy + s->quarantined + s->used + s->metadata;
+}
+
+/* An argument of this run: environment variable, else the default. */
+static inline unsigned long __attribute__((unused)) env_number(const char *name, unsigned long other)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoul(text, NULL, 0) : other;
+}
+
+/* Random numbers that the seed repeats; the seed is printed and taken from KMM_SEED. */
+static inline uint64_t __attribute__((unused)) seed_from_env(void)
+{
+	uint64_t seed = env_number("KMM_SEED", 0);
+	struct timespec t;
+
+	if (!seed) {
+		clock_gettime(CLOCK_REALTIME, &t);
+		seed = (t.tv_nsec ^ ((uint64_t)getpid() << 32)) | 1;
+	}
+	printf("# KMM_SEED=%llu\n", (unsigned long long)seed);
+	fflush(stdout);
+	return seed;
+}
+
+static inline uint32_t __attribute__((unused)) next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state >> 24;
+}
+
+/* === The signal that a touch raises === */
+
+static sigjmp_buf touch_env;
+
+static void touch_handler(int sig)
+{
+	siglongjmp(touch_env, sig);
+}
+
+/* 0, SIGBUS or SIGSEGV: what reading (or writing) a byte at p does. */
+static inline int __attribute__((unused)) touch(volatile char *p, bool write)
+{
+	struct sigaction sa = { .sa_handler = touch_handler }, bus, segv;
+	int sig;
+
+	sigaction(SIGBUS, &sa, &bus);
+	sigaction(SIGSEGV, &sa, &segv);
+	sig = sigsetjmp(touch_env, 1);
+	if (!sig) {
+		if (write)
+			*p = 1;
+		else
+			(void)*p;
+	}
+	sigaction(SIGBUS, &bus, NULL);
+	sigaction(SIGSEGV, &segv, NULL);
+	return sig;
+}
+
+/* === Exit status of a child === */
+
+static inline int __attribute__((unused)) wait_child(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+/* === The leak check === */
+
+static inline bool __attribute__((unused))
+same_frames(const struct kmm_stat *a, const struct kmm_stat *b)
+{
+	return a->used == b->used && a->quarantined == b->quarantined &&
+	       a->free + a->cached + a->lazy == b->free + b->cached + b->lazy &&
+	       a->objects == b->objects && a->user_frames == b->user_frames &&
+	       a->user_objects == b->user_objects && a->user_host_bytes == b->user_host_bytes;
+}
+
+static inline void __attribute__((unused))
+print_stat(const char *when, const struct kmm_stat *s)
+{
+	printf("# %s: total %llu metadata %llu free %llu cached %llu lazy %llu quarantined %llu used %llu objects %llu; user frames %llu objects %llu host bytes %llu\n",
+	       when, s->total, s->metadata, s->free, s->cached, s->lazy, s->quarantined, s->used,
+	       s->objects, s->user_frames, s->user_objects, s->user_host_bytes);
+	fflush(stdout);
+}
+
+/* The exact state, once it equals before, or as it is after LEAK_WAIT_MS. */
+static inline int __attribute__((unused))
+settle(int dev, const struct kmm_stat *before, struct kmm_stat *now)
+{
+	uint64_t end = now_ms() + LEAK_WAIT_MS;
+	int ret;
+
+	do {
+		ret = kmm_get_stat(dev, KMM_STAT_EXACT, now);
+		if (ret < 0 || same_frames(before, now))
+			return ret;
+		sleep_ms(5);
+	} while (now_ms() < end);
+	return ret;
+}
+
+/* Waits until so many frames are used; false after LEAK_WAIT_MS. */
+static inline bool __attribute__((unused)) wait_used(int dev, uint64_t used)
+{
+	uint64_t end = now_ms() + LEAK_WAIT_MS;
+	struct kmm_stat s;
+
+	do {
+		if (kmm_get_stat(dev, KMM_STAT_EXACT, &s) < 0)
+			return false;
+		if (s.used == used)
+			return true;
+		sleep_ms(5);
+	} while (now_ms() < end);
+	return false;
+}
+
+/*
+ * probe only reads, before the first and after the last descriptor of the test; dev is the
+ * test's own and closed before the second reading, because its slot table costs host memory.
+ */
+FIXTURE(kmm) {
+	int probe;
+	int dev;
+	struct kmm_stat before;
+};
+
+FIXTURE_SETUP(kmm)
+{
+	self->probe = kmm_open();
+	if (self->probe < 0) {
+		const char *why = kmm_explain_open(self->probe);
+
+		TH_LOG("%s", why ? why : strerror(-self->probe));
+	}
+	ASSERT_LE(0, self->probe);
+	ASSERT_EQ(0, kmm_get_stat(self->probe, KMM_STAT_EXACT, &self->before));
+	self->dev = kmm_open();
+	ASSERT_LE(0, self->dev);
+}
+
+FIXTURE_TEARDOWN(kmm)
+{
+	struct kmm_stat now;
+
+	close(self->dev);
+	EXPECT_EQ(0, settle(self->probe, &self->before, &now));
+	EXPECT_EQ(now.total, stat_sum(&now));
+	EXPECT_EQ(self->before.total, now.total);
+	EXPECT_EQ(self->before.metadata, now.metadata);
+	EXPECT_TRUE(same_frames(&self->before, &now)) {
+		print_stat("before", &self->before);
+		print_stat("after", &now);
+	}
+	close(self->probe);
+}
+
+#endif /* _KMM_TEST_H */

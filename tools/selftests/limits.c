@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What an unprivileged user can take: to the limit and no further, with the host untouched, and
+ * all of it back afterwards. The child gives up root and its groups; the device node is made
+ * accessible for the time of the test.
+ */
+#include <grp.h>
+#include <sys/resource.h>
+
+#include "kmm_test.h"
+
+#define NOBODY	65534
+
+static int64_t mem_available_kib(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128];
+	long long v = -1;
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %lld kB", &v) == 1)
+			break;
+	fclose(f);
+	return v;
+}
+
+/* In the child: an ordinary user from here on, with many descriptors allowed. */
+static void become_nobody(unsigned long nofile)
+{
+	struct rlimit r = { nofile, nofile };
+
+	if (setrlimit(RLIMIT_NOFILE, &r) || setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
+		_exit(100);
+}
+
+FIXTURE(limits) {
+	int probe;
+	struct kmm_stat before;
+	struct kmm_info info;
+	mode_t mode;
+};
+
+FIXTURE_SETUP(limits)
+{
+	struct stat st;
+
+	self->probe = kmm_open();
+	ASSERT_LE(0, self->probe);
+	ASSERT_EQ(0, kmm_get_info(self->probe, &self->info));
+	ASSERT_EQ(0, kmm_get_stat(self->probe, KMM_STAT_EXACT, &self->before));
+	ASSERT_EQ(0, stat(KMM_DEVICE, &st));
+	self->mode = st.st_mode & 07777;
+	ASSERT_EQ(0, chmod(KMM_DEVICE, 0666));
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+	struct kmm_stat now;
+
+	EXPECT_EQ(0, chmod(KMM_DEVICE, self->mode));
+	EXPECT_EQ(0, settle(self->probe, &self->before, &now));
+	EXPECT_TRUE(same_frames(&self->before, &now)) {
+		print_stat("before", &self->before);
+		print_stat("after", &now);
+	}
+	close(self->probe);
+}
+
+TEST_F(limits, closed_to_strangers)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, chmod(KMM_DEVICE, self->mode));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		become_nobody(64);
+		_exit(kmm_open() == -EACCES ? 0 : 1);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+}
+
+/* The loop that makes empty objects: ends in EDQUOT or ENOMEM, soon, at little cost. */
+TEST_F(limits, empty_objects)
+{
+	int64_t available = mem_available_kib(), during;
+	int pair[2];
+	pid_t pid;
+	char c;
+
+	ASSERT_NE(UINT64_MAX, self->info.user_limits.objects);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct kmm_stat s;
+		uint64_t n = 0;
+		int dev, ret;
+
+		become_nobody(1 << 20);
+		close(self->probe);
+		dev = kmm_open();
+		if (dev < 0)
+			_exit(1);
+		while ((ret = kmm_object_create(dev, KMM_OBJECT_SIZE_MAX, 0)) >= 0 &&
+		       n < 2000000)
+			n++;
+		if (ret != -EDQUOT && ret != -ENOMEM)
+			_exit(2);
+		/* Now small ones: the large index of the last may have been the reason. */
+		while ((ret = kmm_object_create(dev, 1, 0)) >= 0 && n < 2000000)
+			n++;
+		if (ret != -EDQUOT && ret != -ENOMEM)
+			_exit(3);
+		if (n > self->info.user_limits.objects)
+			_exit(4);
+		if (kmm_get_stat(dev, KMM_STAT_EXACT, &s) || s.user_objects != n)
+			_exit(5);
+		if (s.user_host_bytes > self->info.user_limits.host_bytes)
+			_exit(6);
+		/* Refused: an eager one, an anonymous mapping, a second file. */
+		if (kmm_object_create(dev, PAGE, KMM_OBJECT_EAGER) >= 0)
+			_exit(7);
+		if (mmap(NULL, PAGE, PROT_READ, MAP_SHARED, dev, 0) != MAP_FAILED)
+			_exit(8);
+		printf("# %llu objects, %llu bytes of host memory, then %s\n",
+		       (unsigned long long)n, s.user_host_bytes, strerror(-ret));
+		fflush(stdout);
+		if (write(pair[1], "x", 1) != 1 || read(pair[1], &c, 1) < 0)
+			_exit(9);
+		_exit(0);
+	}
+	close(pair[1]);
+	if (read(pair[0], &c, 1) == 1) {
+		/* The host hardly noticed: what it is charged, and as much again for slack. */
+		during = mem_available_kib();
+		EXPECT_LT(available - during,
+			  (int64_t)(2 * self->info.user_limits.host_bytes / 1024 + 8192));
+		/* Root still works. */
+		int dev = kmm_open(), obj;
+
+		ASSERT_LE(0, dev);
+		obj = kmm_object_create(dev, PAGE, KMM_OBJECT_EAGER);
+		EXPECT_LE(0, obj);
+		close(obj);
+		close(dev);
+	}
+	close(pair[0]);
+	EXPECT_EQ(0, wait_child(pid));
+}
+
+/* Frames, from objects and from slots together. */
+TEST_F(limits, frames)
+{
+	pid_t pid;
+
+	ASSERT_NE(UINT64_MAX, self->info.user_limits.frames);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		uint64_t limit = self->info.user_limits.frames;
+		struct kmm_stat s;
+		int dev, obj, ret;
+		uint32_t slot = 0;
+		char *p;
+
+		become_nobody(4096);
+		close(self->probe);
+		dev = kmm_open();
+		if (dev < 0)
+			_exit(1);
+		/* Half by slots. */
+		while ((ret = kmm_pages_alloc(dev, slot, 3, 0)) == 0 && slot * 8 < limit / 2)
+			slot++;
+		if (ret)
+			_exit(2);
+		/* The rest by touching an object: the fault that is over the limit is a SIGBUS. */
+		obj = kmm_object_create(dev, 2 * limit * PAGE, 0);
+		if (obj < 0)
+			_exit(3);
+		p = mmap(NULL, 2 * limit * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
+		if (p == MAP_FAILED)
+			_exit(4);
+		uint64_t at;
+		int sig = 0;
+
+		for (at = 0; at < 2 * limit && !sig; at++)
+			sig = touch(p + at * PAGE, true);
+		if (sig != SIGBUS)
+			_exit(5);
+		if (kmm_get_stat(dev, KMM_STAT_EXACT, &s) || s.user_frames > limit)
+			_exit(6);
+		if (s.user_frames != limit)
+			_exit(7);
+		/* The other ways in say it with an errno. */
+		if (pwrite(obj, "x", 1, (at + 10) * PAGE) != -1 || errno != EDQUOT)
+			_exit(8);
+		if (kmm_pages_alloc(dev, 10000, 0, 0) != -EDQUOT)
+			_exit(9);
+		if (kmm_object_create(dev, PAGE, KMM_OBJECT_EAGER) != -EDQUOT)
+			_exit(10);
+		/* A second file of the same user has no room either. */
+		int dev2 = kmm_open();
+
+		if (dev2 < 0 || kmm_pages_alloc(dev2, 0, 0, 0) != -EDQUOT)
+			_exit(11);
+		/* Give one back: room for one. */
+		if (kmm_pages_free(dev, 0) || kmm_pages_alloc(dev2, 0, 3, 0))
+			_exit(12);
+		if (kmm_pages_alloc(dev2, 1, 0, 0) != -EDQUOT)
+			_exit(13);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+}
+
+/* Host bytes by slot tables and page indexes, in many files: the user's limit holds for all. */
+TEST_F(limits, many_files)
+{
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct kmm_stat s;
+		int n = 0, fd, dev;
+
+		become_nobody(1 << 20);
+		close(self->probe);
+		dev = kmm_open();
+		if (dev < 0)
+			_exit(1);
+		/* Every file touches all leaves of its slot table. */
+		while ((fd = kmm_open()) >= 0 && n < 1000000) {
+			for (uint32_t slot = 0; slot < 65536; slot += 512)
+				if (kmm_pages_alloc(fd, slot, 0, 0) ||
+				    kmm_pages_free(fd, slot))
+					break;
+			n++;
+		}
+		if (fd != -EDQUOT && fd != -ENOMEM && fd != -EMFILE && fd != -ENFILE)
+			_exit(2);
+		if (kmm_get_stat(dev, KMM_STAT_EXACT, &s))
+			_exit(3);
+		if (s.user_host_bytes > self->info.user_limits.host_bytes)
+			_exit(4);
+		printf("# %d files, %llu bytes of host memory, then %s\n", n, s.user_host_bytes,
+		       strerror(-fd));
+		fflush(stdout);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+}
+
+TEST_HARNESS_MAIN
