@@ -40,6 +40,7 @@ all: modules user			## kmm.ko here, kmm_kunit.ko, kmm_bench.ko, build/kmm (defau
 modules: farm				## modules for KERNEL=base|debug|stock or KDIR=..., into build/NAME/
 	$(Q)kdir=$(kdir) && [ -n "$$kdir" ] && { $(same_kernel); } && \
 	  $(MAKE) --no-print-directory -C "$$kdir" M=$(O) W=$(W) C=$(C) CF="$(CF)" modules
+	$(Q)$(TOP)/tools/vm/btf $(or $(KERNEL),/sys/kernel/btf/vmlinux) $(O)/*.ko
 
 # One folder of links per kernel, so that the object files of three kernels do not mix.
 farm:

@@ -76,17 +76,17 @@ struct kmm_pcp_entry {
 };
 
 /**
- * struct kmm_pcp_list - cached blocks of one order and type
- * @nr: blocks in it
- * @high: most blocks; 0: this list is not used
+ * struct kmm_pcp_list - cached blocks of one order and type: a stack
+ * @top: behind the block that goes out next
+ * @base: the oldest block; @top == @base: empty
+ * @limit: @top == @limit: full; @limit == @base: this list is not used
  * @batch: blocks that the next refill takes
- * @entry: the blocks; the last is the next to go out
  */
 struct kmm_pcp_list {
-	u16 nr;
-	u16 high;
-	u16 batch;
-	struct kmm_pcp_entry *entry;
+	struct kmm_pcp_entry *top;
+	struct kmm_pcp_entry *base;
+	struct kmm_pcp_entry *limit;
+	unsigned int batch;
 };
 
 /* Four types per order, the fourth always empty: so gfp bits index without a branch. */
@@ -145,12 +145,28 @@ static __always_inline unsigned int kmm_gfp_type(gfp_t gfp)
 	return ((__force u32)gfp >> KMM_GFP_TYPE_SHIFT) & (KMM_PCP_TYPES - 1);
 }
 
-/* The list of an order and type; >= KMM_PCP_NR_LISTS when that order is not cached. */
-static __always_inline unsigned int kmm_pcp_index(unsigned int order, unsigned int type)
+static unsigned int kmm_pcp_list_nr(const struct kmm_pcp_list *l)
 {
-	if (order >= KMM_PCP_LOW_ORDERS)
-		order = order == KMM_PCP_HUGE_ORDER ? KMM_PCP_LOW_ORDERS : KMM_PCP_NR_ORDERS;
-	return order * KMM_PCP_TYPES + type;
+	return READ_ONCE(l->top) - l->base;
+}
+
+static unsigned int kmm_pcp_list_high(const struct kmm_pcp_list *l)
+{
+	return l->limit - l->base;
+}
+
+/* Does a per-CPU cache exist for this order? */
+static __always_inline bool kmm_pcp_cached(unsigned int order)
+{
+	return order < KMM_PCP_LOW_ORDERS || order == KMM_PCP_HUGE_ORDER;
+}
+
+/* The list of a cached order and a type. */
+static __always_inline unsigned long kmm_pcp_index(unsigned int order, unsigned int type)
+{
+	unsigned long i = order < KMM_PCP_LOW_ORDERS ? order : KMM_PCP_LOW_ORDERS;
+
+	return i * KMM_PCP_TYPES + type;
 }
 
 static unsigned int kmm_pcp_order(unsigned int index)
@@ -167,7 +183,37 @@ static __always_inline u8 kmm_pageblock_type(const struct kmm_region *r, u32 ind
 
 /* === Locks === */
 
-static __always_inline struct kmm_pcp *kmm_pcp_lock(struct kmm_buddy *b, unsigned long *flags)
+/*
+ * The fast paths' lock: IRQs are off, so nothing needs the preempt count, which is most of what
+ * spin_trylock() costs. And there is no call, so the fast paths need no stack frame.
+ */
+#if defined(CONFIG_QUEUED_SPINLOCKS) && !defined(CONFIG_DEBUG_SPINLOCK) && \
+	!defined(CONFIG_DEBUG_LOCK_ALLOC) && !defined(CONFIG_PREEMPT_RT)
+static __always_inline bool kmm_trylock_irqoff(spinlock_t *lock)
+{
+	u32 val = 0;
+
+	/* queued_spin_lock()'s own first step; spin_unlock() and a waiting spin_lock() pair with it */
+	return likely(atomic_try_cmpxchg_acquire(&lock->rlock.raw_lock.val, &val, _Q_LOCKED_VAL));
+}
+
+static __always_inline void kmm_unlock_irqoff(spinlock_t *lock)
+{
+	arch_spin_unlock(&lock->rlock.raw_lock);
+}
+#else
+static __always_inline bool kmm_trylock_irqoff(spinlock_t *lock)
+{
+	return spin_trylock(lock);
+}
+
+static __always_inline void kmm_unlock_irqoff(spinlock_t *lock)
+{
+	spin_unlock(lock);
+}
+#endif
+
+static struct kmm_pcp *kmm_pcp_lock(struct kmm_buddy *b, unsigned long *flags)
 {
 	struct kmm_pcp *pcp;
 
@@ -177,7 +223,7 @@ static __always_inline struct kmm_pcp *kmm_pcp_lock(struct kmm_buddy *b, unsigne
 	return pcp;
 }
 
-static __always_inline void kmm_pcp_unlock(struct kmm_pcp *pcp, unsigned long flags)
+static void kmm_pcp_unlock(struct kmm_pcp *pcp, unsigned long flags)
 {
 	spin_unlock(&pcp->lock);
 	local_irq_restore(flags);
@@ -411,19 +457,21 @@ static unsigned int kmm_take_blocks(struct kmm_buddy *b, struct kmm_pcp *pcp,
 		struct kmm_frame *f;
 		struct page *page;
 		u32 index;
+		u8 type;
 
 		if (!kmm_find_block(b, pcp, order, mt, &index, &found))
 			break;
 		n = min3(want - got, 1U << (found - order), (unsigned int)min(spare >> order, 1UL << 16));
 		f = &r->frames[index];
+		type = f->mt;
 		page = kmm_region_page(r, index);
 		kmm_list_del(b, index, found);
-		if (n << order < 1U << found)
-			kmm_list_add_rest(b, index + (n << order), index + (1U << found), f->mt);
+		kmm_list_add_rest(b, index + (n << order), index + (1U << found), type);
 		for (i = 0; i < n; i++) {
 			struct kmm_pcp_entry *e = &entry[got + n - 1 - i];
 
 			f->tag = KMM_FRAME_TAG(KMM_FRAME_CACHED, order);
+			f->mt = type;
 			e->page = page;
 			e->frame = f;
 			trace_mm_page_alloc_zone_locked(page, order, mt);
@@ -445,13 +493,13 @@ static void kmm_pcp_drain_list(struct kmm_buddy *b, struct kmm_pcp_list *l, unsi
 
 	lockdep_assert_held(&b->lock);
 	for (i = 0; i < nr; i++) {
-		u32 index = kmm_region_index(r, l->entry[i].frame);
+		u32 index = kmm_region_index(r, l->base[i].frame);
 
-		trace_mm_page_pcpu_drain(l->entry[i].page, order, kmm_pageblock_type(r, index));
+		trace_mm_page_pcpu_drain(l->base[i].page, order, kmm_pageblock_type(r, index));
 		kmm_free_block(b, index, order);
 	}
-	l->nr -= nr;
-	memmove(l->entry, l->entry + nr, l->nr * sizeof(*l->entry));
+	l->top -= nr;
+	memmove(l->base, l->base + nr, (void *)l->top - (void *)l->base);
 }
 
 /* Return: frames that went to the free lists. */
@@ -462,42 +510,53 @@ static unsigned long kmm_pcp_drain_locked(struct kmm_buddy *b, struct kmm_pcp *p
 
 	for (i = 0; i < KMM_PCP_NR_LISTS; i++) {
 		struct kmm_pcp_list *l = &pcp->list[i];
+		unsigned int nr = kmm_pcp_list_nr(l);
 
-		if (!l->nr)
+		if (!nr)
 			continue;
 		pcp->event[KMM_PCP_DRAIN]++;
-		frames += (unsigned long)l->nr << kmm_pcp_order(i);
-		kmm_pcp_drain_list(b, l, kmm_pcp_order(i), l->nr);
+		frames += (unsigned long)nr << kmm_pcp_order(i);
+		kmm_pcp_drain_list(b, l, kmm_pcp_order(i), nr);
 	}
 	return frames;
 }
 
-/* Return: false when the slow path must look after this request. */
-static noinline bool kmm_pcp_refill(struct kmm_buddy *b, struct kmm_pcp *pcp,
-				    struct kmm_pcp_list *l, unsigned int order, gfp_t gfp)
+/* An empty list takes a batch. Return: false when there is nothing that @gfp may take. */
+static bool kmm_pcp_refill(struct kmm_buddy *b, struct kmm_pcp *pcp, struct kmm_pcp_list *l,
+			   unsigned int order, unsigned int mt, gfp_t gfp)
 {
-	if (!l->high)
+	if (l->limit == l->base)
 		return false;
 	pcp->event[KMM_PCP_REFILL]++;
 	pcp->event[KMM_LOCK_SLOW]++;
 	spin_lock(&b->lock);
-	l->nr = kmm_take_blocks(b, pcp, l->entry, l->batch, order, kmm_gfp_type(gfp),
-				kmm_gfp_floor(b, gfp));
+	l->top += kmm_take_blocks(b, pcp, l->base, l->batch, order, mt, kmm_gfp_floor(b, gfp));
 	spin_unlock(&b->lock);
-	l->batch = min_t(u16, 2 * l->batch, l->high);
-	/* Below low the slow path serves this request, and wakes reclaim. */
-	return l->nr && READ_ONCE(b->nr_free) >= b->watermark[KMM_WMARK_LOW];
+	l->batch = min(2 * l->batch, kmm_pcp_list_high(l));
+	return l->top != l->base;
 }
 
-static noinline void kmm_pcp_overflow(struct kmm_buddy *b, struct kmm_pcp *pcp,
-				      struct kmm_pcp_list *l, unsigned int order)
+/* A full list gives its older half. */
+static void kmm_pcp_overflow(struct kmm_buddy *b, struct kmm_pcp *pcp, struct kmm_pcp_list *l,
+			     unsigned int order)
 {
 	pcp->event[KMM_PCP_DRAIN]++;
 	pcp->event[KMM_LOCK_SLOW]++;
 	spin_lock(&b->lock);
-	kmm_pcp_drain_list(b, l, order, DIV_ROUND_UP(l->nr, 2));
+	kmm_pcp_drain_list(b, l, order, DIV_ROUND_UP(kmm_pcp_list_nr(l), 2));
 	spin_unlock(&b->lock);
-	l->batch = max(l->batch / 2, 1);
+	l->batch = max(l->batch / 2, 1U);
+}
+
+static __always_inline struct page *kmm_pcp_pop(struct kmm_pcp *pcp, struct kmm_pcp_list *l,
+						unsigned int order)
+{
+	struct kmm_pcp_entry *e = l->top - 1;
+
+	l->top = e;
+	e->frame->tag = KMM_TAG_USED(order);
+	pcp->nr_alloc[order]++;
+	return e->page;
 }
 
 /**
@@ -545,20 +604,34 @@ KMM_EXPORT_INTERNAL(kmm_buddy_drain_all);
  * exactly when nobody else holds any. Plain loads on purpose: whoever frees has no mapping
  * left, so a reference that appears now is one that will be dropped without being used.
  */
+#define KMM_REFS(i)	data_race(page[i]._refcount.counter)
+
+static __always_inline bool kmm_page_pinned_low(struct page *page, unsigned int order)
+{
+	unsigned int sum = KMM_REFS(0);
+
+	if (order > 0)
+		sum += KMM_REFS(1);
+	if (order > 1)
+		sum += KMM_REFS(2) + KMM_REFS(3);
+	if (order > 2)
+		sum += KMM_REFS(4) + KMM_REFS(5) + KMM_REFS(6) + KMM_REFS(7);
+	return sum != 1U << order;
+}
+
 static __always_inline bool kmm_page_pinned(struct page *page, unsigned int order)
 {
 	unsigned int sum = 0, i = 0;
 
-	if (!order)
-		return page_ref_count(page) != 1;
-#define KMM_REFS(i)	data_race(page[i]._refcount.counter)
-	for (; order >= 4 && i < 1U << order; i += 16, page += 16)
-		sum += KMM_REFS(0) + KMM_REFS(1) + KMM_REFS(2) + KMM_REFS(3) +
-		       KMM_REFS(4) + KMM_REFS(5) + KMM_REFS(6) + KMM_REFS(7) +
-		       KMM_REFS(8) + KMM_REFS(9) + KMM_REFS(10) + KMM_REFS(11) +
-		       KMM_REFS(12) + KMM_REFS(13) + KMM_REFS(14) + KMM_REFS(15);
-	for (; i < 1U << order; i += 2, page += 2)
-		sum += KMM_REFS(0) + KMM_REFS(1);
+	if (order < KMM_PCP_LOW_ORDERS)
+		return kmm_page_pinned_low(page, order);
+#define KMM_REFS8(i)	(KMM_REFS(i) + KMM_REFS(i + 1) + KMM_REFS(i + 2) + KMM_REFS(i + 3) + \
+			 KMM_REFS(i + 4) + KMM_REFS(i + 5) + KMM_REFS(i + 6) + KMM_REFS(i + 7))
+	for (; order >= 5 && i < 1U << order; i += 32, page += 32)
+		sum += KMM_REFS8(0) + KMM_REFS8(8) + KMM_REFS8(16) + KMM_REFS8(24);
+	for (; i < 1U << order; i += 8, page += 8)
+		sum += KMM_REFS8(0);
+#undef KMM_REFS8
 #undef KMM_REFS
 	return sum != 1U << order;
 }
@@ -676,14 +749,14 @@ static noinline void kmm_free_pinned(struct kmm_buddy *b, struct page *page, uns
 	struct kmm_region *r = b->region;
 	struct kmm_frame *f = kmm_region_frame(r, page_to_pfn(page));
 	u32 index = kmm_region_index(r, f), i;
+	u16 used = KMM_TAG_USED(order);
 	unsigned int pinned = 0;
 	struct kmm_pcp *pcp;
 	unsigned long flags;
 	u32 owner;
 
 	pcp = kmm_pcp_lock(b, &flags);
-	if (cmpxchg(&f->tag, KMM_FRAME_TAG(KMM_FRAME_USED, order),
-		    KMM_FRAME_TAG(KMM_FRAME_TAIL, 0)) != KMM_FRAME_TAG(KMM_FRAME_USED, order)) {
+	if (!try_cmpxchg(&f->tag, &used, KMM_FRAME_TAG(KMM_FRAME_TAIL, 0))) {
 		kmm_pcp_unlock(pcp, flags);
 		return kmm_report_bad_free(b, page, order, f, ip);
 	}
@@ -708,47 +781,75 @@ static noinline void kmm_free_pinned(struct kmm_buddy *b, struct page *page, uns
 		b->wake(b->ctx);
 }
 
-/* Order without a per-CPU list: straight to the free lists. The caller's checks hold. */
-static noinline void kmm_free_uncached(struct kmm_buddy *b, struct page *page, unsigned int order,
-				       struct kmm_frame *f, unsigned long ip)
+/*
+ * A free in full: the report of a bad one, pinned frames, owners, trace, a full cache, orders
+ * that are not cached, a cache lock that another CPU has.
+ */
+static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsigned int order,
+				   unsigned long ip)
 {
+	struct kmm_frame *f = kmm_region_frame(b->region, page_to_pfn(page));
+	struct kmm_pcp_list *l = NULL;
 	struct kmm_pcp *pcp;
 	unsigned long flags;
 	u32 owner;
+	u16 used;
+
+	if (!f || READ_ONCE(f->tag) != KMM_TAG_USED(order))
+		return kmm_report_bad_free(b, page, order, f, ip);
+	trace_mm_page_free(page, order);
+	if (kmm_page_pinned(page, order))
+		return kmm_free_pinned(b, page, order, ip);
 
 	pcp = kmm_pcp_lock(b, &flags);
-	if (cmpxchg(&f->tag, KMM_FRAME_TAG(KMM_FRAME_USED, order),
-		    KMM_FRAME_TAG(KMM_FRAME_TAIL, 0)) != KMM_FRAME_TAG(KMM_FRAME_USED, order)) {
+	/* Of two racing frees of one block only one gets past this. */
+	used = KMM_TAG_USED(order);
+	if (!try_cmpxchg(&f->tag, &used, KMM_FRAME_TAG(KMM_FRAME_CACHED, order))) {
 		kmm_pcp_unlock(pcp, flags);
 		return kmm_report_bad_free(b, page, order, f, ip);
 	}
 	owner = f->owner;
 	f->owner = 0;
 	pcp->nr_freed[order]++;
-	pcp->event[KMM_LOCK_SLOW]++;
-	spin_lock(&b->lock);
-	kmm_free_block(b, kmm_region_index(b->region, f), order);
-	spin_unlock(&b->lock);
+	if (kmm_pcp_cached(order))
+		l = &pcp->list[kmm_pcp_index(order, f->mt)];
+	if (l && l->limit != l->base) {
+		if (l->top == l->limit)
+			kmm_pcp_overflow(b, pcp, l, order);
+		*l->top++ = (struct kmm_pcp_entry) { .page = page, .frame = f };
+	} else {
+		pcp->event[KMM_LOCK_SLOW]++;
+		spin_lock(&b->lock);
+		kmm_free_block(b, kmm_region_index(b->region, f), order);
+		spin_unlock(&b->lock);
+	}
 	kmm_pcp_unlock(pcp, flags);
 	kmm_uncharge(b, owner, 1UL << order);
 }
 
-/* One try on the free lists, past the per-CPU cache. */
-static struct page *kmm_alloc_uncached(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
-				       unsigned int mt)
+/* One try: this CPU's cache, refilled if need be, or the free lists for what is not cached. */
+static struct page *kmm_alloc_local(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
+				    unsigned int mt)
 {
 	struct kmm_pcp_entry e = { };
+	struct kmm_pcp_list *l = NULL;
 	struct kmm_pcp *pcp;
 	unsigned long flags;
 
 	pcp = kmm_pcp_lock(b, &flags);
-	pcp->event[KMM_LOCK_SLOW]++;
-	spin_lock(&b->lock);
-	if (kmm_take_blocks(b, pcp, &e, 1, order, mt, kmm_gfp_floor(b, gfp))) {
-		e.frame->tag = KMM_FRAME_TAG(KMM_FRAME_USED, order);
-		pcp->nr_alloc[order]++;
+	if (kmm_pcp_cached(order))
+		l = &pcp->list[kmm_pcp_index(order, mt)];
+	if (l && (l->top != l->base || kmm_pcp_refill(b, pcp, l, order, mt, gfp))) {
+		e.page = kmm_pcp_pop(pcp, l, order);
+	} else {
+		pcp->event[KMM_LOCK_SLOW]++;
+		spin_lock(&b->lock);
+		if (kmm_take_blocks(b, pcp, &e, 1, order, mt, kmm_gfp_floor(b, gfp))) {
+			e.frame->tag = KMM_TAG_USED(order);
+			pcp->nr_alloc[order]++;
+		}
+		spin_unlock(&b->lock);
 	}
-	spin_unlock(&b->lock);
 	kmm_pcp_unlock(pcp, flags);
 	return e.page;
 }
@@ -767,7 +868,7 @@ static struct page *kmm_alloc_stopped(struct kmm_buddy *b, gfp_t gfp, unsigned i
 
 	if (num_possible_cpus() > KMM_LOCK_ALL_CPUS) {
 		kmm_buddy_drain_all(b);
-		return kmm_alloc_uncached(b, gfp, order, mt);
+		return kmm_alloc_local(b, gfp, order, mt);
 	}
 	kmm_buddy_lock_all(b, &flags);
 	mine = this_cpu_ptr(b->pcp);
@@ -775,7 +876,7 @@ static struct page *kmm_alloc_stopped(struct kmm_buddy *b, gfp_t gfp, unsigned i
 		if (kmm_pcp_drain_locked(b, per_cpu_ptr(b->pcp, cpu)))
 			mine->event[KMM_PCP_STEAL]++;
 	if (kmm_take_blocks(b, mine, &e, 1, order, mt, kmm_gfp_floor(b, gfp))) {
-		e.frame->tag = KMM_FRAME_TAG(KMM_FRAME_USED, order);
+		e.frame->tag = KMM_TAG_USED(order);
 		mine->nr_alloc[order]++;
 	}
 	kmm_buddy_unlock_all(b, flags);
@@ -798,12 +899,15 @@ static void kmm_report_fail(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
 		b->watermark[KMM_WMARK_MIN], READ_ONCE(b->nr_quarantined));
 }
 
-static void kmm_prep_pages(struct page *page, unsigned int order)
+/* What a request wants done with its block before it gets it. */
+static noinline struct page *kmm_alloc_finish(struct page *page, gfp_t gfp, unsigned int order)
 {
 	unsigned int i;
 
-	for (i = 0; i < 1U << order; i++)
+	for (i = 0; gfp & __GFP_ZERO && i < 1U << order; i++)
 		clear_highpage(page + i);
+	trace_mm_page_alloc(page, order, gfp, kmm_gfp_type(gfp));
+	return page;
 }
 
 static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
@@ -818,10 +922,10 @@ static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsi
 		mt = KMM_MOVABLE;
 	most = gfp & __GFP_NORETRY || order > KMM_COSTLY_ORDER ? 1 : KMM_RELIEVE_TRIES;
 
-	if (b->wake && READ_ONCE(b->nr_free) < b->watermark[KMM_WMARK_LOW])
-		b->wake(b->ctx);
 	for (;;) {
-		page = kmm_alloc_uncached(b, gfp, order, mt);
+		page = kmm_alloc_local(b, gfp, order, mt);
+		if (b->wake && READ_ONCE(b->nr_free) < b->watermark[KMM_WMARK_LOW])
+			b->wake(b->ctx);
 		if (page)
 			break;
 		page = kmm_alloc_stopped(b, gfp, order, mt);
@@ -841,13 +945,104 @@ static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsi
 		kmm_report_fail(b, gfp, order);
 		return NULL;
 	}
-	if (gfp & __GFP_ZERO)
-		kmm_prep_pages(page, order);
-	trace_mm_page_alloc(page, order, gfp, mt);
-	return page;
+	return kmm_alloc_finish(page, gfp, order);
 }
 
 /* === Interface === */
+
+/* The fast path: this CPU's cache has it. No call but tail calls, so no stack frame. */
+static __always_inline struct page *kmm_alloc(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
+{
+	struct kmm_pcp_list *l;
+	struct kmm_pcp *pcp;
+	unsigned long flags;
+	struct page *page;
+
+	might_alloc(gfp);
+	if (unlikely(!kmm_pcp_cached(order)))
+		return kmm_alloc_slow(b, gfp, order);
+	local_irq_save(flags);
+	pcp = this_cpu_ptr(b->pcp);
+	if (unlikely(!kmm_trylock_irqoff(&pcp->lock)))
+		goto slow;
+	l = &pcp->list[kmm_pcp_index(order, kmm_gfp_type(gfp))];
+	if (unlikely(l->top == l->base))
+		goto slow_unlock;
+	page = kmm_pcp_pop(pcp, l, order);
+	kmm_unlock_irqoff(&pcp->lock);
+	local_irq_restore(flags);
+	if (unlikely(gfp & __GFP_ZERO || tracepoint_enabled(mm_page_alloc)))
+		return kmm_alloc_finish(page, gfp, order);
+	return page;
+
+slow_unlock:
+	kmm_unlock_irqoff(&pcp->lock);
+slow:
+	local_irq_restore(flags);
+	return kmm_alloc_slow(b, gfp, order);
+}
+
+/*
+ * The fast path: a good block of a cached order, and room for it. @low: order 0..3, known when
+ * compiling: these need no loop over the counts, so no stack frame either.
+ */
+static __always_inline void kmm_free_fast(struct kmm_buddy *b, struct page *page,
+					  unsigned int order, unsigned long ip, bool low)
+{
+	struct kmm_frame *f = kmm_region_frame(b->region, page_to_pfn(page));
+	struct kmm_pcp_entry *e;
+	struct kmm_pcp_list *l;
+	struct kmm_pcp *pcp;
+	unsigned long flags;
+	u16 used;
+
+	if (unlikely(!f || READ_ONCE(f->tag) != KMM_TAG_USED(order) || f->owner ||
+		     tracepoint_enabled(mm_page_free)))
+		return kmm_free_slow(b, page, order, ip);
+	if (unlikely(low ? kmm_page_pinned_low(page, order) : kmm_page_pinned(page, order)))
+		return kmm_free_slow(b, page, order, ip);
+	local_irq_save(flags);
+	pcp = this_cpu_ptr(b->pcp);
+	if (unlikely(!kmm_trylock_irqoff(&pcp->lock)))
+		goto slow;
+	l = &pcp->list[kmm_pcp_index(low ? order : KMM_PCP_HUGE_ORDER, f->mt)];
+	e = l->top;
+	if (unlikely(e == l->limit))
+		goto slow_unlock;
+	/* Of two racing frees of one block only one gets past this. */
+	used = KMM_TAG_USED(order);
+	if (unlikely(!try_cmpxchg(&f->tag, &used, KMM_FRAME_TAG(KMM_FRAME_CACHED, order))))
+		goto slow_unlock;
+	e->page = page;
+	e->frame = f;
+	l->top = e + 1;
+	pcp->nr_freed[order]++;
+	kmm_unlock_irqoff(&pcp->lock);
+	local_irq_restore(flags);
+	return;
+
+slow_unlock:
+	kmm_unlock_irqoff(&pcp->lock);
+slow:
+	local_irq_restore(flags);
+	kmm_free_slow(b, page, order, ip);
+}
+
+static noinline void kmm_free_high(struct kmm_buddy *b, struct page *page, unsigned int order,
+				   unsigned long ip)
+{
+	if (order == KMM_PCP_HUGE_ORDER)
+		return kmm_free_fast(b, page, KMM_PCP_HUGE_ORDER, ip, false);
+	kmm_free_slow(b, page, order, ip);
+}
+
+static __always_inline void kmm_free(struct kmm_buddy *b, struct page *page, unsigned int order,
+				     unsigned long ip)
+{
+	if (unlikely(order >= KMM_PCP_LOW_ORDERS))
+		return kmm_free_high(b, page, order, ip);
+	kmm_free_fast(b, page, order, ip, true);
+}
 
 /**
  * kmm_buddy_alloc() - Take 2^@order contiguous frames.
@@ -861,77 +1056,9 @@ static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsi
  */
 struct page *kmm_buddy_alloc(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
 {
-	unsigned int index = kmm_pcp_index(order, kmm_gfp_type(gfp));
-	struct kmm_pcp_entry *e;
-	struct kmm_pcp_list *l;
-	struct kmm_pcp *pcp;
-	unsigned long flags;
-	struct page *page;
-
-	might_alloc(gfp);
-	if (unlikely(index >= KMM_PCP_NR_LISTS))
-		return kmm_alloc_slow(b, gfp, order);
-	pcp = kmm_pcp_lock(b, &flags);
-	l = &pcp->list[index];
-	if (unlikely(!l->nr) && !kmm_pcp_refill(b, pcp, l, order, gfp)) {
-		kmm_pcp_unlock(pcp, flags);
-		return kmm_alloc_slow(b, gfp, order);
-	}
-	e = &l->entry[--l->nr];
-	page = e->page;
-	e->frame->tag = KMM_FRAME_TAG(KMM_FRAME_USED, order);
-	pcp->nr_alloc[order]++;
-	kmm_pcp_unlock(pcp, flags);
-	if (unlikely(gfp & __GFP_ZERO))
-		kmm_prep_pages(page, order);
-	trace_mm_page_alloc(page, order, gfp, kmm_gfp_type(gfp));
-	return page;
+	return kmm_alloc(b, gfp, order);
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_alloc);
-
-static __always_inline void kmm_buddy_free_ip(struct kmm_buddy *b, struct page *page,
-					      unsigned int order, unsigned long ip)
-{
-	struct kmm_frame *f = kmm_region_frame(b->region, page_to_pfn(page));
-	u16 used = KMM_FRAME_TAG(KMM_FRAME_USED, order);
-	struct kmm_pcp_list *l;
-	struct kmm_pcp *pcp;
-	unsigned int index;
-	unsigned long flags;
-	u32 owner;
-
-	/* An order above KMM_MAX_ORDER matches no tag. */
-	if (unlikely(!f || READ_ONCE(f->tag) != used || order > KMM_MAX_ORDER))
-		return kmm_report_bad_free(b, page, order, f, ip);
-	trace_mm_page_free(page, order);
-	if (unlikely(kmm_page_pinned(page, order)))
-		return kmm_free_pinned(b, page, order, ip);
-	index = kmm_pcp_index(order, kmm_pageblock_type(b->region, kmm_region_index(b->region, f)));
-	if (unlikely(index >= KMM_PCP_NR_LISTS))
-		return kmm_free_uncached(b, page, order, f, ip);
-
-	pcp = kmm_pcp_lock(b, &flags);
-	l = &pcp->list[index];
-	if (unlikely(l->nr >= l->high)) {
-		if (!l->high) {
-			kmm_pcp_unlock(pcp, flags);
-			return kmm_free_uncached(b, page, order, f, ip);
-		}
-		kmm_pcp_overflow(b, pcp, l, order);
-	}
-	/* Of two racing frees of one block only one gets here. */
-	if (unlikely(!try_cmpxchg(&f->tag, &used, KMM_FRAME_TAG(KMM_FRAME_CACHED, order)))) {
-		kmm_pcp_unlock(pcp, flags);
-		return kmm_report_bad_free(b, page, order, f, ip);
-	}
-	owner = f->owner;
-	f->owner = 0;
-	l->entry[l->nr++] = (struct kmm_pcp_entry) { .page = page, .frame = f };
-	pcp->nr_freed[order]++;
-	kmm_pcp_unlock(pcp, flags);
-	if (unlikely(owner))
-		kmm_uncharge(b, owner, 1UL << order);
-}
 
 /**
  * kmm_buddy_free() - Give a block back.
@@ -946,10 +1073,9 @@ static __always_inline void kmm_buddy_free_ip(struct kmm_buddy *b, struct page *
  */
 void kmm_buddy_free(struct kmm_buddy *b, struct page *page, unsigned int order)
 {
-	kmm_buddy_free_ip(b, page, order, _RET_IP_);
+	kmm_free(b, page, order, _RET_IP_);
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_free);
-
 
 /* What one lock of the bulk calls covers. */
 #define KMM_BULK_CHUNK	32
@@ -958,24 +1084,18 @@ KMM_EXPORT_INTERNAL(kmm_buddy_free);
 static unsigned int kmm_pcp_take(struct kmm_buddy *b, gfp_t gfp, struct page **pages,
 				 unsigned int nr)
 {
-	unsigned int index = kmm_pcp_index(0, kmm_gfp_type(gfp));
 	struct kmm_pcp_list *l;
 	struct kmm_pcp *pcp;
 	unsigned long flags;
 	unsigned int i;
 
 	pcp = kmm_pcp_lock(b, &flags);
-	l = &pcp->list[index];
-	if (!l->nr && !kmm_pcp_refill(b, pcp, l, 0, gfp))
-		nr = 0;
-	nr = min_t(unsigned int, nr, l->nr);
-	for (i = 0; i < nr; i++) {
-		struct kmm_pcp_entry *e = &l->entry[--l->nr];
-
-		e->frame->tag = KMM_FRAME_TAG(KMM_FRAME_USED, 0);
-		pages[i] = e->page;
-	}
-	pcp->nr_alloc[0] += nr;
+	l = &pcp->list[kmm_pcp_index(0, kmm_gfp_type(gfp))];
+	if (l->top == l->base)
+		kmm_pcp_refill(b, pcp, l, 0, kmm_gfp_type(gfp), gfp);
+	nr = min(nr, kmm_pcp_list_nr(l));
+	for (i = 0; i < nr; i++)
+		pages[i] = kmm_pcp_pop(pcp, l, 0);
 	kmm_pcp_unlock(pcp, flags);
 	return nr;
 }
@@ -1005,11 +1125,8 @@ unsigned long kmm_buddy_alloc_bulk(struct kmm_buddy *b, gfp_t gfp, unsigned long
 		if (!want)
 			return nr_pages;
 		nr = kmm_pcp_take(b, gfp, got, want);
-		for (k = 0; k < nr; k++) {
-			if (gfp & __GFP_ZERO)
-				kmm_prep_pages(got[k], 0);
-			trace_mm_page_alloc(got[k], 0, gfp, kmm_gfp_type(gfp));
-		}
+		for (k = 0; k < nr; k++)
+			kmm_alloc_finish(got[k], gfp, 0);
 		if (!nr) {
 			got[0] = kmm_alloc_slow(b, gfp, 0);
 			nr = !!got[0];
@@ -1040,7 +1157,7 @@ void kmm_buddy_free_bulk(struct kmm_buddy *b, struct page **pages, unsigned long
 
 	for (i = 0; i < nr_pages; i++)
 		if (pages[i])
-			kmm_buddy_free_ip(b, pages[i], 0, _RET_IP_);
+			kmm_free(b, pages[i], 0, _RET_IP_);
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_free_bulk);
 
@@ -1105,8 +1222,10 @@ static void kmm_range_take(struct kmm_buddy *b, unsigned long pfn, unsigned long
 		kmm_list_add_rest(b, start, index, mt);
 		kmm_list_add_rest(b, last, end, mt);
 		pfn += last - index;
-		for (; index < last; index++)
-			frames[index].tag = KMM_FRAME_TAG(KMM_FRAME_USED, 0);
+		for (; index < last; index++) {
+			frames[index].tag = KMM_TAG_USED(0);
+			frames[index].mt = mt;
+		}
 	}
 }
 
@@ -1160,13 +1279,14 @@ void kmm_buddy_split(struct kmm_buddy *b, struct page *page, unsigned int order)
 	unsigned long flags;
 	unsigned int i;
 
-	if (!f || order > KMM_MAX_ORDER || f->tag != KMM_FRAME_TAG(KMM_FRAME_USED, order))
+	if (!f || f->tag != KMM_TAG_USED(order))
 		return kmm_report_bad_free(b, page, order, f, _RET_IP_);
 	if (!order)
 		return;
 	pcp = kmm_pcp_lock(b, &flags);
 	for (i = 0; i < 1U << order; i++) {
-		f[i].tag = KMM_FRAME_TAG(KMM_FRAME_USED, 0);
+		f[i].tag = KMM_TAG_USED(0);
+		f[i].mt = f->mt;
 		f[i].owner = f->owner;
 	}
 	pcp->nr_freed[order]++;
@@ -1214,7 +1334,7 @@ static void kmm_buddy_sum(struct kmm_buddy *b, struct kmm_buddy_stat *st)
 		struct kmm_pcp *pcp = per_cpu_ptr(b->pcp, cpu);
 
 		for (i = 0; i < KMM_PCP_NR_LISTS; i++)
-			st->cached += (unsigned long)READ_ONCE(pcp->list[i].nr) << kmm_pcp_order(i);
+			st->cached += (unsigned long)kmm_pcp_list_nr(&pcp->list[i]) << kmm_pcp_order(i);
 		for (i = 0; i < KMM_NR_ORDERS; i++) {
 			u64 nr_alloc = READ_ONCE(pcp->nr_alloc[i]);
 			u64 nr_freed = READ_ONCE(pcp->nr_freed[i]);
@@ -1361,25 +1481,24 @@ static void kmm_check_frames(struct kmm_buddy *b, const struct kmm_buddy_stat *s
 
 static void kmm_check_pcps(struct kmm_buddy *b, unsigned long *bad)
 {
-	unsigned int cpu, i, j;
+	unsigned int cpu, i;
 
 	for_each_possible_cpu(cpu) {
 		struct kmm_pcp *pcp = per_cpu_ptr(b->pcp, cpu);
 
 		for (i = 0; i < KMM_PCP_NR_LISTS; i++) {
 			u16 tag = KMM_FRAME_TAG(KMM_FRAME_CACHED, kmm_pcp_order(i));
+			const struct kmm_pcp_list *l = &pcp->list[i];
+			const struct kmm_pcp_entry *e;
 
-			for (j = 0; j < pcp->list[i].nr; j++) {
-				struct kmm_pcp_entry *e = &pcp->list[i].entry[j];
-
+			for (e = l->base; e < l->top; e++)
 				if (e->frame->tag != tag ||
 				    kmm_region_frame(b->region, page_to_pfn(e->page)) != e->frame)
 					kmm_check_fail(bad, "cpu %u list %u: frame %u tag %#x", cpu, i,
 						       kmm_region_index(b->region, e->frame), e->frame->tag);
-			}
-			if (pcp->list[i].nr > pcp->list[i].high)
+			if (l->top < l->base || l->top > l->limit)
 				kmm_check_fail(bad, "cpu %u list %u: %u blocks, high is %u", cpu, i,
-					       pcp->list[i].nr, pcp->list[i].high);
+					       kmm_pcp_list_nr(l), kmm_pcp_list_high(l));
 		}
 	}
 }
@@ -1463,7 +1582,7 @@ static void kmm_buddy_free_pcps(struct kmm_buddy *b)
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
-		kvfree(per_cpu_ptr(b->pcp, cpu)->list[0].entry);
+		kvfree(per_cpu_ptr(b->pcp, cpu)->list[0].base);
 	free_percpu(b->pcp);
 }
 
@@ -1493,11 +1612,12 @@ static int kmm_buddy_init_pcps(struct kmm_buddy *b)
 		for (i = 0; i < KMM_PCP_NR_LISTS; i++) {
 			struct kmm_pcp_list *l = &pcp->list[i];
 
-			l->entry = e;
+			l->base = e;
+			l->top = e;
 			if (i % KMM_PCP_TYPES < KMM_NR_MIGRATETYPES)
-				l->high = b->pcp_high[i / KMM_PCP_TYPES];
-			l->batch = max(l->high / 8, 1);
-			e += l->high;
+				e += b->pcp_high[i / KMM_PCP_TYPES];
+			l->limit = e;
+			l->batch = max(kmm_pcp_list_high(l) / 8, 1U);
 		}
 	}
 	return 0;
@@ -1601,7 +1721,7 @@ void kmm_buddy_set_client(struct kmm_buddy *b)
  */
 struct page *kmm_alloc_pages(gfp_t gfp, unsigned int order)
 {
-	return kmm_buddy_alloc(kmm_client, gfp, order);
+	return kmm_alloc(kmm_client, gfp, order);
 }
 EXPORT_SYMBOL_GPL(kmm_alloc_pages);
 
@@ -1614,7 +1734,7 @@ EXPORT_SYMBOL_GPL(kmm_alloc_pages);
  */
 void __kmm_free_pages(struct page *page, unsigned int order)
 {
-	kmm_buddy_free_ip(kmm_client, page, order, _RET_IP_);
+	kmm_free(kmm_client, page, order, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(__kmm_free_pages);
 
@@ -1649,7 +1769,7 @@ void kmm_free_pages(unsigned long addr, unsigned int order)
 		       (void *)addr, (void *)_RET_IP_);
 		return kmm_count(kmm_client, KMM_BAD_FREE, 1);
 	}
-	kmm_buddy_free_ip(kmm_client, virt_to_page((void *)addr), order, _RET_IP_);
+	kmm_free_slow(kmm_client, virt_to_page((void *)addr), order, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(kmm_free_pages);
 
@@ -1699,7 +1819,7 @@ EXPORT_SYMBOL_GPL(kmm_alloc_contig_range);
 void kmm_free_contig_range(unsigned long pfn, unsigned long nr_pages)
 {
 	for (; nr_pages--; pfn++)
-		kmm_buddy_free_ip(kmm_client, pfn_to_page(pfn), 0, _RET_IP_);
+		kmm_free_slow(kmm_client, pfn_to_page(pfn), 0, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(kmm_free_contig_range);
 

@@ -40,8 +40,8 @@ enum kmm_migratetype {
  * @KMM_FRAME_TAIL: not the first frame of its block; the block's first frame tells
  * @KMM_FRAME_FREE: first of a block on a free list; protected by the buddy's lock
  * @KMM_FRAME_CACHED: first of a block in a per-CPU cache; protected by its lock
- * @KMM_FRAME_USED: first of a block that a client holds
  * @KMM_FRAME_QUARANTINED: freed, but somebody outside holds a reference; order 0
+ * @KMM_FRAME_USED: first of a block that a client holds; the last state, see KMM_TAG_USED
  * @KMM_NR_FRAME_STATES: number of states
  */
 enum kmm_frame_state {
@@ -50,8 +50,8 @@ enum kmm_frame_state {
 	KMM_FRAME_TAIL,
 	KMM_FRAME_FREE,
 	KMM_FRAME_CACHED,
-	KMM_FRAME_USED,
 	KMM_FRAME_QUARANTINED,
+	KMM_FRAME_USED,
 	KMM_NR_FRAME_STATES
 };
 
@@ -60,7 +60,8 @@ enum kmm_frame_state {
  * @next: index of the next frame on its list; FREE and QUARANTINED only
  * @prev: index of the previous one
  * @tag: KMM_FRAME_TAG(state, order): one word, so that one compare checks both
- * @mt: enum kmm_migratetype of the free list that a FREE block is on
+ * @mt: enum kmm_migratetype of the free list that a FREE block is on; of the pageblock
+ *	that any other block was taken from: a hint, the pageblock may have changed since
  * @reserved: zero
  * @owner: number of the account that pays for a USED or QUARANTINED frame, 0 is none;
  *	kept by the client of the buddy
@@ -80,6 +81,12 @@ struct kmm_frame {
 static_assert(sizeof(struct kmm_frame) == 16);
 
 #define KMM_FRAME_TAG(state, order)	((u16)((state) << 8 | (order)))
+
+/*
+ * What the tag of a used block of @order must be. A sum, not cut to 16 bits: because USED is
+ * the last state, no order above KMM_MAX_ORDER, however large, gives a tag that exists.
+ */
+#define KMM_TAG_USED(order)		(((u32)KMM_FRAME_USED << 8) + (order))
 
 static inline enum kmm_frame_state kmm_frame_state(const struct kmm_frame *f)
 {
