@@ -17,17 +17,17 @@
  * asked for __GFP_ZERO, so that both zero once. What was in force is in the file "config".
  *
  * debugfs kmm_bench/
- *   run      write "rows", "row NAME" or "threads SIDE N"; the write returns when the
- *            measurement is done
+ *   run      write "rows", "row NAME" or "threads SIDE N BURST"; the write returns when
+ *            the measurement is done
  *   results  one line per measurement, blank-separated, cleared by opening "run" with
  *            O_TRUNC (the shell's >; >> keeps them):
  *              row NAME HOST KMM UNIT        cost per operation, three decimals
- *              threads SIDE N OPS NS         operations of N threads in NS nanoseconds
+ *              threads SIDE N BURST OPS NS   operations of N threads in NS nanoseconds
  *   config   one line per setting that has influence
  *
  * The thread workload is for contention: each thread, bound to its CPU, allocates a burst of
- * 1 to 256 single pages and frees them, over and over; an allocation or a free is one
- * operation. A pair loop would never leave the per-CPU cache and show nothing.
+ * 1 to BURST single pages and frees them, over and over; an allocation or a free is one
+ * operation. Bursts of up to 256 fit into a per-CPU cache, those of up to 2048 do not.
  *
  * Locks: bench_lock serialises runs and readers of the results. A row holds no lock
  * of the allocators and leaves nothing allocated, also when an allocation fails.
@@ -62,8 +62,10 @@ static const char * const bench_side_names[BENCH_NR_SIDES] = { "none", "host", "
 #define BENCH_ROUNDS	24
 /* Pages of the largest burst. */
 #define BENCH_BURST	256
+/* The same for threads: four times what a per-CPU cache of kmm holds at most. */
+#define BENCH_THREAD_BURST	2048
 /* Milliseconds of a thread measurement. */
-#define BENCH_THREADS_MS	200
+#define BENCH_THREADS_MS	120
 
 typedef bool (*bench_fn)(unsigned int calls);
 
@@ -87,6 +89,7 @@ struct bench_row {
  * @cost: thousandths of a nanosecond per operation, by side (rows)
  * @side: who ran (threads)
  * @nr_threads: how many (threads)
+ * @burst: most pages of a burst (threads)
  * @ops: operations of all threads together (threads)
  * @ns: how long (threads)
  */
@@ -95,6 +98,7 @@ struct bench_result {
 	u64 cost[BENCH_NR_SIDES];
 	enum bench_side side;
 	unsigned int nr_threads;
+	unsigned int burst;
 	u64 ops;
 	u64 ns;
 };
@@ -257,6 +261,7 @@ static int bench_row_measure(const struct bench_row *row)
  * struct bench_thread - one thread of a measurement
  * @task: the thread, with a reference
  * @side: whose functions
+ * @burst: most pages of a burst
  * @go: shared: 0 wait, 1 run, 2 stop
  * @pages: room for a burst
  * @ops: operations done; read after the thread ended
@@ -265,6 +270,7 @@ static int bench_row_measure(const struct bench_row *row)
 struct bench_thread {
 	struct task_struct *task;
 	enum bench_side side;
+	unsigned int burst;
 	const int *go;
 	struct page **pages;
 	u64 ops;
@@ -280,7 +286,7 @@ static __always_inline void thread_churn(struct bench_thread *t, bench_alloc_fn 
 		unsigned int nr;
 
 		random = random * 1664525 + 1013904223;
-		nr = 1 + (random >> 16) % BENCH_BURST;
+		nr = 1 + (random >> 16) % t->burst;
 		t->failed = !page_burst_once(alloc, free, t->pages, nr);
 		t->ops += 2 * nr;
 		cond_resched();
@@ -316,7 +322,7 @@ static int bench_thread_fn(void *data)
 /*
  * One thread per CPU from the last CPU on. The caller sleeps meanwhile.
  */
-static int bench_threads_measure(enum bench_side side, unsigned int nr)
+static int bench_threads_measure(enum bench_side side, unsigned int nr, unsigned int burst)
 {
 	struct bench_result *res;
 	struct bench_thread *t;
@@ -327,7 +333,7 @@ static int bench_threads_measure(enum bench_side side, unsigned int nr)
 	lockdep_assert_held(&bench_lock);
 	if (bench_nr_results == BENCH_MAX_RESULTS)
 		return -ENOSPC;
-	if (!nr || nr > num_online_cpus())
+	if (!nr || nr > num_online_cpus() || !burst || burst > BENCH_THREAD_BURST)
 		return -EINVAL;
 	t = kcalloc(nr, sizeof(*t), GFP_KERNEL);
 	if (!t)
@@ -343,8 +349,9 @@ static int bench_threads_measure(enum bench_side side, unsigned int nr)
 		if (made == nr)
 			break;
 		t[made].side = side;
+		t[made].burst = burst;
 		t[made].go = &go;
-		t[made].pages = kcalloc(BENCH_BURST, sizeof(*t[made].pages), GFP_KERNEL);
+		t[made].pages = kcalloc(burst, sizeof(*t[made].pages), GFP_KERNEL);
 		if (!t[made].pages) {
 			err = -ENOMEM;
 			break;
@@ -373,7 +380,9 @@ static int bench_threads_measure(enum bench_side side, unsigned int nr)
 	WRITE_ONCE(go, 2);
 
 	res = &bench_results[bench_nr_results];
-	*res = (struct bench_result){ .side = side, .nr_threads = nr, .ns = ns };
+	*res = (struct bench_result){
+		.side = side, .nr_threads = nr, .burst = burst, .ns = ns,
+	};
 	for (i = 0; i < made; i++) {
 		kthread_stop(t[i].task);
 		put_task_struct(t[i].task);
@@ -393,16 +402,16 @@ static int bench_threads_measure(enum bench_side side, unsigned int nr)
 static int bench_run(char *cmd)
 {
 	char *word = strsep(&cmd, " "), *arg = strsep(&cmd, " "), *nr = strsep(&cmd, " ");
+	unsigned int i, burst;
 	bool found = false;
-	unsigned int i;
 	int side, err;
 
 	lockdep_assert_held(&bench_lock);
-	if (!strcmp(word, "threads") && arg && nr && !cmd) {
+	if (!strcmp(word, "threads") && arg && nr && cmd) {
 		side = match_string(bench_side_names, BENCH_NR_SIDES, arg);
-		if (side < 0 || kstrtouint(nr, 10, &i))
+		if (side < 0 || kstrtouint(nr, 10, &i) || kstrtouint(cmd, 10, &burst))
 			return -EINVAL;
-		return bench_threads_measure(side, i);
+		return bench_threads_measure(side, i, burst);
 	}
 	if (!(!strcmp(word, "rows") && !arg) && !(!strcmp(word, "row") && arg && !nr))
 		return -EINVAL;
@@ -472,8 +481,9 @@ static int results_show(struct seq_file *m, void *unused)
 			bench_show_cost(m, res->cost[BENCH_KMM]);
 			seq_puts(m, " ns\n");
 		} else {
-			seq_printf(m, "threads %s %u %llu %llu\n", bench_side_names[res->side],
-				   res->nr_threads, res->ops, res->ns);
+			seq_printf(m, "threads %s %u %u %llu %llu\n",
+				   bench_side_names[res->side], res->nr_threads, res->burst,
+				   res->ops, res->ns);
 		}
 	}
 	mutex_unlock(&bench_lock);
