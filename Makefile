@@ -31,7 +31,6 @@ same_kernel = [ "$$(cat $(O)/.kdir 2>/dev/null)" = "$$kdir" ] || \
   { find $(O) -type f ! -name '*.lock' -delete; echo "$$kdir" >$(O)/.kdir; }
 
 SOURCES := Kbuild $(wildcard *.c) compat include region vm policy swap share dev debug kunit tools/bench
-KO := kmm.ko $(wildcard $(O)/kmm_kunit.ko) kmm_bench.ko
 Q := $(if $(V),,@)
 
 all: modules user			## kmm.ko here, kmm_kunit.ko, kmm_bench.ko, build/kmm (default)
@@ -51,6 +50,20 @@ farm:
 user:					## build/kmm and the programs under tools/
 	$(Q)$(MAKE) --no-print-directory -C tools
 
+install: user				## build/kmm, libkmm and the udev rule; PREFIX=/usr/local DESTDIR=
+	$(Q)$(MAKE) --no-print-directory -C tools install
+
+modules_install: modules		## kmm.ko and its tests for KERNEL or KDIR; INSTALL_MOD_PATH=
+	$(Q)kdir=$(kdir) && $(MAKE) --no-print-directory -C "$$kdir" M=$(O) modules_install
+
+clean:					## remove build/ and the modules here
+	$(Q)rm -rf $(B) $(TOP)/*.ko
+
+demo:					## the tour: set up this machine, boot the VM, load kmm, look around
+	@tools/vm/setup
+	@$(MAKE) --no-print-directory user
+	@tools/vm/run --kernel base -- tools/demo.sh
+
 check:					## everything: static checks, harness, three VMs (under 10 minutes)
 	@tools/checks/run check
 
@@ -63,4 +76,4 @@ bench:					## kmm against the host's allocators, into build/bench.json
 help:					## this text
 	@sed -n 's/^\([a-z_]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: all modules farm user check soak bench help
+.PHONY: all modules farm user install modules_install clean demo check soak bench help
