@@ -30,6 +30,9 @@
  * the lock without reclaim; where that fails, the lock is dropped, the frame taken with
  * reclaim, and the entry looked at again. Leaves are always allocated without the lock.
  *
+ * LOCKED and CONTIG objects keep the frames that they are made with: no punch, no shrink.
+ * A LOCKED one may grow; the new part is filled before anybody can see it.
+ *
  * Invariants (kmm_object_check()): resident = page entries; host_bytes = struct + caller's
  * structs + index; no entry at or above nr_pages once a shrink has ended; each page has our
  * mapping, its index and our account's number.
@@ -449,8 +452,8 @@ KMM_EXPORT_INTERNAL(kmm_object_set_fini);
  * @attr: what it is to be; @attr->flags may hold unknown bits, these are refused
  *
  * Context: task, may sleep.
- * Return: object, or ERR_PTR: -EINVAL size 0 or unknown flag; -EFBIG; -EDQUOT; -ENOMEM;
- * -EINTR killed while populating.
+ * Return: object, or ERR_PTR: -EINVAL size 0, an unknown flag, or more contiguous pages than
+ * a block has; -EFBIG; -EDQUOT; -ENOMEM; -EINTR killed while populating.
  */
 struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_account *a,
 				     const struct kmm_object_attr *attr)
@@ -464,8 +467,9 @@ struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_acco
 		return ERR_PTR(-EINVAL);
 	if (attr->size_bytes > KMM_OBJECT_SIZE_MAX)
 		return ERR_PTR(-EFBIG);
+	/* an order that does not exist */
 	if (flags & KMM_OBJECT_CONTIG && attr->size_bytes > PAGE_SIZE << KMM_MAX_ORDER)
-		return ERR_PTR(-EFBIG);
+		return ERR_PTR(-EINVAL);
 	if (flags & OBJECT_FIXED)
 		flags |= KMM_OBJECT_EAGER;
 
@@ -793,7 +797,7 @@ static int object_grow(struct kmm_object *o, u64 size_bytes)
  * Growing an EAGER object fills the new part.
  *
  * Context: task, may sleep; serialised by the caller with itself, writes and seals.
- * Return: 0; -EFBIG; -EPERM a seal, a LOCKED object that would shrink, a CONTIG one; growing
+ * Return: 0; -EFBIG; -EPERM a seal, a CONTIG object, a LOCKED one that would shrink; growing
  * also -EDQUOT, -ENOMEM, -EINTR killed. On error the size is as before.
  */
 int kmm_object_resize(struct kmm_object *o, u64 size_bytes)
