@@ -296,6 +296,7 @@ int kmm_region_init(struct kmm_region *r, const char *provider, unsigned long nr
 	}
 	return err;
 }
+KMM_EXPORT_INTERNAL(kmm_region_init);
 
 /* Frames of an extent that somebody outside holds, too. */
 static unsigned long kmm_extent_pinned(const struct kmm_extent *e)

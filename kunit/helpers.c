@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: what the KUnit suites share
+ *
+ * Instance. A case works on its own struct kmm_region and struct kmm_buddy, never on the
+ * module's. The region's provider is fake: acquire() takes blocks of 4 MiB from the host,
+ * makes single pages of them, fills them with rubbish, and reports whatever pieces of them
+ * the case's layout names: unaligned heads and tails, gaps, several extents in a granule,
+ * in any order. The frames that it does not report stay with the test, so that a stray
+ * write to them can be seen. The host blocks are freed when the case is over, whatever the
+ * region did: release() only counts, and looks at what comes back.
+ *
+ * Every case ends with kmm_test_end(): the invariant check of the whole state, all frames
+ * home, all blocks merged to what init had, every frame released once. A case that is
+ * aborted by a failed assertion is cleaned up by the suite's exit, kmm_test_exit().
+ *
+ * Log. Reports are tested by reading the kernel log back (kmsg_dump_get_line()). For the
+ * checker of the VM's log (tools/vm/splat) the same reports are announced with kmm-expect
+ * lines. Reports are rate limited, ten in five seconds: a case that wants more waits.
+ *
+ * Contexts. kmm_run_in() runs a function with interrupts off, in a softirq (a tasklet) or
+ * in a hard interrupt (irq_work, which raises one on its own CPU), and waits for the end.
+ */
+
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/irq_work.h>
+#include <linux/kmsg_dump.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "helpers.h"
+
+/* === The fake provider === */
+
+const struct kmm_test_layout kmm_layout_plain = {
+	.name = "plain",
+	.nr_blocks = 4,
+	.nr_pieces = 4,
+	.piece = { { 0, 0, 1024 }, { 1, 0, 1024 }, { 2, 0, 1024 }, { 3, 0, 1024 } },
+};
+
+const struct kmm_test_layout kmm_layout_odd = {
+	.name = "odd",
+	.nr_blocks = 5,
+	.nr_pieces = 8,
+	.piece = {
+		{ 4, 0, 1023 },				/* odd tail */
+		{ 1, 256, 768 },			/* 1 MiB aligned head */
+		{ 0, 1, 3 }, { 0, 7, 1 }, { 0, 9, 500 }, { 0, 511, 513 },	/* gaps */
+		{ 2, 512, 512 },
+		{ 3, 0, 1024 },
+	},
+};
+
+static unsigned long kmm_test_piece_pfn(const struct kmm_test *t, unsigned int i)
+{
+	const struct kmm_test_piece *p = &t->layout->piece[i];
+
+	return page_to_pfn(t->host[p->block]) + p->first;
+}
+
+void kmm_test_free_host(struct kmm_test *t)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < KMM_TEST_BLOCKS && t->host[i]; i++) {
+		for (j = 0; j < KMM_GRANULE_FRAMES; j++)
+			__free_page(t->host[i] + j);
+		t->host[i] = NULL;
+	}
+}
+
+static int kmm_test_take_host(struct kmm_test *t)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < t->layout->nr_blocks; i++) {
+		struct page *page = alloc_pages(GFP_KERNEL | __GFP_NOWARN, KMM_MAX_ORDER);
+
+		if (!page) {
+			kmm_test_free_host(t);
+			return -ENOMEM;
+		}
+		split_page(page, KMM_MAX_ORDER);
+		memset(page_address(page), 0xdb, PAGE_SIZE << KMM_MAX_ORDER);
+		/* lowest first */
+		for (j = i; j && t->host[j - 1] > page; j--)
+			t->host[j] = t->host[j - 1];
+		t->host[j] = page;
+	}
+	return 0;
+}
+
+static int kmm_test_acquire(struct kmm_region *r, unsigned long nr_pages)
+{
+	struct kmm_test *t = container_of(r, struct kmm_test, region);
+	unsigned int i;
+	int err;
+
+	if (nr_pages > kmm_test_frames(t)) {
+		kmm_region_explain(r, "fake: wanted %lu frames, %lu here", nr_pages,
+				   kmm_test_frames(t));
+		return -ENOMEM;
+	}
+	err = kmm_test_take_host(t);
+	for (i = 0; !err && i < t->layout->nr_pieces; i++)
+		err = kmm_region_add_extent(r, kmm_test_piece_pfn(t, i),
+					    t->layout->piece[i].nr, i);
+	if (err)
+		kmm_test_free_host(t);
+	return err;
+}
+
+static void kmm_test_release(struct kmm_region *r, struct kmm_extent *e)
+{
+	struct kmm_test *t = container_of(r, struct kmm_test, region);
+	unsigned long i;
+
+	if (e->start_pfn != kmm_test_piece_pfn(t, e->priv) ||
+	    e->nr_pages != t->layout->piece[e->priv].nr)
+		t->fail_release = true;
+	for (i = 0; i < e->nr_pages; i++) {
+		struct page *page = pfn_to_page(e->start_pfn + i);
+
+		if (page_count(page) != 1 || page->mapping || PageDirty(page) ||
+		    PageReferenced(page))
+			t->fail_release = true;
+	}
+	t->released += e->nr_pages;
+	t->releases++;
+}
+
+const struct kmm_region_ops kmm_fake_provider = {
+	.name = "fake",
+	.acquire = kmm_test_acquire,
+	.release = kmm_test_release,
+};
+
+/* === Instances === */
+
+/* Frames of the layout. */
+unsigned long kmm_test_frames(const struct kmm_test *t)
+{
+	unsigned long nr = 0;
+	unsigned int i;
+
+	for (i = 0; i < t->layout->nr_pieces; i++)
+		nr += t->layout->piece[i].nr;
+	return nr;
+}
+
+/* Memory for an instance; nothing is started. One at a time for a case. */
+struct kmm_test *kmm_test_create(struct kunit *test, const struct kmm_test_layout *layout)
+{
+	struct kmm_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->layout = layout;
+	test->priv = t;
+	return t;
+}
+
+int kmm_test_start_region(struct kmm_test *t)
+{
+	int err;
+
+	memset(&t->region, 0, sizeof(t->region));
+	t->released = 0;
+	t->releases = 0;
+	err = kmm_region_init_ops(&t->region, &kmm_fake_provider, kmm_test_frames(t));
+	t->has_region = !err;
+	return err;
+}
+
+int kmm_test_start(struct kmm_test *t)
+{
+	int err;
+
+	memset(&t->buddy, 0, sizeof(t->buddy));
+	err = kmm_buddy_init(&t->buddy, &t->region);
+	t->has_buddy = !err;
+	return err;
+}
+
+struct kmm_test *kmm_test_begin(struct kunit *test, const struct kmm_test_layout *layout)
+{
+	struct kmm_test *t = kmm_test_create(test, layout);
+
+	KUNIT_ASSERT_EQ(test, kmm_test_start_region(t), 0);
+	KUNIT_ASSERT_EQ(test, kmm_test_start(t), 0);
+	kmm_test_free_blocks(t, t->initial);
+	return t;
+}
+
+/* Free blocks by order, of all types; the caches are emptied first. */
+void kmm_test_free_blocks(struct kmm_test *t, unsigned long *nr)
+{
+	struct kmm_buddy_stat st;
+	unsigned int o, m;
+
+	kmm_buddy_drain_all(&t->buddy);
+	st = kmm_test_stat(t);
+	for (o = 0; o < KMM_NR_ORDERS; o++) {
+		nr[o] = 0;
+		for (m = 0; m < KMM_NR_MIGRATETYPES; m++)
+			nr[o] += st.nr_free_blocks[o][m];
+	}
+}
+
+struct kmm_buddy_stat kmm_test_stat(struct kmm_test *t)
+{
+	struct kmm_buddy_stat st;
+
+	kmm_buddy_stat(&t->buddy, &st, true);
+	return st;
+}
+
+/* One figure of it: not inlined, the struct is too large for many on a stack. */
+noinline u64 kmm_test_event(struct kmm_test *t, enum kmm_buddy_event event)
+{
+	return kmm_test_stat(t).event[event];
+}
+
+noinline unsigned long kmm_test_used(struct kmm_test *t)
+{
+	return kmm_test_stat(t).used;
+}
+
+noinline unsigned long kmm_test_cached(struct kmm_test *t)
+{
+	return kmm_test_stat(t).cached;
+}
+
+noinline unsigned long kmm_test_free(struct kmm_test *t)
+{
+	return kmm_test_stat(t).free;
+}
+
+noinline unsigned long kmm_test_quarantined(struct kmm_test *t)
+{
+	return kmm_test_stat(t).quarantined;
+}
+
+noinline unsigned long kmm_test_metadata(struct kmm_test *t)
+{
+	return kmm_test_stat(t).metadata;
+}
+
+/* All is home, all is merged, all is given back. */
+void kmm_test_end(struct kunit *test)
+{
+	struct kmm_test *t = test->priv;
+	unsigned long nr[KMM_NR_ORDERS];
+	struct kmm_buddy_stat st;
+	unsigned int o;
+
+	KUNIT_EXPECT_EQ(test, kmm_buddy_check(&t->buddy), 0);
+	kmm_test_free_blocks(t, nr);
+	kmm_buddy_recheck_quarantine(&t->buddy);
+	KUNIT_EXPECT_EQ(test, kmm_buddy_check(&t->buddy), 0);
+	st = kmm_test_stat(t);
+	KUNIT_EXPECT_TRUE(test, st.exact);
+	KUNIT_EXPECT_EQ(test, st.used, 0);
+	KUNIT_EXPECT_EQ(test, st.cached, 0);
+	KUNIT_EXPECT_EQ(test, st.quarantined, 0);
+	KUNIT_EXPECT_EQ(test, st.free + st.metadata, kmm_test_frames(t));
+	KUNIT_EXPECT_EQ(test, st.total, kmm_test_frames(t));
+	for (o = 0; o < KMM_NR_ORDERS; o++)
+		KUNIT_EXPECT_EQ_MSG(test, nr[o], t->initial[o], "blocks of order %u", o);
+
+	kmm_buddy_fini(&t->buddy);
+	t->has_buddy = false;
+	KUNIT_EXPECT_EQ(test, kmm_region_fini(&t->region), 0);
+	t->has_region = false;
+	KUNIT_EXPECT_EQ(test, t->released, kmm_test_frames(t));
+	KUNIT_EXPECT_FALSE(test, t->fail_release);
+	kmm_test_free_host(t);
+}
+
+/* The suite's exit: what an aborted case left. */
+void kmm_test_exit(struct kunit *test)
+{
+	struct kmm_test *t = test->priv;
+
+	kmm_go_anywhere();
+	if (!t)
+		return;
+	if (t->has_buddy)
+		kmm_buddy_fini(&t->buddy);
+	if (t->has_region)
+		kmm_region_fini(&t->region);
+	kmm_test_free_host(t);
+}
+
+/* === Log === */
+
+/* A place in the log: kmm_log_count() looks behind it. */
+u64 kmm_log_mark(void)
+{
+	struct kmsg_dump_iter iter;
+
+	kmsg_dump_rewind(&iter);
+	return iter.next_seq;
+}
+
+/* Lines since @mark that contain @text. */
+unsigned int kmm_log_count(u64 mark, const char *text)
+{
+	static char line[1024];
+	struct kmsg_dump_iter iter;
+	unsigned int nr = 0;
+	size_t len;
+
+	kmsg_dump_rewind(&iter);
+	iter.cur_seq = max(iter.cur_seq, mark);
+	while (kmsg_dump_get_line(&iter, false, line, sizeof(line) - 1, &len)) {
+		line[len] = 0;
+		nr += !!strstr(line, text);
+	}
+	return nr;
+}
+
+/* Tell tools/vm/splat that @nr reports come whose headline matches @regex. */
+void kmm_expect(const char *regex, unsigned int nr)
+{
+	printk(KERN_INFO "kmm-expect: %s x%u\n", regex, nr);
+}
+
+void kmm_expect_end(void)
+{
+	printk(KERN_INFO "kmm-expect-end\n");
+}
+
+/* === Contexts === */
+
+const char * const kmm_context_names[KMM_NR_CONTEXTS] = {
+	[KMM_TASK] = "task",
+	[KMM_IRQS_OFF] = "irqs_off",
+	[KMM_SOFTIRQ] = "softirq",
+	[KMM_HARDIRQ] = "hardirq",
+};
+
+struct kmm_call {
+	struct tasklet_struct tasklet;
+	struct irq_work work;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void kmm_call_tasklet(struct tasklet_struct *tasklet)
+{
+	struct kmm_call *c = container_of(tasklet, struct kmm_call, tasklet);
+
+	WARN_ON(!in_serving_softirq());
+	c->fn(c->arg);
+}
+
+static void kmm_call_work(struct irq_work *work)
+{
+	struct kmm_call *c = container_of(work, struct kmm_call, work);
+
+	WARN_ON(!in_hardirq());
+	c->fn(c->arg);
+}
+
+void kmm_run_in(enum kmm_context context, void (*fn)(void *arg), void *arg)
+{
+	struct kmm_call c = { .fn = fn, .arg = arg };
+
+	switch (context) {
+	case KMM_IRQS_OFF:
+		local_irq_disable();
+		fn(arg);
+		local_irq_enable();
+		break;
+	case KMM_SOFTIRQ:
+		tasklet_setup(&c.tasklet, kmm_call_tasklet);
+		tasklet_schedule(&c.tasklet);
+		tasklet_kill(&c.tasklet);
+		break;
+	case KMM_HARDIRQ:
+		c.work = IRQ_WORK_INIT_HARD(kmm_call_work);
+		irq_work_queue(&c.work);
+		irq_work_sync(&c.work);
+		break;
+	default:
+		fn(arg);
+	}
+}
+
+void kmm_stay_on_cpu(unsigned int cpu)
+{
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+}
+
+void kmm_go_anywhere(void)
+{
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: kmm_kunit.ko
+ *
+ * The KUnit suites kmm_region, kmm_buddy and kmm_object. They run when the module is loaded
+ * (kmm.ko must be there) and print KTAP to the kernel log; insmod returns 0 whether they
+ * pass or not, so read the log:
+ *
+ *	insmod kmm.ko && insmod kmm_kunit.ko && dmesg
+ *
+ * Nearly all cases work on private instances over a fake region, beside the module's own.
+ *
+ * Parameters
+ *	seed	of the random cases; 0: from the clock. It is printed, and given again it
+ *		repeats the run
+ *	ops	operations of a random case; 1 million in make soak
+ */
+
+#include <linux/ktime.h>
+#include <linux/module.h>
+
+#include <kunit/test.h>
+
+#include <compat/compat.h>
+
+#include "helpers.h"
+
+unsigned long kmm_test_seed;
+module_param_named(seed, kmm_test_seed, ulong, 0444);
+MODULE_PARM_DESC(seed, "of the random cases; 0: from the clock");
+
+unsigned long kmm_test_nr_ops = 50000;
+module_param_named(ops, kmm_test_nr_ops, ulong, 0444);
+MODULE_PARM_DESC(ops, "operations of a random case");
+
+/* By every suite's init; the first one decides. */
+void kmm_test_choose_seed(void)
+{
+	if (kmm_test_seed)
+		return;
+	kmm_test_seed = (u32)ktime_get_ns() | 1;
+	pr_info("kmm_kunit: seed=%lu ops=%lu\n", kmm_test_seed, kmm_test_nr_ops);
+}
+
+kunit_test_suites(&kmm_region_suite, &kmm_buddy_suite, &kmm_object_suite);
+
+KMM_IMPORT_INTERNAL();
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("KUnit tests of kmm");
