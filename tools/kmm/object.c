@@ -170,11 +170,11 @@ static int create(struct object_input *in)
 	if (obj < 0) {
 		complain(obj, "no object of %s", human_size(in->size));
 		if (obj == -EFBIG)
-			fprintf(stderr, "     The largest has %s.\n", human_size(KMM_OBJECT_SIZE_MAX));
+			fprintf(stderr, "     The largest has %s.\n", in->flags & KMM_OBJECT_CONTIG ?
+				human_size(sysconf(_SC_PAGESIZE) << KMM_ORDER_MAX) :
+				human_size(KMM_OBJECT_SIZE_MAX));
 		else if (obj == -EDQUOT)
 			fputs("     A limit was reached: kmm info shows them.\n", stderr);
-		else if (obj == -EINVAL && in->flags & KMM_OBJECT_CONTIG)
-			fputs("     A contiguous one has at most 4 MiB.\n", stderr);
 		return EXIT_FAIL;
 	}
 	ret = in->pattern ? fill_and_verify(obj, in->size) : 0;

@@ -82,77 +82,97 @@ TEST_F(limits, closed_to_strangers)
 	EXPECT_EQ(0, wait_child(pid));
 }
 
-/* The loop that makes empty objects: ends in EDQUOT or ENOMEM, soon, at little cost. */
-TEST_F(limits, empty_objects)
+/* In the child: objects of size until it is refused. How many; the errno in *err. */
+static uint64_t make_objects(int dev, uint64_t size, int *err)
 {
-	int64_t available = mem_available_kib(), during;
-	int pair[2];
+	uint64_t n = 0;
+
+	while (n < 2000000) {
+		*err = kmm_object_create(dev, size, 0);
+		if (*err < 0)
+			break;
+		n++;
+	}
+	*err = *err < 0 ? -*err : 0;
+	return n;
+}
+
+static int empty_objects(uint64_t size, const struct kmm_info *info, int sock)
+{
+	struct kmm_stat s;
+	int dev, err;
+	uint64_t n;
+	char c;
+
+	become_nobody(1 << 20);
+	dev = kmm_open();
+	if (dev < 0)
+		return 1;
+	n = make_objects(dev, size, &err);
+	if (err != EDQUOT && err != ENOMEM)
+		return 2;
+	/* A large index may have been the reason: small ones go on. */
+	n += make_objects(dev, 1, &err);
+	if (err != EDQUOT && err != ENOMEM)
+		return 3;
+	if (n > info->user_limits.objects)
+		return 4;
+	if (kmm_get_stat(dev, KMM_STAT_EXACT, &s) || s.user_objects != n)
+		return 5;
+	if (s.user_host_bytes > info->user_limits.host_bytes)
+		return 6;
+	/* Refused as well: an eager one, an anonymous mapping. */
+	if (kmm_object_create(dev, PAGE, KMM_OBJECT_EAGER) >= 0)
+		return 7;
+	if (mmap(NULL, PAGE, PROT_READ, MAP_SHARED, dev, 0) != MAP_FAILED)
+		return 8;
+	printf("# %llu objects, %llu bytes of host memory, then %s\n", (unsigned long long)n,
+	       s.user_host_bytes, strerror(err));
+	fflush(stdout);
+	return write(sock, "x", 1) != 1 || read(sock, &c, 1) < 0 ? 9 : 0;
+}
+
+/* The loop that makes empty objects: ends in EDQUOT or ENOMEM, soon, at little cost. */
+TEST_F_TIMEOUT(limits, empty_objects, 120)
+{
+	const uint64_t size[] = { 1, PAGE, KMM_OBJECT_SIZE_MAX };
+	int64_t available, during;
+	int pair[2], dev, obj;
 	pid_t pid;
 	char c;
 
 	ASSERT_NE(UINT64_MAX, self->info.user_limits.objects);
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		struct kmm_stat s;
-		uint64_t n = 0;
-		int dev, ret;
-
-		become_nobody(1 << 20);
-		close(self->probe);
-		dev = kmm_open();
-		if (dev < 0)
-			_exit(1);
-		while ((ret = kmm_object_create(dev, KMM_OBJECT_SIZE_MAX, 0)) >= 0 &&
-		       n < 2000000)
-			n++;
-		if (ret != -EDQUOT && ret != -ENOMEM)
-			_exit(2);
-		/* Now small ones: the large index of the last may have been the reason. */
-		while ((ret = kmm_object_create(dev, 1, 0)) >= 0 && n < 2000000)
-			n++;
-		if (ret != -EDQUOT && ret != -ENOMEM)
-			_exit(3);
-		if (n > self->info.user_limits.objects)
-			_exit(4);
-		if (kmm_get_stat(dev, KMM_STAT_EXACT, &s) || s.user_objects != n)
-			_exit(5);
-		if (s.user_host_bytes > self->info.user_limits.host_bytes)
-			_exit(6);
-		/* Refused: an eager one, an anonymous mapping, a second file. */
-		if (kmm_object_create(dev, PAGE, KMM_OBJECT_EAGER) >= 0)
-			_exit(7);
-		if (mmap(NULL, PAGE, PROT_READ, MAP_SHARED, dev, 0) != MAP_FAILED)
-			_exit(8);
-		printf("# %llu objects, %llu bytes of host memory, then %s\n",
-		       (unsigned long long)n, s.user_host_bytes, strerror(-ret));
-		fflush(stdout);
-		if (write(pair[1], "x", 1) != 1 || read(pair[1], &c, 1) < 0)
-			_exit(9);
-		_exit(0);
+	for (size_t i = 0; i < ARRAY_SIZE(size); i++) {
+		available = mem_available_kib();
+		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			close(pair[0]);
+			close(self->probe);
+			_exit(empty_objects(size[i], &self->info, pair[1]));
+		}
+		close(pair[1]);
+		if (read(pair[0], &c, 1) == 1) {
+			/* The host hardly noticed: what is charged, and as much again. */
+			during = mem_available_kib();
+			EXPECT_LT(available - during,
+				  (int64_t)(2 * self->info.user_limits.host_bytes / 1024 + 8192));
+			/* Root still works. */
+			dev = kmm_open();
+			ASSERT_LE(0, dev);
+			obj = kmm_object_create(dev, PAGE, KMM_OBJECT_EAGER);
+			EXPECT_LE(0, obj);
+			close(obj);
+			close(dev);
+		}
+		close(pair[0]);
+		EXPECT_EQ(0, wait_child(pid)) TH_LOG("size %llu", (unsigned long long)size[i]);
 	}
-	close(pair[1]);
-	if (read(pair[0], &c, 1) == 1) {
-		/* The host hardly noticed: what it is charged, and as much again for slack. */
-		during = mem_available_kib();
-		EXPECT_LT(available - during,
-			  (int64_t)(2 * self->info.user_limits.host_bytes / 1024 + 8192));
-		/* Root still works. */
-		int dev = kmm_open(), obj;
-
-		ASSERT_LE(0, dev);
-		obj = kmm_object_create(dev, PAGE, KMM_OBJECT_EAGER);
-		EXPECT_LE(0, obj);
-		close(obj);
-		close(dev);
-	}
-	close(pair[0]);
-	EXPECT_EQ(0, wait_child(pid));
 }
 
 /* Frames, from objects and from slots together. */
-TEST_F(limits, frames)
+TEST_F_TIMEOUT(limits, frames, 120)
 {
 	pid_t pid;
 
@@ -217,7 +237,7 @@ TEST_F(limits, frames)
 }
 
 /* Host bytes by slot tables and page indexes, in many files: the user's limit holds for all. */
-TEST_F(limits, many_files)
+TEST_F_TIMEOUT(limits, many_files, 120)
 {
 	pid_t pid = fork();
 

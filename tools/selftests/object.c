@@ -23,6 +23,8 @@ FIXTURE_VARIANT_ADD(kmm, eager) { .flags = KMM_OBJECT_EAGER };
 FIXTURE_VARIANT_ADD(kmm, contig) { .flags = KMM_OBJECT_CONTIG };
 FIXTURE_VARIANT_ADD(kmm, locked) { .flags = KMM_OBJECT_LOCKED };
 
+#define FIXED (variant->flags & (KMM_OBJECT_CONTIG | KMM_OBJECT_LOCKED))
+
 TEST_F(kmm, create_says_what_it_made)
 {
 	const uint64_t sizes[] = { 1, PAGE - 1, PAGE, PAGE + 1, 17 * PAGE, 1 << 20 };
@@ -206,7 +208,7 @@ TEST_F(kmm, punch_frees_and_zeroes)
 	map = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	memset(map, 'x', 8 * PAGE);
-	if (variant->flags & KMM_OBJECT_LOCKED) {
+	if (FIXED) {
 		EXPECT_EQ(EPERM, punch(obj, 0, PAGE));
 		EXPECT_EQ(EPERM, ERR(ftruncate(obj, PAGE)));
 		EXPECT_TRUE(all_bytes(map, 'x', 8 * PAGE));
@@ -236,13 +238,29 @@ TEST_F(kmm, punch_frees_and_zeroes)
 	EXPECT_EQ(8 * PAGE, lseek(obj, 0, SEEK_END));
 	EXPECT_EQ(EINVAL, punch(obj, 0, 0));
 	EXPECT_EQ(EINVAL, punch(obj, -1, PAGE));
-	/* Only punching a hole is offered, and always with KEEP_SIZE. */
-	EXPECT_EQ(EOPNOTSUPP, ERR(fallocate(obj, 0, 0, PAGE)));
 	EXPECT_EQ(EOPNOTSUPP, ERR(fallocate(obj, FALLOC_FL_PUNCH_HOLE, 0, PAGE)));
 	EXPECT_EQ(EOPNOTSUPP, ERR(fallocate(obj, FALLOC_FL_ZERO_RANGE, 0, PAGE)));
 	EXPECT_EQ(EOPNOTSUPP, ERR(fallocate(obj, FALLOC_FL_COLLAPSE_RANGE, 0, PAGE)));
 out:
 	munmap(map, 8 * PAGE);
+	close(obj);
+}
+
+TEST_F(kmm, allocate_ahead)
+{
+	int obj = kmm_object_create(self->dev, 8 * PAGE, variant->flags);
+	char c;
+
+	ASSERT_LE(0, obj);
+	ASSERT_EQ(1, pwrite(obj, "x", 1, 3 * PAGE));
+	/* Holes of the range get frames, what is there stays. */
+	EXPECT_EQ(0, ERR(fallocate(obj, 0, 2 * PAGE + 5, 3 * PAGE)));
+	EXPECT_EQ(variant->flags ? 8 : 4, resident(obj));
+	EXPECT_EQ(1, pread(obj, &c, 1, 3 * PAGE));
+	EXPECT_EQ('x', c);
+	EXPECT_EQ(8 * PAGE, lseek(obj, 0, SEEK_END));
+	EXPECT_EQ(EFBIG, ERR(fallocate(obj, 0, KMM_OBJECT_SIZE_MAX, PAGE)));
+	EXPECT_EQ(8 * PAGE, lseek(obj, 0, SEEK_END));
 	close(obj);
 }
 
@@ -252,13 +270,22 @@ TEST_F(kmm, truncate_shrinks_and_grows)
 	char buf[PAGE], *map;
 	int obj;
 
-	if (variant->flags & KMM_OBJECT_LOCKED)
-		SKIP(return, "LOCKED objects do not shrink: punch_frees_and_zeroes covers it");
 	obj = kmm_object_create(self->dev, 8 * PAGE, variant->flags);
 	ASSERT_LE(0, obj);
 	map = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	memset(map, 'x', 8 * PAGE);
+	if (FIXED) {
+		/* Its frames are what they are; only a LOCKED one may get more. */
+		EXPECT_EQ(EPERM, ERR(ftruncate(obj, 8 * PAGE - 1)));
+		EXPECT_EQ(variant->flags & KMM_OBJECT_CONTIG ? EPERM : 0,
+			  ERR(ftruncate(obj, 9 * PAGE)));
+		EXPECT_EQ(variant->flags & KMM_OBJECT_CONTIG ? 8 : 9, resident(obj));
+		EXPECT_TRUE(all_bytes(map, 'x', 8 * PAGE));
+		munmap(map, 8 * PAGE);
+		close(obj);
+		return;
+	}
 	ASSERT_EQ(0, ftruncate(obj, 2 * PAGE + 100));
 	ASSERT_EQ(0, kmm_object_info(obj, &i));
 	EXPECT_EQ(2 * PAGE + 100, i.size_bytes);
@@ -269,15 +296,10 @@ TEST_F(kmm, truncate_shrinks_and_grows)
 	EXPECT_EQ(SIGBUS, touch(map + 3 * PAGE, false));
 	EXPECT_EQ(SIGBUS, touch(map + 7 * PAGE, true));
 	/* What comes back by growing is zero. */
-	if (!ftruncate(obj, 8 * PAGE)) {
-		EXPECT_TRUE(all_bytes(map + 2 * PAGE + 100, 0, 6 * PAGE - 100));
-		ASSERT_EQ(PAGE, pread(obj, buf, PAGE, 7 * PAGE));
-		EXPECT_TRUE(all_bytes(buf, 0, PAGE));
-	} else {
-		/* A contiguous object cannot grow in place. */
-		EXPECT_NE(0, variant->flags & KMM_OBJECT_CONTIG);
-		EXPECT_EQ(SIGBUS, touch(map + 7 * PAGE, true));
-	}
+	ASSERT_EQ(0, ftruncate(obj, 8 * PAGE));
+	EXPECT_TRUE(all_bytes(map + 2 * PAGE + 100, 0, 6 * PAGE - 100));
+	ASSERT_EQ(PAGE, pread(obj, buf, PAGE, 7 * PAGE));
+	EXPECT_TRUE(all_bytes(buf, 0, PAGE));
 	EXPECT_EQ(EINVAL, ERR(ftruncate(obj, -1)));
 	EXPECT_EQ(EFBIG, ERR(ftruncate(obj, KMM_OBJECT_SIZE_MAX + PAGE)));
 	munmap(map, 8 * PAGE);

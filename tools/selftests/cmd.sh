@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The kmm command against the loaded module: every verb, as text and as JSON. TAP.
+set -uo pipefail
+
+kmm=${KMM_COMMAND:-$(dirname "$0")/../../build/kmm}
+n=0 bad=0
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# result NAME GOOD: one line of TAP
+result() {
+	n=$((n + 1))
+	if [ "$2" = 1 ]; then
+		echo "ok $n $1"
+	else
+		bad=$((bad + 1))
+		sed 's/^/# /' "$tmp/out" "$tmp/err"
+		echo "not ok $n $1"
+	fi
+}
+
+# check NAME STATUS COMMAND...: runs it, output to $tmp/out and $tmp/err
+check() {
+	local name=$1 want=$2 rc
+	shift 2
+	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	rc=$?
+	if [ $rc -ne "$want" ]; then echo "# status $rc, wanted $want"; fi
+	result "$name" $((rc == want))
+}
+
+# claim NAME COMMAND...: something about the output of the last check
+claim() {
+	local name=$1
+	shift
+	if "$@"; then result "$name" 1; else result "$name" 0; fi
+}
+
+# json EXPRESSION: true in Python for the value j that stands in $tmp/out
+json() {
+	python3 -c 'import json, sys
+j = json.load(open(sys.argv[1]))
+sys.exit(0 if eval(sys.argv[2]) else 1)' "$tmp/out" "$1" 2>>"$tmp/err"
+}
+no_escape() { ! grep -q $'\033' "$tmp/out"; }
+says() { grep -qE "$2" "$tmp/$1"; }
+
+# a machine in a folder, for doctor --root: machine DIR CONFIG CMDLINE CMATOTAL
+machine() {
+	mkdir -p "$1"/{proc/sys/kernel,sys/kernel/security,boot,lib/modules/6.1.0/build}
+	echo 6.1.0 >"$1/proc/sys/kernel/osrelease"
+	printf '%s\n' CONFIG_MODULES=y CONFIG_DEBUG_FS=y $2 >"$1/boot/config-6.1.0"
+	echo "$3" >"$1/proc/cmdline"
+	echo 'MemTotal: 1000000 kB' >"$1/proc/meminfo"
+	if [ -n "$4" ]; then printf 'CmaTotal: %s kB\nCmaFree: %s kB\n' "$4" "$4" >>"$1/proc/meminfo"; fi
+	echo 'debugfs /sys/kernel/debug debugfs rw 0 0' >"$1/proc/mounts"
+	touch "$1/lib/modules/6.1.0/build/Makefile"
+	echo '[none] integrity confidentiality' >"$1/sys/kernel/security/lockdown"
+}
+
+echo "TAP version 13"
+echo "1..52"
+
+check "no verb is wrong usage" 64 "$kmm"
+check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
+check "--help" 0 "$kmm" --help
+claim "--help lists the verbs" says out '^ +doctor '
+for verb in info features doctor stat alloc object frag; do
+	check "$verb --help" 0 "$kmm" $verb --help
+	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
+done
+
+check "info" 0 "$kmm" info
+claim "info names the provider" says out 'from provider (cma|contig|chunks)'
+claim "no colour into a file" no_escape
+check "--json info" 0 "$kmm" --json info
+claim "--json info is right" json 'j["region_bytes"] > 0 and j["page_size"] == 4096 and j["order_max"] == 10'
+check "info --json" 0 "$kmm" info --json
+claim "info --json is right" json 'j["file_limits"]["frames"] is None or j["file_limits"]["frames"] > 0'
+check "features --json" 0 "$kmm" features --json
+claim "features --json is right" json 'j["objects"] and j["ops_pages"] and j["unknown_bits"] == 0'
+check "stat --json" 0 "$kmm" stat --json
+claim "stat --json adds up" json 'j["sum"] == j["total"] and j["exact"]'
+check "alloc" 0 "$kmm" alloc --order 3 --count 100
+claim "alloc says how many" says out 'allocated 100 blocks of order 3'
+check "alloc --json" 0 "$kmm" alloc -o 2 -c 10 --zero --json
+claim "alloc --json is right" json 'j["allocated"] == 10 and j["used_during"] == j["used_before"] + 40 and j["used_after"] == j["used_before"]'
+check "alloc of too much fails" 1 "$kmm" alloc --order 10 --count 10000 --json
+claim "alloc of too much says why" says err 'could not be had'
+check "alloc of order 11 is wrong usage" 64 "$kmm" alloc --order 11
+check "object create --pattern" 0 "$kmm" object create --size 300K --pattern --json
+claim "object create is right" json 'j["verified"] and j["size_bytes"] == 307200 and j["resident"] == 75'
+check "object create of size 0 fails" 1 "$kmm" object create --size 0
+# the command writes through descriptor 3 and sees what it wrote in the list
+check "object create -- COMMAND" 7 "$kmm" object create --size 64K --seals grow -- \
+	bash -c 'echo hello >&3 && '"$kmm"' object list --json >&2; exit 7'
+cp "$tmp/err" "$tmp/out"
+claim "object list --json sees it" json 'len(j) == 1'
+check "frag --json --map" 0 "$kmm" frag --json --map
+claim "frag --json is right" json 'sum(n << o for o, n in enumerate(j["free_blocks"])) == j["free_pages"] and j["unusable_index"][0] == 0 and j["map"]'
+check "frag prints a line per order" 0 bash -c "$kmm"' frag | grep -cE "^ +(10|[0-9]) " | grep -qx 11'
+check "doctor --json" 0 "$kmm" doctor --json
+claim "doctor --json is right" json 'j["ok"] and {c["check"] for c in j["checks"]} >= {"cma", "lockdown", "signature", "debugfs", "device"}'
+
+machine "$tmp/good" 'CONFIG_CMA=y CONFIG_DMA_CMA=y' 'quiet cma=128M' 131072
+check "doctor: a good machine" 0 "$kmm" doctor --root "$tmp/good" --json
+claim "doctor: all but the module is ok" json 'all(c["verdict"] == "ok" for c in j["checks"] if c["check"] != "module")'
+machine "$tmp/nocma" 'CONFIG_CMA=n' quiet ''
+"$kmm" doctor --root "$tmp/nocma" >"$tmp/out"
+claim "doctor: no CMA is said" says out '^warn cma .*no CMA'
+machine "$tmp/zero" 'CONFIG_CMA=y CONFIG_DMA_CMA=y' quiet 0
+"$kmm" doctor --root "$tmp/zero" >"$tmp/out"
+claim "doctor: says the cma= to add" says out 'add cma=128M'
+machine "$tmp/locked" 'CONFIG_CMA=y CONFIG_DMA_CMA=y CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_FORCE=y' 'cma=128M' 131072
+echo 'none [integrity] confidentiality' >"$tmp/locked/sys/kernel/security/lockdown"
+: >"$tmp/locked/proc/mounts"
+rm -r "$tmp/locked/lib"
+check "doctor: lockdown and forced signatures fail" 1 "$kmm" doctor --root "$tmp/locked" --json
+claim "doctor: each with what to do" json '{c["check"]: c["verdict"] for c in j["checks"]}["lockdown"] == "fail" and {c["check"] for c in j["checks"] if c["fix"]} >= {"lockdown", "signature", "debugfs", "headers"}'
+[ $bad -eq 0 ]

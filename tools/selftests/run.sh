@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Run the selftests: all suites, one after the other, in the VM.
+set -uo pipefail
+
+usage() {
+	cat <<'END'
+usage: tools/selftests/run.sh [--count check|soak] [--ko FILE] [--smoke] [SUITE...]
+
+Load kmm.ko, run the suites (all, or those named), unload it. Meant for the VM:
+    tools/vm/run -- tools/selftests/run.sh
+on another machine it needs root and the risk is yours.
+
+  --count check|soak   how long the random and repeated tests run (check)
+  --ko FILE            the module (kmm.ko at the top of the project)
+  --smoke              the suites of a first look: basic object mmap ops lifecycle
+  --list               print the names of the suites
+
+Prints the suites' TAP, indented, a line "ok N - SUITE" each, and as the last line
+    N passed, N failed, N skipped
+which counts tests, not suites. A suite that dies or hangs counts as one failed test.
+Exit status 0 only if nothing failed and something passed.
+END
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+bin=$top/build/selftests
+ko=$top/kmm.ko
+count=check
+# lifecycle last: it loads and unloads the module itself
+all=(basic object mmap sync seals reopen scm_rights pins ops abi limits races kill9 cmd lifecycle)
+smoke=(basic object mmap ops lifecycle)
+suites=()
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	-h|--help) usage; exit 0 ;;
+	--count) count=${2:-}; shift ;;
+	--ko) ko=${2:-}; shift ;;
+	--smoke) suites=("${smoke[@]}") ;;
+	--list) echo "${all[@]}"; exit 0 ;;
+	-*) usage >&2; exit 2 ;;
+	*) suites+=("$1") ;;
+	esac
+	shift
+done
+if [ ${#suites[@]} -eq 0 ]; then suites=("${all[@]}"); fi
+
+# suite: seconds in check, seconds in soak
+limit() {
+	case $1/$count in
+	lifecycle/check) echo 240 ;;
+	lifecycle/soak) echo 2400 ;;
+	kill9/soak|races/soak|abi/soak) echo 1200 ;;
+	*) echo 240 ;;
+	esac
+}
+case $count in
+check) export KMM_KILLS=${KMM_KILLS:-40} KMM_CYCLES=${KMM_CYCLES:-10} KMM_RACE_MS=${KMM_RACE_MS:-1000} \
+	KMM_FUZZ_ROUNDS=${KMM_FUZZ_ROUNDS:-20000} ;;
+soak) export KMM_KILLS=${KMM_KILLS:-400} KMM_CYCLES=${KMM_CYCLES:-200} KMM_RACE_MS=${KMM_RACE_MS:-10000} \
+	KMM_FUZZ_ROUNDS=${KMM_FUZZ_ROUNDS:-500000} ;;
+*) usage >&2; exit 2 ;;
+esac
+# slow kernels get more time, not less work
+scale=1
+if [ -e /sys/kernel/debug/kmemleak ] || grep -qs kasan /proc/kallsyms; then scale=4; fi
+export KMM_KO=$ko KMM_COMMAND=$top/build/kmm
+
+passed=0 failed=0 skipped=0 n=0
+tally() { echo "$passed passed, $failed failed, $skipped skipped"; }
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+
+echo "TAP version 13"
+echo "1..${#suites[@]}"
+for suite in "${suites[@]}"; do
+	n=$((n + 1))
+	start=$(date +%s)
+	if [ "$suite" = lifecycle ]; then
+		if [ -e /sys/module/kmm ]; then rmmod kmm; fi
+	elif [ ! -e /sys/module/kmm ] && ! insmod "$ko"; then
+		echo "# insmod $ko failed"
+		dmesg 2>/dev/null | grep kmm | tail -n 5 | sed 's/^/# /'
+		failed=$((failed + 1))
+		echo "not ok $n - $suite"
+		continue
+	fi
+	prog=$bin/$suite
+	if [ "$suite" = cmd ]; then prog=$here/cmd.sh; fi
+	if [ ! -x "$prog" ]; then
+		echo "# no $prog: make -C tools selftests"
+		failed=$((failed + 1))
+		echo "not ok $n - $suite"
+		continue
+	fi
+	timeout -k 10 $(($(limit "$suite") * scale)) "$prog" </dev/null >"$out" 2>&1
+	rc=$?
+	sed 's/^/    /' "$out"
+	p=$(grep -cE '^ok [0-9]+ ' "$out")
+	s=$(grep -cE '^ok [0-9]+ .*# SKIP' "$out")
+	f=$(grep -cE '^not ok [0-9]+ ' "$out")
+	planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$out" | head -n 1)
+	# a test that neither passed nor failed did not run: the suite died, or was cut
+	if [ $((p + f)) -ne "${planned:-0}" ] || [ "${planned:-0}" -eq 0 ]; then
+		echo "# $suite: $((p + f)) of ${planned:-no} planned tests ended (status $rc)"
+		f=$((f + 1))
+	elif [ $rc -ne 0 ] && [ "$f" -eq 0 ]; then
+		echo "# $suite: status $rc without a failed test"
+		f=1
+	fi
+	passed=$((passed + p - s)) failed=$((failed + f)) skipped=$((skipped + s))
+	word="not ok"
+	if [ "$f" -eq 0 ]; then word=ok; fi
+	echo "$word $n - $suite # $((p - s)) passed, $f failed, $s skipped, $(($(date +%s) - start)) s"
+done
+if [ -e /sys/module/kmm ] && ! rmmod kmm; then
+	echo "# rmmod kmm failed after the last suite"
+	failed=$((failed + 1))
+fi
+tally
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
