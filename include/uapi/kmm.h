@@ -19,7 +19,7 @@
  *               order or kind that does not exist, a private writable mapping
  *   -E2BIG      the struct is larger than known and its unknown tail is not zero,
  *               or a batch has more entries than KMM_OPS_MAX
- *   -EFBIG      a size above KMM_OBJECT_SIZE_MAX
+ *   -EFBIG      a size above KMM_OBJECT_SIZE_MAX, or above 2^ORDER_MAX pages for CONTIG
  *   -EOVERFLOW  offset + length wraps
  *   -ENOTTY     no such ioctl on this kind of descriptor
  *   -EBADF      the descriptor in a struct is not open
@@ -180,9 +180,10 @@ struct kmm_stat {
  * @fd: out: descriptor, open for reading and writing
  *
  * The descriptor behaves as a memfd: mmap (shared, or private read-only), read,
- * write, lseek, fstat, ftruncate, fallocate(PUNCH_HOLE | KEEP_SIZE). Every page reads as
- * zeros until written. Frames of a LOCKED object serve futexes, process-shared
- * mutexes and semaphores; LOCKED objects refuse punch and shrink with -EPERM.
+ * write, lseek, fstat, ftruncate, fallocate (0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE). Every
+ * page reads as zeros until written. Frames of a LOCKED object serve futexes, process-shared
+ * mutexes and semaphores. LOCKED and CONTIG objects refuse punch and shrink with -EPERM,
+ * CONTIG ones growth too.
  * Errors: -EINVAL, -EFBIG, -EDQUOT, -ENOMEM, -EMFILE, -ENFILE.
  */
 struct kmm_object_create {
