@@ -452,8 +452,8 @@ KMM_EXPORT_INTERNAL(kmm_object_set_fini);
  * @attr: what it is to be; @attr->flags may hold unknown bits, these are refused
  *
  * Context: task, may sleep.
- * Return: object, or ERR_PTR: -EINVAL size 0, an unknown flag, or more contiguous pages than
- * a block has; -EFBIG; -EDQUOT; -ENOMEM; -EINTR killed while populating.
+ * Return: object, or ERR_PTR: -EINVAL size 0 or unknown flag; -EFBIG; -EDQUOT; -ENOMEM;
+ * -EINTR killed while populating.
  */
 struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_account *a,
 				     const struct kmm_object_attr *attr)
@@ -467,9 +467,8 @@ struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_acco
 		return ERR_PTR(-EINVAL);
 	if (attr->size_bytes > KMM_OBJECT_SIZE_MAX)
 		return ERR_PTR(-EFBIG);
-	/* an order that does not exist */
 	if (flags & KMM_OBJECT_CONTIG && attr->size_bytes > PAGE_SIZE << KMM_MAX_ORDER)
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(-EFBIG);
 	if (flags & OBJECT_FIXED)
 		flags |= KMM_OBJECT_EAGER;
 
