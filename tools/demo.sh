@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The tour of "make demo": runs in the VM, from insmod to "region returned".
+set -euo pipefail
+
+usage() {
+	cat <<'END'
+usage: tools/demo.sh [--ko FILE] [PARAMETER=VALUE...]
+
+Load kmm.ko, run the example program, show what the command and debugfs tell,
+unload, and prove that the host has its memory back. Meant for the VM ("make demo"):
+    tools/vm/run -- tools/demo.sh
+The parameters go to insmod (region_mb=, provider=).
+END
+}
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+ko=$top/kmm.ko
+params=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	-h|--help) usage; exit 0 ;;
+	--ko) ko=$2; shift ;;
+	*=*) params+=("$1") ;;
+	*) usage >&2; exit 2 ;;
+	esac
+	shift
+done
+kmm=$top/build/kmm
+debugfs=/sys/kernel/debug/kmm
+
+title() { printf '\n=== %s\n' "$*"; }
+run() { printf '$ %s\n' "${*/#$top\//}"; "$@"; }
+show() { printf '$ cat %s\n' "$1"; cat "$1"; }
+meminfo() { sed -n "s/^$1: *\([0-9]*\) kB/\1/p" /proc/meminfo; }
+
+# Pages taken from CMA, to the page. CmaFree alone also moves with the page cache, which
+# may borrow from CMA; without CMA or its debugfs there is only the log line to look at.
+cma_used() {
+	local f sum=0 any=
+	for f in /sys/kernel/debug/cma/*/used; do
+		if [ -r "$f" ]; then any=1 sum=$((sum + $(cat "$f"))); fi
+	done
+	if [ -n "$any" ]; then echo $sum; fi
+}
+memory() {
+	local cma
+	cma=$(meminfo CmaFree)
+	printf 'MemFree %s kB%s%s\n' "$(meminfo MemFree)" "${cma:+, CmaFree $cma kB}" \
+		"$(cma_used | sed 's/.*/, & pages of CMA in use/')"
+}
+
+title "The machine before"
+run uname -sr
+memory
+before=$(cma_used)
+run "$kmm" doctor || true
+
+title "insmod: the module takes its region"
+run insmod "$ko" "${params[@]}"
+memory
+during=$(cma_used)
+run "$kmm" info
+
+title "A user program allocates, maps, shares with a child"
+run "$top/build/examples/demo"
+
+title "How it started: the steps of mm_init, and where the region is"
+show $debugfs/mm_init
+show $debugfs/region
+
+title "Who has what: an object of 4 MiB while a command holds it"
+run "$kmm" object create --size 4M --pattern -- cat $debugfs/objects $debugfs/meminfo
+
+title "Free memory by order, like the kernel's own /proc/buddyinfo"
+show $debugfs/buddyinfo
+run "$kmm" alloc --order 3 --count 100
+run "$kmm" frag --map
+
+title "rmmod: everything goes back"
+run rmmod kmm
+memory
+after=$(cma_used)
+dmesg | grep -E 'kmm: unloaded' | tail -n 1
+if ! dmesg | grep -E 'kmm: unloaded' | tail -n 1 | grep -q 'region returned'; then
+	echo "demo: the module did not say that the region was returned" >&2
+	exit 1
+fi
+if [ "$before" != "$after" ]; then
+	echo "demo: CMA pages in use: $before before, $after after" >&2
+	exit 1
+fi
+if [ -n "$before" ] && [ "$during" != "$before" ]; then
+	echo "region returned: CMA pages in use $before before, $during while loaded, $after after"
+else
+	echo "region returned"
+fi
