@@ -18,7 +18,7 @@ import sys
 STAMP = re.compile(r'^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ')
 HEADER = re.compile(r'^( *)K?TAP version \d+$')
 SUBTEST = re.compile(r'^( *)# Subtest: *(\S.*)$')
-PLAN = re.compile(r'^( *)1\.\.(\d+)(?:\s+#\s*SKIP.*)?$')
+PLAN = re.compile(r'^( *)1\.\.(\d+)(\s+#\s*SKIP.*)?$', re.I)
 RESULT = re.compile(r'^( *)(ok|not ok)\s+(\d+)(?:\s+-)?(?:\s+(.*))?$')
 SKIP = re.compile(r'(?:^|\s)#\s*SKIP\b.*$', re.I)
 
@@ -104,7 +104,10 @@ class Parser:
                 self.problem('a second plan for %s' % (level.name or 'the file'))
             level.plan = plan
             if plan == 0:
-                self.skipped += 1
+                # That was all of it. The kernel says it at boot when no suite is built in.
+                self.skipped += bool(m.group(3))
+                if indent == 0:
+                    self.root()
             return
         m = RESULT.match(line)
         if m:
@@ -213,6 +216,8 @@ SAMPLES = (
     ('kunit', KUNIT, ('one', 'a'), 2, 0, 0),
     ('kunit with a caller', KUNIT.replace('] ', '][   T12] '), ('one',), 2, 0, 0),
     ('two suites', KUNIT + KUNIT.replace('one', 'two'), ('one', 'two'), 4, 0, 0),
+    ('no suite built in', '[    0.500000] KTAP version 1\n[    0.500000] 1..0\n' + KUNIT, ('one',), 2, 0, 0),
+    ('an empty plan', 'TAP version 13\n1..0\n', (), 0, 1, 0),
     ('a suite never came', KUNIT, ('one', 'two'), 2, 1, 0),
     ('a case fails', KUNIT.replace('    ok 2 b', '    not ok 2 b').replace('] ok 1', '] not ok 1'), (), 1, 1, 0),
     ('a case fails, the suite lies', KUNIT.replace('    ok 2 b', '    not ok 2 b'), (), 1, 2, 0),
