@@ -75,7 +75,7 @@ extern struct kmm_dev_env kmm_dev_env;
 /**
  * struct kmm_session - one open file of /dev/kmm
  * @account: what it and its objects hold; immutable
- * @lock: protects the slots; user memory may be touched under it, no object lock is
+ * @lock: protects the slots; user memory is not touched under it, no object lock is
  *	taken under it
  * @slots: leaves of the slot table, NULL where no slot was used yet
  * @nr_leaves: entries of @slots; immutable

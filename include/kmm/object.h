@@ -68,7 +68,7 @@ struct kmm_object_set {
 
 /**
  * struct kmm_object - pages by index
- * @lock: protects everything below that is not immutable. Order: mmap_lock, inode lock,
+ * @lock: protects everything below that is not immutable. Order: inode lock, mmap_lock,
  *	this, i_mmap lock, page-table lock. No user memory is touched and no host
  *	memory that may need reclaim is allocated under it.
  * @set: immutable
