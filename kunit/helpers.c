@@ -295,6 +295,25 @@ void kmm_test_exit(struct kunit *test)
 	kmm_test_free_host(t);
 }
 
+/* A block that must be had, aligned and held by nobody else. */
+struct page *kmm_test_alloc(struct kunit *test, gfp_t gfp, unsigned int order)
+{
+	struct kmm_test *t = test->priv;
+	struct page *page = kmm_buddy_alloc(&t->buddy, gfp, order);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL_MSG(test, page, "order %u gfp %#x", order, (__force u32)gfp);
+	KUNIT_ASSERT_TRUE(test, IS_ALIGNED(page_to_pfn(page), 1UL << order));
+	for (i = 0; i < 1U << order; i++)
+		KUNIT_ASSERT_EQ(test, page_count(page + i), 1);
+	return page;
+}
+
+bool kmm_test_is_zero(struct page *page, unsigned int order)
+{
+	return !memchr_inv(page_address(page), 0, PAGE_SIZE << order);
+}
+
 /* === Log === */
 
 /* A place in the log: kmm_log_count() looks behind it. */
@@ -326,12 +345,12 @@ unsigned int kmm_log_count(u64 mark, const char *text)
 /* Tell tools/vm/splat that @nr reports come whose headline matches @regex. */
 void kmm_expect(const char *regex, unsigned int nr)
 {
-	printk(KERN_INFO "kmm-expect: %s x%u\n", regex, nr);
+	pr_info("kmm-expect: %s x%u\n", regex, nr);
 }
 
 void kmm_expect_end(void)
 {
-	printk(KERN_INFO "kmm-expect-end\n");
+	pr_info("kmm-expect-end\n");
 }
 
 /* === Contexts === */

@@ -12,7 +12,10 @@
 /* Module parameters, see kunit_main.c. */
 extern unsigned long kmm_test_seed;
 extern unsigned long kmm_test_nr_ops;
-void kmm_test_choose_seed(void);
+
+/* Never sleeps, never warns, gets the last frame. */
+#define KMM_GRAB	(__GFP_MEMALLOC | __GFP_NOWARN)
+#define KMM_QUIET	(GFP_KERNEL | __GFP_NOWARN)
 
 #define KMM_TEST_BLOCKS	8
 
@@ -77,6 +80,7 @@ extern const struct kmm_region_ops kmm_fake_provider;
 
 extern struct kunit_suite kmm_region_suite;
 extern struct kunit_suite kmm_buddy_suite;
+extern struct kunit_suite kmm_buddy_load_suite;
 extern struct kunit_suite kmm_object_suite;
 
 struct kmm_test *kmm_test_create(struct kunit *test, const struct kmm_test_layout *layout);
@@ -96,6 +100,9 @@ unsigned long kmm_test_cached(struct kmm_test *t);
 unsigned long kmm_test_free(struct kmm_test *t);
 unsigned long kmm_test_quarantined(struct kmm_test *t);
 unsigned long kmm_test_metadata(struct kmm_test *t);
+
+struct page *kmm_test_alloc(struct kunit *test, gfp_t gfp, unsigned int order);
+bool kmm_test_is_zero(struct page *page, unsigned int order);
 
 /* The kernel log, read back. */
 u64 kmm_log_mark(void);

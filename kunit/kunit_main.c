@@ -2,9 +2,9 @@
 /**
  * DOC: kmm_kunit.ko
  *
- * The KUnit suites kmm_region, kmm_buddy and kmm_object. They run when the module is loaded
- * (kmm.ko must be there) and print KTAP to the kernel log; insmod returns 0 whether they
- * pass or not, so read the log:
+ * The KUnit suites kmm_region, kmm_buddy, kmm_buddy_load and kmm_object. They run when the
+ * module is loaded (kmm.ko must be there) and print KTAP to the kernel log; insmod returns 0
+ * whether they pass or not, so read the log:
  *
  *	insmod kmm.ko && insmod kmm_kunit.ko && dmesg
  *
@@ -14,6 +14,9 @@
  *	seed	of the random cases; 0: from the clock. It is printed, and given again it
  *		repeats the run
  *	ops	operations of a random case; 1 million in make soak
+ *
+ * The suites are not registered with kunit_test_suites(): on 6.1 these run before the
+ * module's parameters are parsed.
  */
 
 #include <linux/ktime.h>
@@ -33,16 +36,27 @@ unsigned long kmm_test_nr_ops = 50000;
 module_param_named(ops, kmm_test_nr_ops, ulong, 0444);
 MODULE_PARM_DESC(ops, "operations of a random case");
 
-/* By every suite's init; the first one decides. */
-void kmm_test_choose_seed(void)
-{
-	if (kmm_test_seed)
-		return;
-	kmm_test_seed = (u32)ktime_get_ns() | 1;
-	pr_info("kmm_kunit: seed=%lu ops=%lu\n", kmm_test_seed, kmm_test_nr_ops);
-}
+static struct kunit_suite * const kmm_suites[] = {
+	&kmm_region_suite,
+	&kmm_buddy_suite,
+	&kmm_buddy_load_suite,
+	&kmm_object_suite,
+};
 
-kunit_test_suites(&kmm_region_suite, &kmm_buddy_suite, &kmm_object_suite);
+static int __init kmm_kunit_init(void)
+{
+	if (!kmm_test_seed)
+		kmm_test_seed = (u32)ktime_get_ns() | 1;
+	pr_info("kmm_kunit: seed=%lu ops=%lu\n", kmm_test_seed, kmm_test_nr_ops);
+	return __kunit_test_suites_init(kmm_suites, ARRAY_SIZE(kmm_suites));
+}
+module_init(kmm_kunit_init);
+
+static void __exit kmm_kunit_exit(void)
+{
+	__kunit_test_suites_exit((struct kunit_suite **)kmm_suites, ARRAY_SIZE(kmm_suites));
+}
+module_exit(kmm_kunit_exit);
 
 KMM_IMPORT_INTERNAL();
 MODULE_LICENSE("GPL");

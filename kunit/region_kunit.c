@@ -202,8 +202,8 @@ static void window_is_one_zero_page_read_only(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, bad, 0);
 	/* the page is the region's own, and counted */
-	KUNIT_EXPECT_NOT_NULL(test, kmm_region_frame(&t->region,
-						     page_to_pfn(vmalloc_to_page(t->region.window))));
+	i = page_to_pfn(vmalloc_to_page(t->region.window));
+	KUNIT_EXPECT_NOT_NULL(test, kmm_region_frame(&t->region, i));
 	kmm_region_fini_window(&t->region);
 	KUNIT_EXPECT_NULL(test, t->region.window);
 	end_region(test);
@@ -336,12 +336,6 @@ static void every_failure_of_init_leaves_nothing(struct kunit *test)
 	end_region(test);
 }
 
-static int region_suite_init(struct kunit_suite *suite)
-{
-	kmm_test_choose_seed();
-	return 0;
-}
-
 static struct kunit_case region_cases[] = {
 	KUNIT_CASE(extents_are_sorted_and_summed),
 	KUNIT_CASE(index_and_pfn_name_the_same_frame),
@@ -360,7 +354,6 @@ static struct kunit_case region_cases[] = {
 
 struct kunit_suite kmm_region_suite = {
 	.name = "kmm_region",
-	.suite_init = region_suite_init,
 	.exit = kmm_test_exit,
 	.test_cases = region_cases,
 };

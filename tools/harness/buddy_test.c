@@ -187,8 +187,8 @@ static void check_refusal(gfp_t gfp, unsigned int order)
 	for (o = order; o < KMM_NR_ORDERS; o++)
 		for (t = 0; t < KMM_NR_MIGRATETYPES; t++)
 			if (st.nr_free_blocks[o][t])
-				model_fail("order %u gfp %#x fails, but order %u is free, %lu frames",
-					   order, gfp, o, st.free);
+				model_fail("order %u gfp %#x fails, %lu are free, one of order %u",
+					   order, gfp, st.free, o);
 }
 
 static unsigned int relieve_calls;
@@ -519,7 +519,7 @@ static void random_run(unsigned long ops)
 			kmm_buddy_recheck_quarantine(buddy);
 		} else if (r < 997) {
 			op_cpus();
-		} else if (r == 997 && one_in(4)) {
+		} else if (r == 997) {
 			void (*saved)(void) = harness_interrupt;
 
 			harness_interrupt = NULL;
@@ -766,7 +766,8 @@ static void every_failure_of_init_leaves_nothing(void)
 			}
 			failures[kind]++;
 		}
-		model_inject = harness_fail_alloc = 0;
+		model_inject = 0;
+		harness_fail_alloc = 0;
 	}
 	if (failures[0] < 3 || failures[1] < 3)
 		model_fail("only %u and %u failure points", failures[0], failures[1]);
@@ -846,14 +847,15 @@ static void check_sees_planted_faults(void)
 }
 
 /* The model must say no to each of these. */
-#define EXPECT_NO(what, ...) do { \
+#define EXPECT_NO(text, ...) do { \
+	const char *what = text; \
 	jmp_buf env; \
 	unsigned long live = model.nr_blocks; \
 	model_expect = &env; \
 	if (!setjmp(env)) { \
 		__VA_ARGS__; \
 		model_expect = NULL; \
-		model_fail("the model accepts %s", what); \
+		model_fail("the model accepts: %s", what); \
 	} \
 	model_expect = NULL; \
 	if (!strstr(model_message, what)) \
@@ -951,13 +953,13 @@ int main(int argc, char **argv)
 	unsigned int i;
 
 	for (i = 1; i < (unsigned int)argc; i++) {
-		if (!strcmp(argv[i], "--verbose"))
+		if (!strcmp(argv[i], "--verbose")) {
 			harness_verbose = true;
-		else if (!strcmp(argv[i], "--seed") && i + 1 < (unsigned int)argc)
+		} else if (!strcmp(argv[i], "--seed") && i + 1 < (unsigned int)argc) {
 			seed = strtoull(argv[++i], NULL, 0);
-		else if (!strcmp(argv[i], "--ops") && i + 1 < (unsigned int)argc)
+		} else if (!strcmp(argv[i], "--ops") && i + 1 < (unsigned int)argc) {
 			ops = strtoul(argv[++i], NULL, 0);
-		else {
+		} else {
 			fprintf(stderr, "usage: %s [--seed N] [--ops N] [--verbose]\n", argv[0]);
 			return 2;
 		}
@@ -987,8 +989,8 @@ int main(int argc, char **argv)
 		layouts[l] += n;
 	}
 	for (i = 0; i < model_nr_layouts; i++) {
-		snprintf(name, sizeof(name), "random_against_model # %lu operations, %s", layouts[i],
-			 model_layouts[i].name);
+		snprintf(name, sizeof(name), "random_against_model # %lu operations, %s",
+			 layouts[i], model_layouts[i].name);
 		if (layouts[i])
 			report(true, name);
 	}

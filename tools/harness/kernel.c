@@ -164,7 +164,8 @@ void harness_point(void)
 	if (!harness_irqs_off && harness_random() % 2) {
 		unsigned int preempt = harness_preempt;
 
-		harness_nested = harness_irqs_off = true;
+		harness_nested = true;
+		harness_irqs_off = true;
 		harness_in_irq = 1;
 		harness_preempt++;
 		harness_stat.nested++;
@@ -173,7 +174,8 @@ void harness_point(void)
 			harness_die("interrupt left with irqs on or preemption unbalanced");
 		harness_preempt = preempt;
 		harness_in_irq = 0;
-		harness_nested = harness_irqs_off = false;
+		harness_irqs_off = false;
+		harness_nested = false;
 	} else if (!harness_locks && !harness_irqs_off) {
 		unsigned int cpu = harness_cpu, preempt = harness_preempt;
 		unsigned int other = random_online_cpu();

@@ -83,7 +83,9 @@ const struct model_layout model_layouts[] = {
 	{ "8 MiB", 1, { { 1536, 2048 } } },
 	{ "64 MiB", 1, { { 1024, 16384 } } },
 };
+
 const unsigned int model_nr_layouts = ARRAY_SIZE(model_layouts);
+
 const struct model_layout *model_layout = &model_layouts[0];
 unsigned long model_released;
 
@@ -376,8 +378,9 @@ void model_check_stat(struct model *m)
 		model_fail("free blocks sum to %lu of %lu", blocks, st.free);
 	for (o = 0; o < KMM_NR_ORDERS; o++)
 		if (st.nr_alloc[o] != m->nr_alloc[o] || st.nr_freed[o] != m->nr_freed[o])
-			model_fail("order %d: allocated %llu freed %llu, the model has %llu and %llu",
-				   o, st.nr_alloc[o], st.nr_freed[o], m->nr_alloc[o], m->nr_freed[o]);
+			model_fail("order %d: allocated %llu freed %llu, the model: %llu, %llu", o,
+				   st.nr_alloc[o], st.nr_freed[o], m->nr_alloc[o],
+				   m->nr_freed[o]);
 }
 
 /* Maximal aligned runs of HOME frames in [pfn, pfn + 2^order), counted by order. */

@@ -35,6 +35,7 @@ typedef int16_t s16;
 typedef int32_t s32;
 typedef long long s64;
 typedef unsigned int gfp_t;
+typedef unsigned int slab_flags_t;
 typedef unsigned long long phys_addr_t;
 typedef unsigned long long dma_addr_t;
 
