@@ -4,9 +4,11 @@
  *
  * For kernels without CMA, as Debian's: the host's alloc_contig_range() moves what can be
  * moved out of a range of page frames and gives the range. kmm walks the zones, high ones
- * first, in steps of a granule, and asks for each range that looks possible: online, in one
- * zone, no reserved and no hugetlb page. -EBUSY means that something there cannot move; the
- * next range is tried.
+ * first and each from its end downwards, in steps of a granule, and asks for each range that
+ * looks possible: online, in one zone, no reserved and no hugetlb page. -EBUSY means that
+ * something there cannot move; the next range is tried. Downwards, because low memory is
+ * what drivers with short addresses need, and because under QEMU clearing the memory in which
+ * the kernel's boot code ran, at the low end, can take a minute (0.2 s a page, measured).
  *
  * The DMA zone is left alone, the host's drivers need it.
  *
@@ -41,10 +43,12 @@ static bool kmm_contig_range_possible(const struct zone *zone, unsigned long sta
 /* Return: first pfn of a range that is ours now; 0 when the zone has none. */
 static unsigned long kmm_contig_scan_zone(const struct zone *zone, unsigned long nr)
 {
-	unsigned long end = zone->zone_start_pfn + zone->spanned_pages;
-	unsigned long start = ALIGN(zone->zone_start_pfn, KMM_GRANULE_FRAMES);
+	unsigned long first = ALIGN(zone->zone_start_pfn, KMM_GRANULE_FRAMES);
+	unsigned long end = zone_end_pfn(zone);
+	unsigned long start;
 
-	for (; start + nr <= end; start += KMM_GRANULE_FRAMES) {
+	/* start < end: it does not wrap below a zone that is smaller than nr. */
+	for (start = ALIGN_DOWN(end - nr, KMM_GRANULE_FRAMES); start >= first && start < end; start -= KMM_GRANULE_FRAMES) {
 		cond_resched();
 		if (fatal_signal_pending(current))
 			return 0;
