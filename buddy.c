@@ -8,7 +8,7 @@
  * Linux, mm/page_alloc.c). Above this stand per-CPU caches, as Linux's pcp lists, so that the
  * usual operation touches only memory of its own CPU.
  *
- * States of a block (the tag of its first frame; all its other frames are TAIL)
+ * States of a block (the tag of its first frame; all its other frames are TAIL)::
  *
  *	FREE		on free[order][type]; owned by the buddy, under @lock
  *	CACHED		in a per-CPU cache; under that cache's lock

@@ -20,19 +20,31 @@
 
 /**
  * enum kmm_buddy_event - what is counted, per CPU; names in kmm_buddy_event_names[]
+ * @KMM_PCP_REFILL: per-CPU cache filled from the free lists
+ * @KMM_PCP_DRAIN: per-CPU cache given back to the free lists
+ * @KMM_PCP_STEAL: another CPU's cache drained to serve this one
+ * @KMM_LOCK_SLOW: free-list lock taken on behalf of an operation
+ * @KMM_ALLOC_FAIL: requests that ended in NULL
+ * @KMM_ALLOC_RELIEVE: calls of relieve()
+ * @KMM_EXTFRAG: blocks taken from another mobility type
+ * @KMM_PAGEBLOCK_STEAL: pageblocks that changed type
+ * @KMM_QUARANTINE_IN: frames put into quarantine
+ * @KMM_QUARANTINE_OUT: frames that came home
+ * @KMM_BAD_FREE: double, foreign, wrong-order frees that were refused
+ * @KMM_NR_BUDDY_EVENTS: number of events
  */
 enum kmm_buddy_event {
-	KMM_PCP_REFILL,		/* per-CPU cache filled from the free lists */
-	KMM_PCP_DRAIN,		/* per-CPU cache given back to the free lists */
-	KMM_PCP_STEAL,		/* another CPU's cache drained to serve this one */
-	KMM_LOCK_SLOW,		/* free-list lock taken on behalf of an operation */
-	KMM_ALLOC_FAIL,		/* requests that ended in NULL */
-	KMM_ALLOC_RELIEVE,	/* calls of relieve() */
-	KMM_EXTFRAG,		/* blocks taken from another mobility type */
-	KMM_PAGEBLOCK_STEAL,	/* pageblocks that changed type */
-	KMM_QUARANTINE_IN,	/* frames put into quarantine */
-	KMM_QUARANTINE_OUT,	/* frames that came home */
-	KMM_BAD_FREE,		/* double, foreign, wrong-order frees that were refused */
+	KMM_PCP_REFILL,
+	KMM_PCP_DRAIN,
+	KMM_PCP_STEAL,
+	KMM_LOCK_SLOW,
+	KMM_ALLOC_FAIL,
+	KMM_ALLOC_RELIEVE,
+	KMM_EXTFRAG,
+	KMM_PAGEBLOCK_STEAL,
+	KMM_QUARANTINE_IN,
+	KMM_QUARANTINE_OUT,
+	KMM_BAD_FREE,
 	KMM_NR_BUDDY_EVENTS
 };
 

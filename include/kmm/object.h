@@ -28,7 +28,7 @@ struct page;
 
 /**
  * struct kmm_leaf - entries of the page index
- * @entry: NULL: a hole; bit 0 clear: struct page *; bit 0 set: a value (swap, shadow;
+ * @entry: NULL: a hole; bit 0 clear: a struct page; bit 0 set: a value (swap, shadow;
  *	nobody makes these yet). Protected by the object's lock.
  */
 struct kmm_leaf {

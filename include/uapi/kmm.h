@@ -265,6 +265,7 @@ enum kmm_op_kind {
  * @flags: KMM_OP_*
  * @slot: slot of this open file, 0 .. limit - 1 (module parameter max_slots)
  * @result: out: 0 or a negative errno of this entry
+ * @reserved: must be zero
  * @arg: by kind
  */
 struct kmm_op {
