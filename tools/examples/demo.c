@@ -65,8 +65,9 @@ static void show_region(int dev)
 	struct kmm_stat s;
 
 	must(!kmm_get_stat(dev, KMM_STAT_EXACT, &s), "stat");
-	printf("   region: %llu used + %llu free + %llu cached + %llu quarantined + %llu metadata = %llu frames\n",
-	       s.used, s.free, s.cached, s.quarantined, s.metadata, s.total);
+	printf("   region: %llu used + %llu free + %llu cached + %llu quarantined", s.used, s.free,
+	       s.cached, s.quarantined);
+	printf(" + %llu metadata = %llu frames\n", s.metadata, s.total);
 	must(s.used + s.free + s.cached + s.lazy + s.quarantined + s.metadata == s.total,
 	     "the sum of the region");
 }

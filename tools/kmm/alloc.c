@@ -81,6 +81,20 @@ static int run(int fd, struct kmm_op *op, uint64_t nr, uint64_t *failed, int *fi
 	return 0;
 }
 
+static const char *advice(int err)
+{
+	switch (err) {
+	case -ERANGE:
+		return "A file has fewer slots: load kmm with a larger max_slots.";
+	case -EDQUOT:
+		return "A limit was reached: kmm info shows them.";
+	case -ENOMEM:
+		return "The region has no such block free: kmm frag shows what it has.";
+	default:
+		return "kmm.h says what the error means.";
+	}
+}
+
 static void hold(const struct alloc_input *in)
 {
 	struct timespec now, end;
@@ -160,22 +174,16 @@ int cmd_alloc(struct options *o, int argc, char **argv)
 	}
 	got = in.count - failed;
 	if (!o->json) {
-		printf("allocated %" PRIu64 " block%s of order %" PRIu64 ", %s; used frames %" PRIu64
-		       " -> %" PRIu64 "\n", got, got == 1 ? "" : "s", in.order,
-		       human_size(got * info.page_size << in.order), (uint64_t)before.used,
-		       (uint64_t)during.used);
+		printf("allocated %" PRIu64 " block%s of order %" PRIu64 ", %s; ", got,
+		       got == 1 ? "" : "s", in.order,
+		       human_size(got * info.page_size << in.order));
+		printf("used frames %llu -> %llu\n", before.used, during.used);
 		fflush(stdout);
 	}
 	if (failed) {
 		complain(first, "%" PRIu64 " of %" PRIu64 " blocks could not be had", failed,
 			 in.count);
-		if (first == -ERANGE)
-			fputs("     A file has fewer slots: load kmm with a larger max_slots.\n", stderr);
-		else if (first == -EDQUOT)
-			fputs("     A limit was reached: kmm info shows them.\n", stderr);
-		else if (first == -ENOMEM)
-			fputs("     The region has no such block free: kmm frag shows what it has.\n",
-			      stderr);
+		fprintf(stderr, "     %s\n", advice(first));
 	}
 	hold(&in);
 	for (uint64_t i = 0; i < in.count; i++)

@@ -226,7 +226,8 @@ static void check_kernel(struct doctor *d)
 	unsigned int major = 0, minor = 0;
 	struct line *l;
 
-	sscanf(d->uts.release, "%u.%u", &major, &minor);
+	if (sscanf(d->uts.release, "%u.%u", &major, &minor) != 2)
+		major = 0;
 	if (strcmp(d->uts.machine, "x86_64")) {
 		l = finding(d, VERDICT_FAIL, "kernel", "%s on %s: kmm is for x86-64",
 			    d->uts.release, d->uts.machine);
@@ -243,7 +244,8 @@ static void check_kernel(struct doctor *d)
 	} else {
 		l = finding(d, VERDICT_WARN, "config", "the configuration of %s was not found",
 			    d->uts.release);
-		fix(l, "look at /boot/config-%s, or build with CONFIG_IKCONFIG_PROC", d->uts.release);
+		fix(l, "look for /boot/config-%s, or build with CONFIG_IKCONFIG_PROC",
+		    d->uts.release);
 	}
 }
 
@@ -309,8 +311,8 @@ static void check_cma(struct doctor *d)
 		l = finding(d, VERDICT_WARN, "cma",
 			    "this kernel has no CMA%s: kmm will fall back to provider contig",
 			    config_is(d, "CMA", 'y') ? " for devices (CONFIG_DMA_CMA)" : "");
-		fix(l, "for CMA boot a kernel with CONFIG_CMA=y and CONFIG_DMA_CMA=y, with "
-		    "cma=%" PRIu64 "M on its command line (on this kernel cma= does nothing)", want);
+		fix(l, "for CMA boot a kernel with CONFIG_CMA=y and CONFIG_DMA_CMA=y, with cma=%"
+		    PRIu64 "M on its command line (on this kernel cma= does nothing)", want);
 		return;
 	}
 	if (total == 0 || (total < need && asked < 0)) {
@@ -356,7 +358,8 @@ static void check_lockdown(struct doctor *d)
 			    "securityfs is not mounted to see its effect");
 		fix(l, "mount -t securityfs none /sys/kernel/security");
 	} else {
-		finding(d, VERDICT_OK, "lockdown", "%s", config_is(d, "SECURITY_LOCKDOWN_LSM", 'n') ?
+		finding(d, VERDICT_OK, "lockdown", "%s",
+			config_is(d, "SECURITY_LOCKDOWN_LSM", 'n') ?
 			"not built into this kernel" : "not active");
 	}
 	free(text);
@@ -387,9 +390,10 @@ static void check_guest(struct doctor *d)
 {
 	struct line *l;
 
-	if (file_exists(path_of(d, "/dev/sev-guest")) || file_exists(path_of(d, "/dev/tdx_guest"))) {
-		l = finding(d, VERDICT_FAIL, "guest", "a confidential VM (SEV or TDX): DMA memory is "
-			    "decrypted there and kmm refuses it");
+	if (file_exists(path_of(d, "/dev/sev-guest")) ||
+	    file_exists(path_of(d, "/dev/tdx_guest"))) {
+		l = finding(d, VERDICT_FAIL, "guest", "a confidential VM (SEV or TDX): "
+			    "DMA memory is decrypted there and kmm refuses it");
 		fix(l, "use an ordinary VM");
 	}
 }
@@ -443,7 +447,8 @@ static void check_device(struct doctor *d)
 	}
 	if (access(path, R_OK | W_OK)) {
 		l = finding(d, VERDICT_FAIL, "device", "no permission for " KMM_DEVICE
-			    " (mode %04o, uid %u, gid %u)", st.st_mode & 07777, st.st_uid, st.st_gid);
+			    " (mode %04o, uid %u, gid %u)", st.st_mode & 07777, st.st_uid,
+			    st.st_gid);
 		g = getgrgid(st.st_gid);
 		if (st.st_gid && g)
 			fix(l, "usermod -aG %s USER, then log in again", g->gr_name);
@@ -455,8 +460,10 @@ static void check_device(struct doctor *d)
 	g = getgrnam("kmm");
 	if (!st.st_gid || !g || g->gr_gid != st.st_gid) {
 		l = finding(d, VERDICT_WARN, "device", "you may use " KMM_DEVICE
-			    ", group kmm may not (mode %04o, gid %u)", st.st_mode & 07777, st.st_gid);
-		fix(l, "groupadd -f kmm; chgrp kmm " KMM_DEVICE "; chmod 0660 " KMM_DEVICE);
+			    ", group kmm may not (mode %04o, gid %u)", st.st_mode & 07777,
+			    st.st_gid);
+		fix(l, "groupadd -f --system kmm; chgrp kmm " KMM_DEVICE "; chmod 0660 " KMM_DEVICE
+		    " (make install brings the udev rule that does it at each load)");
 		return;
 	}
 	finding(d, VERDICT_OK, "device", KMM_DEVICE ", mode %04o, group kmm", st.st_mode & 07777);

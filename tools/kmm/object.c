@@ -169,9 +169,10 @@ static int create(struct object_input *in)
 	close(dev);
 	if (obj < 0) {
 		complain(obj, "no object of %s", human_size(in->size));
-		if (obj == -EFBIG)
-			fprintf(stderr, "     The largest has %s.\n", in->flags & KMM_OBJECT_CONTIG ?
-				human_size(sysconf(_SC_PAGESIZE) << KMM_ORDER_MAX) :
+		if (obj == -EFBIG && in->flags & KMM_OBJECT_CONTIG)
+			fputs("     The largest contiguous one has 4 MiB.\n", stderr);
+		else if (obj == -EFBIG)
+			fprintf(stderr, "     The largest has %s.\n",
 				human_size(KMM_OBJECT_SIZE_MAX));
 		else if (obj == -EDQUOT)
 			fputs("     A limit was reached: kmm info shows them.\n", stderr);
@@ -277,7 +278,8 @@ static int object_create(struct options *o, int argc, char **argv)
 	const struct argp argp = {
 		.options = options, .parser = create_parse, .children = children,
 		.args_doc = "[-- COMMAND [ARG...]]",
-		.doc = "Make a memory object, tell about it, and run COMMAND with it as descriptor 3.\v"
+		.doc = "Make a memory object, tell about it, and run COMMAND with it as "
+		       "descriptor 3.\v"
 		       "Exit status is COMMAND's. Example: kmm object create --size 1M -- sh -c "
 		       "'echo hello >&3'",
 	};
@@ -319,7 +321,9 @@ static int object_list(struct options *o, int argc, char **argv)
 		return EXIT_OK;
 	}
 	j = json_object_new_array();
-	if (getline(&line, &cap, f) > 0 && (names = strdup(line)) != NULL) {
+	if (getline(&line, &cap, f) > 0)
+		names = strdup(line);
+	if (names) {
 		nr_head = split(names, head);
 		while (getline(&line, &cap, f) > 0) {
 			nr = split(line, cell);

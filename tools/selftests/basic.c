@@ -45,8 +45,9 @@ TEST_F(kmm, info_is_consistent)
 	EXPECT_EQ(0, i.provider[KMM_NAME_LEN - 1]);
 	EXPECT_NE(0, i.version[0]);
 	EXPECT_EQ(0, i.version[KMM_NAME_LEN - 1]);
-	EXPECT_TRUE(!strcmp((char *)i.provider, "cma") || !strcmp((char *)i.provider, "contig") ||
-		    !strcmp((char *)i.provider, "chunks") || !strcmp((char *)i.provider, "reserved"));
+	EXPECT_TRUE(!strcmp((char *)i.provider, "cma") ||
+		    !strcmp((char *)i.provider, "contig") ||
+		    !strcmp((char *)i.provider, "chunks"));
 	EXPECT_LT(0, i.file_limits.frames);
 	EXPECT_LT(0, i.user_limits.objects);
 

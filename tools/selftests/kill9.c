@@ -45,7 +45,8 @@ static void __attribute__((noreturn)) live(uint64_t seed)
 			munmap(p[n], PAGES * PAGE);
 			close(obj[n]);
 			obj[n] = kmm_object_create(dev, PAGES * PAGE, KMM_OBJECT_EAGER);
-			p[n] = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, obj[n], 0);
+			p[n] = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+				    obj[n], 0);
 			if (p[n] == MAP_FAILED)
 				_exit(4);
 			break;

@@ -88,7 +88,8 @@ static inline uint64_t __attribute__((unused)) stat_sum(const struct kmm_stat *s
 }
 
 /* An argument of this run: environment variable, else the default. */
-static inline unsigned long __attribute__((unused)) env_number(const char *name, unsigned long other)
+static inline unsigned long __attribute__((unused))
+env_number(const char *name, unsigned long other)
 {
 	const char *text = getenv(name);
 
@@ -173,9 +174,11 @@ same_frames(const struct kmm_stat *a, const struct kmm_stat *b)
 static inline void __attribute__((unused))
 print_stat(const char *when, const struct kmm_stat *s)
 {
-	printf("# %s: total %llu metadata %llu free %llu cached %llu lazy %llu quarantined %llu used %llu objects %llu; user frames %llu objects %llu host bytes %llu\n",
-	       when, s->total, s->metadata, s->free, s->cached, s->lazy, s->quarantined, s->used,
-	       s->objects, s->user_frames, s->user_objects, s->user_host_bytes);
+	printf("# %s: total %llu metadata %llu free %llu cached %llu lazy %llu", when, s->total,
+	       s->metadata, s->free, s->cached, s->lazy);
+	printf(" quarantined %llu used %llu objects %llu; user frames %llu objects %llu",
+	       s->quarantined, s->used, s->objects, s->user_frames, s->user_objects);
+	printf(" host bytes %llu\n", s->user_host_bytes);
 	fflush(stdout);
 }
 

@@ -68,8 +68,10 @@ static int64_t meminfo(const char *name)
 	return v;
 }
 
-/* Pages taken from all CMA areas, exactly; -1 without CONFIG_CMA_DEBUGFS. CmaFree would also
- * move with the page cache, which borrows from CMA. */
+/*
+ * Pages taken from all CMA areas, exactly; -1 without CONFIG_CMA_DEBUGFS. CmaFree would also
+ * move with the page cache, which borrows from CMA.
+ */
 static int64_t cma_used(void)
 {
 	DIR *d = opendir("/sys/kernel/debug/cma");
@@ -280,7 +282,8 @@ TEST_F_TIMEOUT(lifecycle, against_dying_processes, 300)
 				char *p;
 
 				obj = kmm_object_create(dev, 64 * PAGE, 0);
-				p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
+				p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+					 obj, 0);
 				if (p == MAP_FAILED)
 					_exit(1);
 				kmm_pages_alloc(dev, 1, 4, 0);
@@ -492,8 +495,8 @@ TEST_F_TIMEOUT(lifecycle, falls_back_and_says_so, 120)
 	f = fopen("/sys/kernel/debug/kmm/region", "r");
 	ASSERT_NE(NULL, f);
 	while (fgets(line, sizeof(line), f)) {
-		why |= strstr(line, "cma=") != NULL;
-		says |= strstr(line, (char *)info.provider) != NULL;
+		why |= !!strstr(line, "cma=");
+		says |= !!strstr(line, (char *)info.provider);
 	}
 	fclose(f);
 	EXPECT_TRUE(why);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Memory objects as files: create, read, write, seek, stat, truncate, punch; always zero at first. */
+/* Memory objects as files: read, write, seek, stat, truncate, punch; always zero at first. */
 #include "kmm_test.h"
 
 static uint64_t resident(int obj)

@@ -133,7 +133,8 @@ TEST_F(kmm, a_failure_ends_the_batch)
 TEST_F(kmm, keep_going)
 {
 	struct kmm_op op[6] = {
-		alloc_op(0, 0), alloc_op(0, 0), free_op(9), alloc_op(1, 77), alloc_op(2, 0), free_op(0),
+		alloc_op(0, 0), alloc_op(0, 0), free_op(9),
+		alloc_op(1, 77), alloc_op(2, 0), free_op(0),
 	};
 	uint32_t failed = 99;
 
@@ -202,8 +203,10 @@ TEST_F(kmm, bad_arrays)
 	}
 }
 
-/* The array ends at a page that is not there, or results cannot be written: what was done is
- * said, and close frees it all. */
+/*
+ * The array ends at a page that is not there, or results cannot be written: what was done is
+ * said, and close frees it all.
+ */
 TEST_F(kmm, arrays_that_end_or_are_read_only)
 {
 	int dev = kmm_open();

@@ -104,8 +104,7 @@ TEST_F(kmm, semaphores_between_processes)
 	close(obj);
 }
 
-/* Mapped at two addresses, through two descriptors, by processes that are not related by
- * the mapping: the futex is the object's, not the address's. */
+/* Mapped at two addresses: the futex is the object's, not the address's. */
 TEST_F(kmm, condition_over_separate_mappings)
 {
 	struct shared *s;
