@@ -14,9 +14,10 @@
  *
  * One errno, one meaning
  *   -EFAULT     a pointer that user space passed cannot be read or written
- *   -EINVAL     an unknown flag, a reserved field that is not zero, size 0, an
- *               address or offset that is not page aligned where it must be, an
- *               order or kind that does not exist, a private writable mapping
+ *   -EINVAL     an unknown flag, a reserved field that is not zero, a struct shorter
+ *               than its first version, size 0, an address or offset that is not page
+ *               aligned where it must be, an order or kind that does not exist, a
+ *               private writable mapping
  *   -E2BIG      the struct is larger than known and its unknown tail is not zero,
  *               or a batch has more entries than KMM_OPS_MAX
  *   -EFBIG      a size above KMM_OBJECT_SIZE_MAX, or above 2^ORDER_MAX pages for CONTIG
