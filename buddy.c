@@ -899,6 +899,13 @@ static void kmm_report_fail(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
 		b->watermark[KMM_WMARK_MIN], READ_ONCE(b->nr_quarantined));
 }
 
+/* After frames were taken from the free lists. No lock is held. */
+static void kmm_wake_if_low(struct kmm_buddy *b)
+{
+	if (b->wake && READ_ONCE(b->nr_free) < b->watermark[KMM_WMARK_LOW])
+		b->wake(b->ctx);
+}
+
 /* What a request wants done with its block before it gets it. */
 static noinline struct page *kmm_alloc_finish(struct page *page, gfp_t gfp, unsigned int order)
 {
@@ -924,11 +931,9 @@ static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsi
 
 	for (;;) {
 		page = kmm_alloc_local(b, gfp, order, mt);
-		if (b->wake && READ_ONCE(b->nr_free) < b->watermark[KMM_WMARK_LOW])
-			b->wake(b->ctx);
-		if (page)
-			break;
-		page = kmm_alloc_stopped(b, gfp, order, mt);
+		if (!page)
+			page = kmm_alloc_stopped(b, gfp, order, mt);
+		kmm_wake_if_low(b);
 		if (page)
 			break;
 		if (READ_ONCE(b->nr_quarantined) && kmm_buddy_recheck_quarantine(b))
@@ -1125,6 +1130,7 @@ unsigned long kmm_buddy_alloc_bulk(struct kmm_buddy *b, gfp_t gfp, unsigned long
 		if (!want)
 			return nr_pages;
 		nr = kmm_pcp_take(b, gfp, got, want);
+		kmm_wake_if_low(b);
 		for (k = 0; k < nr; k++)
 			kmm_alloc_finish(got[k], gfp, 0);
 		if (!nr) {
@@ -1258,6 +1264,7 @@ int kmm_buddy_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned
 	}
 	spin_unlock(&b->lock);
 	kmm_pcp_unlock(pcp, flags);
+	kmm_wake_if_low(b);
 	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_alloc_range);
