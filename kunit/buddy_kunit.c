@@ -696,6 +696,7 @@ static void relieve_is_asked_and_its_success_retried(struct kunit *test)
 static void below_low_somebody_is_woken(struct kunit *test)
 {
 	struct kmm_test *t = kmm_test_begin(test, &kmm_layout_plain);
+	unsigned long low = t->buddy.watermark[KMM_WMARK_LOW], nr;
 	struct relief r = { .b = &t->buddy };
 	struct page *page;
 
@@ -706,8 +707,18 @@ static void below_low_somebody_is_woken(struct kunit *test)
 	kmm_buddy_free(&t->buddy, page, 5);
 	r.pages = take_all(test, KMM_QUIET, &r.nr);
 	KUNIT_EXPECT_GT(test, atomic_read(&r.wakes), 0);
-	t->buddy.wake = NULL;
 	free_all(t, r.pages, r.nr);
+
+	/* by bulk requests alone, too */
+	kmm_buddy_drain_all(&t->buddy);
+	atomic_set(&r.wakes, 0);
+	memset(r.pages, 0, r.nr * sizeof(*r.pages));
+	nr = kmm_test_free(t) - low;
+	KUNIT_EXPECT_EQ(test, kmm_buddy_alloc_bulk(&t->buddy, KMM_QUIET, nr + 2, r.pages), nr + 2);
+	KUNIT_EXPECT_LT(test, kmm_test_free(t), low);
+	KUNIT_EXPECT_GT(test, atomic_read(&r.wakes), 0);
+	t->buddy.wake = NULL;
+	kmm_buddy_free_bulk(&t->buddy, r.pages, nr + 2);
 	kmm_test_end(test);
 }
 

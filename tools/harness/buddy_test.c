@@ -220,6 +220,7 @@ static bool op_alloc(bool may_sleep)
 	unsigned int order = random_order();
 	gfp_t gfp = random_gfp(may_sleep) | random_zero(order);
 	unsigned long nested = harness_stat.nested, warns = harness_stat.log_warn;
+	unsigned long free = buddy->nr_free, woken = wakes;
 	unsigned int calls = relieve_calls, most;
 	struct page *page;
 
@@ -230,6 +231,9 @@ static bool op_alloc(bool may_sleep)
 	if (harness_stat.nested == nested && relieve_calls - calls > most)
 		model_fail("order %u gfp %#x: relieve() was called %u times", order, gfp,
 			   relieve_calls - calls);
+	if (harness_stat.nested == nested && buddy->wake && buddy->nr_free < free &&
+	    buddy->nr_free < buddy->watermark[KMM_WMARK_LOW] && wakes == woken)
+		model_fail("order %u: %lu frames free, and nobody is woken", order, buddy->nr_free);
 	if (page) {
 		if (order > KMM_MAX_ORDER)
 			model_fail("order %u is served", order);
@@ -261,6 +265,7 @@ static void op_bulk(bool may_sleep)
 	unsigned long nested = harness_stat.nested;
 	bool given[200] = { false };
 	unsigned int calls = relieve_calls;
+	unsigned long free, woken = wakes;
 	struct page *own = NULL;
 
 	/* Entries that are set are kept, as Linux's function does. */
@@ -273,8 +278,12 @@ static void op_bulk(bool may_sleep)
 	}
 	for (i = 0; i < n; i++)
 		given[i] = pages[i];
-	/* They must not be freed by what comes in between. */
+	free = buddy->nr_free;
+	nested = harness_stat.nested;
 	got = kmm_buddy_alloc_bulk(buddy, gfp, n, pages);
+	if (harness_stat.nested == nested && buddy->wake && buddy->nr_free < free &&
+	    buddy->nr_free < buddy->watermark[KMM_WMARK_LOW] && wakes == woken)
+		model_fail("bulk: %lu frames free, and nobody is woken", buddy->nr_free);
 	if (got > n)
 		model_fail("bulk: %lu of %lu", got, n);
 	for (i = 0; i < n; i++) {
@@ -341,11 +350,18 @@ static void op_owner(void)
 
 static void op_pin(void)
 {
-	const struct model_block *blk;
+	const struct model_block *blk, *other;
+	unsigned int i;
 
 	if (!model.nr_blocks || model.nr_pinned > 50)
 		return;
 	blk = &model.blocks[below(model.nr_blocks)];
+	/* large blocks are few */
+	for (i = one_in(2) ? 0 : 16; i < 16; i++) {
+		other = &model.blocks[below(model.nr_blocks)];
+		if (other->order > blk->order)
+			blk = other;
+	}
 	model_pin(&model, blk->pfn + below(1UL << blk->order));
 }
 
@@ -488,6 +504,8 @@ static void random_run(unsigned long ops)
 			harness_interrupt = one_in(2) ? nested_op : NULL;
 		if (one_in(2000))
 			buddy->relieve = one_in(2) ? test_relieve : NULL;
+		if (one_in(2000))
+			harness_trylock_fail = one_in(2) ? 4 : 0;
 		if (one_in(2000))
 			buddy->wake = one_in(2) ? test_wake : NULL;
 		if (atomic)

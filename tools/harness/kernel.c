@@ -11,8 +11,9 @@
  *
  * - an interrupt comes, if interrupts are on. It runs on the same CPU, with whatever
  *   locks that CPU holds held, as in life. A lock that it would wait for is a deadlock.
- * - another CPU runs, if no lock is held by anybody. (With a lock held it could run into
- *   it and would have to wait; one thread cannot.)
+ * - another CPU runs, if no lock is held by anybody; that this one has interrupts off does
+ *   not stop it. (With a lock held it could run into it and would have to wait; one thread
+ *   cannot.)
  * - the task moves to another CPU, if preemption is on.
  *
  * What comes in is harness_interrupt(), which the test sets. It does not nest further.
@@ -176,19 +177,24 @@ void harness_point(void)
 		harness_in_irq = 0;
 		harness_irqs_off = false;
 		harness_nested = false;
-	} else if (!harness_locks && !harness_irqs_off) {
-		unsigned int cpu = harness_cpu, preempt = harness_preempt;
+	} else if (!harness_locks) {
+		unsigned int cpu = harness_cpu, preempt = harness_preempt, irq = harness_in_irq;
 		unsigned int other = random_online_cpu();
+		bool irqs_off = harness_irqs_off;
 
 		if (other != cpu) {
 			harness_nested = true;
 			harness_preempt = 0;
+			harness_irqs_off = false;
+			harness_in_irq = 0;
 			harness_cpu = other;
 			harness_stat.nested++;
 			harness_interrupt();
 			if (harness_irqs_off || harness_preempt || harness_locks)
 				harness_die("the other CPU left something held");
 			harness_cpu = cpu;
+			harness_in_irq = irq;
+			harness_irqs_off = irqs_off;
 			harness_preempt = preempt;
 			harness_nested = false;
 		}
@@ -199,6 +205,7 @@ void harness_point(void)
 
 void harness_irq_save(unsigned long *flags)
 {
+	harness_point();
 	*flags = harness_irqs_off ? 0x5a5a0000 : 0x5a5a0200;
 	harness_irqs_off = true;
 }
@@ -331,14 +338,12 @@ void spin_unlock_irq(spinlock_t *l)
 
 void harness_spin_lock_irqsave(spinlock_t *l, unsigned long *flags)
 {
-	harness_point();
 	harness_irq_save(flags);
 	spin_lock(l);
 }
 
 bool harness_spin_trylock_irqsave(spinlock_t *l, unsigned long *flags)
 {
-	harness_point();
 	harness_irq_save(flags);
 	if (spin_trylock(l))
 		return true;
