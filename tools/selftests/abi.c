@@ -384,7 +384,7 @@ TEST_F(abi, object_create_sizes)
 }
 
 /* Random requests: no crash, no leak, only errnos of the table. */
-TEST_F(abi, random_requests)
+TEST_F_TIMEOUT(abi, random_requests, 1200)
 {
 	static const int table[] = {
 		EFAULT, EINVAL, E2BIG, EFBIG, EOVERFLOW, ENOTTY, EBADF, EPERM, EACCES, EDQUOT,

@@ -36,10 +36,14 @@ static void *fault_thread(void *arg)
 		/* SIGBUS is right while the object is short; SIGSEGV while it is not mapped. */
 		if (sigsetjmp(race_env, 1))
 			continue;
-		if (next_random(&seed) & 1)
+		if (next_random(&seed) & 1) {
 			*p = 'w';
-		else if (*p != 0 && *p != 'w' && *p != 'p')
-			race.wrong++;
+		} else {
+			char c = *p;	/* once: it changes */
+
+			if (c != 0 && c != 'w' && c != 'p')
+				race.wrong++;
+		}
 	}
 	return NULL;
 }
