@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each failure of the host, one by one: /proc/thread-self/fail-nth makes the Nth allocation or
+ * user copy of a system call fail, N = 1, 2, … until the call gets through untouched. What
+ * fails must say ENOMEM (or ENFILE, or EFAULT for a copy) and leave nothing behind. Needs a
+ * kernel with fault injection: the debug one.
+ */
+#include "kmm_test.h"
+
+#define NTH_MAX		400
+#define SIZE		(3UL << 20)
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* Sleeping allocations too, and no stack for each failure in the log. */
+static bool prepare(void)
+{
+	const char *dir = "/sys/kernel/debug/";
+	static const char *const set[][2] = {
+		{ "failslab/ignore-gfp-wait", "N" },
+		{ "failslab/verbose", "0" },
+		{ "fail_page_alloc/ignore-gfp-wait", "N" },
+		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
+		{ "fail_page_alloc/min-order", "0" },
+		{ "fail_page_alloc/verbose", "0" },
+		{ "fail_usercopy/verbose", "0" },
+	};
+	char path[100];
+
+	for (size_t i = 0; i < ARRAY_SIZE(set); i++) {
+		snprintf(path, sizeof(path), "%s%s", dir, set[i][0]);
+		if (!write_file(path, set[i][1]))
+			return false;
+	}
+	return access("/proc/thread-self/fail-nth", W_OK) == 0;
+}
+
+/* Returns the open file, with which disarm() is asked. */
+static int arm(int nth)
+{
+	int fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", nth);
+
+	if (fd >= 0 && write(fd, text, len) != len) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Did a failure take place? */
+static bool disarm(int fd)
+{
+	char text[16] = "";
+	bool fired = pread(fd, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
+
+	if (pwrite(fd, "0", 1, 0) != 1)
+		fired = false;
+	close(fd);
+	return fired;
+}
+
+/* === What is made to fail; each gives 0 or -errno, and gives back what it got === */
+
+static int fail_open(int dev, int obj)
+{
+	int fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC);
+
+	(void)dev;
+	(void)obj;
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static int create(int dev, unsigned int flags)
+{
+	int fd = kmm_object_create(dev, SIZE, flags);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static int fail_create(int dev, int obj)
+{
+	(void)obj;
+	return create(dev, 0);
+}
+
+static int fail_create_eager(int dev, int obj)
+{
+	(void)obj;
+	return create(dev, KMM_OBJECT_EAGER);
+}
+
+static int fail_create_contig(int dev, int obj)
+{
+	(void)obj;
+	return create(dev, KMM_OBJECT_CONTIG);
+}
+
+static int fail_reopen(int dev, int obj)
+{
+	struct kmm_object_reopen r = { .flags = KMM_REOPEN_RDONLY };
+
+	(void)dev;
+	if (ioctl(obj, KMM_IOC_OBJECT_REOPEN, &r))
+		return -errno;
+	close(r.fd);
+	return 0;
+}
+
+static int map(int fd)
+{
+	void *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int err;
+
+	if (p == MAP_FAILED)
+		return -errno;
+	if (!munmap(p, 1 << 20))
+		return 0;
+	err = -errno;
+	munmap(p, 1 << 20);
+	return err;
+}
+
+static int fail_mmap_device(int dev, int obj)
+{
+	(void)obj;
+	return map(dev);
+}
+
+static int fail_mmap_locked(int dev, int obj)
+{
+	(void)dev;
+	return map(obj);
+}
+
+static int fail_ops(int dev, int obj)
+{
+	struct kmm_op op[] = {
+		{ .kind = KMM_OP_PAGES_ALLOC, .slot = 7 },
+		{ .kind = KMM_OP_PAGES_ALLOC, .slot = 60000, .arg = 3 },
+		{ .kind = KMM_OP_PAGES_FREE, .slot = 7 },
+		{ .kind = KMM_OP_PAGES_FREE, .slot = 60000 },
+	};
+	struct kmm_ops ops = {
+		.ops = (uintptr_t)op,
+		.nr = ARRAY_SIZE(op),
+		.flags = KMM_OPS_KEEP_GOING,
+	};
+	int fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC), err;
+
+	(void)dev;
+	(void)obj;
+	if (fd < 0)
+		return -errno;
+	err = ioctl(fd, KMM_IOC_OPS, &ops) ? -errno : ops.failed ? -ENOMEM : 0;
+	close(fd);
+	return err;
+}
+
+static int fail_contents(int dev, int obj)
+{
+	int fd = kmm_object_create(dev, SIZE, 0), err = 0;
+
+	(void)obj;
+	if (fd < 0)
+		return fd;
+	if (pwrite(fd, "x", 1, 2 << 20) != 1 ||
+	    fallocate(fd, 0, 0, 4 << 20) ||
+	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 4 << 20) ||
+	    ftruncate(fd, 900 << 20))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+FIXTURE_VARIANT(kmm) {
+	int (*call)(int dev, int obj);
+};
+
+FIXTURE_VARIANT_ADD(kmm, open) { .call = fail_open };
+FIXTURE_VARIANT_ADD(kmm, create) { .call = fail_create };
+FIXTURE_VARIANT_ADD(kmm, create_eager) { .call = fail_create_eager };
+FIXTURE_VARIANT_ADD(kmm, create_contig) { .call = fail_create_contig };
+FIXTURE_VARIANT_ADD(kmm, reopen) { .call = fail_reopen };
+FIXTURE_VARIANT_ADD(kmm, mmap_device) { .call = fail_mmap_device };
+FIXTURE_VARIANT_ADD(kmm, mmap_locked) { .call = fail_mmap_locked };
+FIXTURE_VARIANT_ADD(kmm, ops) { .call = fail_ops };
+FIXTURE_VARIANT_ADD(kmm, contents) { .call = fail_contents };
+
+TEST_F(kmm, leaves_nothing_behind)
+{
+	struct kmm_stat before, now;
+	int obj, nth, err = 0, fd;
+	bool fired = true;
+
+	if (!prepare())
+		SKIP(return, "no fault injection in this kernel");
+	obj = kmm_object_create(self->dev, 1 << 20, KMM_OBJECT_LOCKED);
+	ASSERT_LE(0, obj);
+	/* What is made once (the pseudo file system) must not look like a leak. */
+	ASSERT_EQ(0, variant->call(self->dev, obj));
+
+	for (nth = 1; fired && nth < NTH_MAX; nth++) {
+		ASSERT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &before));
+		fd = arm(nth);
+		ASSERT_LE(0, fd);
+		err = variant->call(self->dev, obj);
+		fired = disarm(fd);
+		if (err)
+			EXPECT_TRUE(err == -ENOMEM || err == -ENFILE || err == -EFAULT)
+				TH_LOG("failure %d: %s", nth, strerror(-err));
+		EXPECT_EQ(0, settle(self->dev, &before, &now));
+		EXPECT_TRUE(same_frames(&before, &now)) {
+			TH_LOG("failure %d left something", nth);
+			print_stat("before", &before);
+			print_stat("after", &now);
+		}
+	}
+	/* The last one was not needed, and at least one was. */
+	EXPECT_FALSE(fired);
+	EXPECT_EQ(0, err);
+	EXPECT_LT(2, nth);
+	TH_LOG("%d failures", nth - 2);
+	close(obj);
+}
+
+TEST_HARNESS_MAIN
