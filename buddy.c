@@ -145,12 +145,12 @@ static __always_inline unsigned int kmm_gfp_type(gfp_t gfp)
 	return ((__force u32)gfp >> KMM_GFP_TYPE_SHIFT) & (KMM_PCP_TYPES - 1);
 }
 
-static unsigned int kmm_pcp_list_nr(const struct kmm_pcp_list *l)
+static unsigned long kmm_pcp_list_nr(const struct kmm_pcp_list *l)
 {
 	return READ_ONCE(l->top) - l->base;
 }
 
-static unsigned int kmm_pcp_list_high(const struct kmm_pcp_list *l)
+static unsigned long kmm_pcp_list_high(const struct kmm_pcp_list *l)
 {
 	return l->limit - l->base;
 }
@@ -193,7 +193,7 @@ static __always_inline bool kmm_trylock_irqoff(spinlock_t *lock)
 {
 	u32 val = 0;
 
-	/* queued_spin_lock()'s own first step; spin_unlock() and a waiting spin_lock() pair with it */
+	/* queued_spin_lock()'s own first step; a spin_lock() that waits pairs with it */
 	return likely(atomic_try_cmpxchg_acquire(&lock->rlock.raw_lock.val, &val, _Q_LOCKED_VAL));
 }
 
@@ -298,11 +298,11 @@ static void kmm_list_del(struct kmm_buddy *b, u32 index, unsigned int order)
 	f->tag = KMM_FRAME_TAG(KMM_FRAME_TAIL, 0);
 }
 
-/* Put frames [start, end) of one free block's inside back, as blocks that are as large as may be. */
+/* Put frames [start, end) of one free block back, in blocks that are as large as may be. */
 static void kmm_list_add_rest(struct kmm_buddy *b, u32 start, u32 end, unsigned int mt)
 {
 	while (start < end) {
-		unsigned int order = min_t(unsigned int, KMM_MAX_ORDER, __ffs(start | KMM_GRANULE_FRAMES));
+		unsigned int order = __ffs(start | KMM_GRANULE_FRAMES);
 
 		while (start + (1U << order) > end)
 			order--;
@@ -461,7 +461,7 @@ static unsigned int kmm_take_blocks(struct kmm_buddy *b, struct kmm_pcp *pcp,
 
 		if (!kmm_find_block(b, pcp, order, mt, &index, &found))
 			break;
-		n = min3(want - got, 1U << (found - order), (unsigned int)min(spare >> order, 1UL << 16));
+		n = min3((unsigned long)want - got, 1UL << (found - order), spare >> order);
 		f = &r->frames[index];
 		type = f->mt;
 		page = kmm_region_page(r, index);
@@ -532,7 +532,7 @@ static bool kmm_pcp_refill(struct kmm_buddy *b, struct kmm_pcp *pcp, struct kmm_
 	spin_lock(&b->lock);
 	l->top += kmm_take_blocks(b, pcp, l->base, l->batch, order, mt, kmm_gfp_floor(b, gfp));
 	spin_unlock(&b->lock);
-	l->batch = min(2 * l->batch, kmm_pcp_list_high(l));
+	l->batch = min_t(unsigned long, 2 * l->batch, kmm_pcp_list_high(l));
 	return l->top != l->base;
 }
 
@@ -661,6 +661,9 @@ static void kmm_scrub_page(struct page *page)
 	ClearPageWorkingset(page);
 }
 
+/* Owners whose frames come home in one round of a recheck; 128 bytes of stack. */
+#define KMM_HOME_OWNERS		16
+
 /**
  * kmm_buddy_recheck_quarantine() - Take back what nobody holds any more.
  * @b: buddy
@@ -669,36 +672,52 @@ static void kmm_scrub_page(struct page *page)
  */
 unsigned long kmm_buddy_recheck_quarantine(struct kmm_buddy *b)
 {
+	struct {
+		u32 owner;
+		u32 nr;
+	} come[KMM_HOME_OWNERS];
 	struct kmm_region *r = b->region;
 	unsigned long flags, home = 0;
-	u32 *link, index, done;
+	unsigned int nr_owners, i;
+	u32 *link, index;
+	bool more;
 
-	/* One owner a round: uncharge() is called without the lock. */
+	/* Some owners a round: uncharge() is called without the lock. */
 	do {
-		u32 owner = 0;
-
-		done = 0;
+		nr_owners = 0;
+		more = false;
 		spin_lock_irqsave(&b->lock, flags);
 		for (link = &b->quarantine; (index = *link) != KMM_LIST_END;) {
 			struct kmm_frame *f = &r->frames[index];
 			struct page *page = kmm_region_page(r, index);
 
-			if (page_ref_count(page) != 1 || (done && f->owner != owner)) {
+			if (page_ref_count(page) != 1) {
 				link = &f->next;
 				continue;
 			}
+			for (i = 0; i < nr_owners && come[i].owner != f->owner; i++)
+				;
+			if (i == ARRAY_SIZE(come)) {
+				more = true;
+				break;
+			}
+			if (i == nr_owners) {
+				come[i].owner = f->owner;
+				come[i].nr = 0;
+				nr_owners++;
+			}
+			come[i].nr++;
 			*link = f->next;
-			owner = f->owner;
 			f->owner = 0;
 			b->nr_quarantined--;
 			kmm_scrub_page(page);
 			kmm_free_block(b, index, 0);
-			done++;
+			home++;
 		}
 		spin_unlock_irqrestore(&b->lock, flags);
-		kmm_uncharge(b, owner, done);
-		home += done;
-	} while (done);
+		for (i = 0; i < nr_owners; i++)
+			kmm_uncharge(b, come[i].owner, come[i].nr);
+	} while (more);
 	if (home)
 		kmm_count(b, KMM_QUARANTINE_OUT, home);
 	return home;
@@ -920,7 +939,7 @@ static noinline struct page *kmm_alloc_finish(struct page *page, gfp_t gfp, unsi
 static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
 {
 	unsigned int mt = kmm_gfp_type(gfp);
-	unsigned int tries = 0, most;
+	unsigned int tries = 0, homecomings = 0, most;
 	struct page *page = NULL;
 
 	if (order > KMM_MAX_ORDER)
@@ -936,7 +955,9 @@ static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsi
 		kmm_wake_if_low(b);
 		if (page)
 			break;
-		if (READ_ONCE(b->nr_quarantined) && kmm_buddy_recheck_quarantine(b))
+		/* Bounded: others may put frames in as fast as they come home. */
+		if (READ_ONCE(b->nr_quarantined) && homecomings++ < KMM_RELIEVE_TRIES &&
+		    kmm_buddy_recheck_quarantine(b))
 			continue;
 		if (!(gfp & __GFP_DIRECT_RECLAIM) || !b->relieve || current->flags & PF_MEMALLOC ||
 		    tries++ >= most)
@@ -1098,7 +1119,7 @@ static unsigned int kmm_pcp_take(struct kmm_buddy *b, gfp_t gfp, struct page **p
 	l = &pcp->list[kmm_pcp_index(0, kmm_gfp_type(gfp))];
 	if (l->top == l->base)
 		kmm_pcp_refill(b, pcp, l, 0, kmm_gfp_type(gfp), gfp);
-	nr = min(nr, kmm_pcp_list_nr(l));
+	nr = min_t(unsigned long, nr, kmm_pcp_list_nr(l));
 	for (i = 0; i < nr; i++)
 		pages[i] = kmm_pcp_pop(pcp, l, 0);
 	kmm_pcp_unlock(pcp, flags);
@@ -1341,7 +1362,7 @@ static void kmm_buddy_sum(struct kmm_buddy *b, struct kmm_buddy_stat *st)
 		struct kmm_pcp *pcp = per_cpu_ptr(b->pcp, cpu);
 
 		for (i = 0; i < KMM_PCP_NR_LISTS; i++)
-			st->cached += (unsigned long)kmm_pcp_list_nr(&pcp->list[i]) << kmm_pcp_order(i);
+			st->cached += kmm_pcp_list_nr(&pcp->list[i]) << kmm_pcp_order(i);
 		for (i = 0; i < KMM_NR_ORDERS; i++) {
 			u64 nr_alloc = READ_ONCE(pcp->nr_alloc[i]);
 			u64 nr_freed = READ_ONCE(pcp->nr_freed[i]);
@@ -1417,7 +1438,8 @@ static void kmm_check_lists(struct kmm_buddy *b, unsigned long *bad)
 				const struct kmm_frame *f = &r->frames[i];
 
 				if (i >= r->nr_index || nr > r->nr_index) {
-					kmm_check_fail(bad, "list %u/%u is broken at %u", order, mt, i);
+					kmm_check_fail(bad, "list %u/%u is broken at %u", order,
+						       mt, i);
 					return;
 				}
 				if (f->prev != prev || f->mt != mt ||
@@ -1428,13 +1450,15 @@ static void kmm_check_lists(struct kmm_buddy *b, unsigned long *bad)
 				nr++;
 			}
 			if (nr != l->nr)
-				kmm_check_fail(bad, "list %u/%u has %u blocks, says %u", order, mt, nr, l->nr);
+				kmm_check_fail(bad, "list %u/%u has %u blocks, says %u", order, mt,
+					       nr, l->nr);
 			frames += (unsigned long)nr << order;
 		}
 	}
 	if (frames != b->nr_free)
 		kmm_check_fail(bad, "lists have %lu frames, nr_free says %lu", frames, b->nr_free);
-	for (i = b->quarantine; i != KMM_LIST_END && n <= b->nr_quarantined; i = r->frames[i].next) {
+	for (i = b->quarantine; i != KMM_LIST_END && n <= b->nr_quarantined;
+	     i = r->frames[i].next) {
 		if (r->frames[i].tag != KMM_FRAME_TAG(KMM_FRAME_QUARANTINED, 0))
 			kmm_check_fail(bad, "frame %u in quarantine: tag %#x", i, r->frames[i].tag);
 		n++;
@@ -1463,7 +1487,8 @@ static void kmm_check_frames(struct kmm_buddy *b, const struct kmm_buddy_stat *s
 		}
 		for (; j < 1UL << order; j++)
 			if (f[j].tag != KMM_FRAME_TAG(KMM_FRAME_TAIL, 0))
-				kmm_check_fail(bad, "frame %lu in a block of %lu: tag %#x", i + j, i, f[j].tag);
+				kmm_check_fail(bad, "frame %lu in a block of %lu: tag %#x", i + j,
+					       i, f[j].tag);
 		sum[state] += 1UL << order;
 		if (state != KMM_FRAME_FREE)
 			continue;
@@ -1471,7 +1496,7 @@ static void kmm_check_frames(struct kmm_buddy *b, const struct kmm_buddy_stat *s
 			kmm_check_fail(bad, "block %lu of order %u is not merged", i, order);
 		for (j = 0; j < 1UL << order; j += KMM_PAGEBLOCK_FRAMES)
 			if (kmm_pageblock_type(r, i + j) != f->mt)
-				kmm_check_fail(bad, "block %lu: type %u in a pageblock of type %u", i,
+				kmm_check_fail(bad, "block %lu: type %u, pageblock of type %u", i,
 					       f->mt, kmm_pageblock_type(r, i + j));
 		j = 1UL << order;
 	}
@@ -1501,10 +1526,10 @@ static void kmm_check_pcps(struct kmm_buddy *b, unsigned long *bad)
 			for (e = l->base; e < l->top; e++)
 				if (e->frame->tag != tag ||
 				    kmm_region_frame(b->region, page_to_pfn(e->page)) != e->frame)
-					kmm_check_fail(bad, "cpu %u list %u: frame %u tag %#x", cpu, i,
-						       kmm_region_index(b->region, e->frame), e->frame->tag);
+					kmm_check_fail(bad, "cpu %u list %u: pfn %#lx tag %#x", cpu,
+						       i, page_to_pfn(e->page), e->frame->tag);
 			if (l->top < l->base || l->top > l->limit)
-				kmm_check_fail(bad, "cpu %u list %u: %u blocks, high is %u", cpu, i,
+				kmm_check_fail(bad, "cpu %u list %u: %lu blocks, high is %lu", cpu, i,
 					       kmm_pcp_list_nr(l), kmm_pcp_list_high(l));
 		}
 	}
@@ -1581,7 +1606,8 @@ static void kmm_buddy_size_pcp(struct kmm_buddy *b)
 	for (i = 1; i < KMM_PCP_LOW_ORDERS; i++)
 		b->pcp_high[i] = max(high >> (i + 1), 2UL);
 	b->pcp_high[KMM_PCP_LOW_ORDERS] =
-		clamp(share >> (KMM_PCP_HUGE_ORDER - 2), b->region->nr_frames >= SZ_16M >> PAGE_SHIFT, 8UL);
+		clamp(share >> (KMM_PCP_HUGE_ORDER - 2),
+		      (unsigned long)(b->region->nr_frames >= SZ_16M >> PAGE_SHIFT), 8UL);
 }
 
 static void kmm_buddy_free_pcps(struct kmm_buddy *b)
@@ -1624,7 +1650,7 @@ static int kmm_buddy_init_pcps(struct kmm_buddy *b)
 			if (i % KMM_PCP_TYPES < KMM_NR_MIGRATETYPES)
 				e += b->pcp_high[i / KMM_PCP_TYPES];
 			l->limit = e;
-			l->batch = max(kmm_pcp_list_high(l) / 8, 1U);
+			l->batch = max(kmm_pcp_list_high(l) / 8, 1UL);
 		}
 	}
 	return 0;

@@ -167,6 +167,19 @@ static int kmm_mem_init(struct kmm *k)
 	return 0;
 }
 
+/* Size classes, and the cache of caches that lives in itself. */
+static int kmm_kmem_cache_init(struct kmm *k)
+{
+	struct kmm_step_clock c = kmm_step_begin(k, "kmem_cache_init");
+	int err = kmm_slab_init(&k->slab, &k->buddy);
+
+	if (err)
+		return err;
+	kmm_step_end(k, &c, "%d size classes, caches of %u bytes in a cache", KMM_KMALLOC_NR,
+		     k->slab.caches->object_size);
+	return 0;
+}
+
 static void kmm_mem_init_print_info(struct kmm *k)
 {
 	struct kmm_step_clock c = kmm_step_begin(k, "mem_init_print_info");
@@ -181,15 +194,22 @@ static int kmm_mm_init(struct kmm *k)
 	int err;
 
 	kmm_reserve_window(k);
+	err = kmm_slab_reserve(&k->slab, &k->region);
+	if (err)
+		return err;
 	err = kmm_mem_init(k);
 	if (err)
 		return err;
 	kmm_mem_init_print_info(k);
-	return 0;
+	err = kmm_kmem_cache_init(k);
+	if (err)
+		kmm_buddy_fini(&k->buddy);
+	return err;
 }
 
 static void kmm_mm_fini(struct kmm *k)
 {
+	kmm_slab_fini(&k->slab);
 	kmm_buddy_fini(&k->buddy);
 }
 
@@ -201,7 +221,8 @@ static int kmm_take_region(struct kmm *k)
 	struct kmm_region *r = &k->region;
 	int err;
 
-	if (region_mb < KMM_REGION_MB_MIN || (u64)region_mb << (20 - PAGE_SHIFT) > totalram_pages()) {
+	if (region_mb < KMM_REGION_MB_MIN ||
+	    (u64)region_mb << (20 - PAGE_SHIFT) > totalram_pages()) {
 		pr_err("region_mb=%u: must be from %u to the host's memory of %lu MiB\n", region_mb,
 		       KMM_REGION_MB_MIN, totalram_pages() >> (20 - PAGE_SHIFT));
 		return -EINVAL;
@@ -269,9 +290,12 @@ static int __init kmm_init(void)
 	err = kmm_buddy_setup();
 	if (err)
 		return err;
-	err = kmm_take_region(k);
+	err = kmm_slab_setup();
 	if (err)
 		goto teardown;
+	err = kmm_take_region(k);
+	if (err)
+		goto teardown_slab;
 	kmm_set_limits(k);
 	err = kmm_mm_init(k);
 	if (err)
@@ -281,6 +305,7 @@ static int __init kmm_init(void)
 		goto fini_mm;
 	kmm_object_set_init(&k->objects, &k->buddy);
 	kmm_buddy_set_client(&k->buddy);
+	kmm_slab_set_client(&k->slab);
 	err = kmm_open_front(k);
 	if (err)
 		goto fini_reclaim;
@@ -289,6 +314,7 @@ static int __init kmm_init(void)
 	return 0;
 
 fini_reclaim:
+	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);
 	kmm_object_set_fini(&k->objects);
 	kmm_reclaim_fini(&k->reclaim);
@@ -298,6 +324,8 @@ fini_region:
 	kmm_accounts_fini(&k->accounts);
 	kmm_region_fini_window(&k->region);
 	kmm_region_fini(&k->region);
+teardown_slab:
+	kmm_slab_teardown();
 teardown:
 	kmm_buddy_teardown();
 	return err;
@@ -309,6 +337,7 @@ static void __exit kmm_exit(void)
 	unsigned long leaked;
 
 	kmm_dev_fini();
+	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);
 	kmm_object_set_fini(&k->objects);
 	kmm_reclaim_fini(&k->reclaim);
@@ -316,6 +345,7 @@ static void __exit kmm_exit(void)
 	kmm_accounts_fini(&k->accounts);
 	kmm_region_fini_window(&k->region);
 	leaked = kmm_region_fini(&k->region);
+	kmm_slab_teardown();
 	kmm_buddy_teardown();
 	if (leaked)
 		pr_err("unloaded: %lu frames leaked, others still hold pages of them\n", leaked);

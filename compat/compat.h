@@ -6,6 +6,7 @@
 #include <linux/export.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/percpu.h>
 #include <linux/version.h>
 
 /* vm_flags became read-only with setters in 6.3. */
@@ -55,5 +56,18 @@ static inline void kmm_vm_flags_clear(struct vm_area_struct *vma, unsigned long 
 #define KMM_IMPORT_INTERNAL()	MODULE_IMPORT_NS("KMM_INTERNAL")
 #define KMM_EXPORT_INTERNAL(s)	EXPORT_SYMBOL_NS_GPL(s, "KMM_INTERNAL")
 #endif
+
+/*
+ * Add 1 to a byte of this CPU and tell whether it is 0 now: x86 does both at once, the generic
+ * raw_cpu_inc_return() takes four instructions. A compiler barrier.
+ */
+#define kmm_raw_cpu_incb_and_test(var)						\
+({										\
+	bool __zero;								\
+										\
+	asm volatile("incb " __percpu_arg([v]) CC_SET(z)			\
+		     : [v] "+m" (var), CC_OUT(z) (__zero) : : "memory");	\
+	__zero;									\
+})
 
 #endif /* _KMM_COMPAT_H */

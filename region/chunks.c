@@ -53,7 +53,8 @@ static int kmm_chunks_acquire(struct kmm_region *r, unsigned long nr_pages)
 		struct page *page = NULL;
 
 		if (!kmm_should_fail())
-			page = alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, KMM_MAX_ORDER);
+			page = alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY,
+					   KMM_MAX_ORDER);
 		if (!page) {
 			kmm_region_explain(r, "chunks: got %lu of %lu blocks of 4 MiB", got, nr);
 			goto undo;

@@ -27,7 +27,8 @@
 #include <compat/compat.h>
 #include <kmm/region.h>
 
-static bool kmm_contig_range_possible(const struct zone *zone, unsigned long start, unsigned long nr)
+static bool kmm_contig_range_possible(const struct zone *zone, unsigned long start,
+				      unsigned long nr)
 {
 	unsigned long pfn;
 
@@ -48,7 +49,8 @@ static unsigned long kmm_contig_scan_zone(const struct zone *zone, unsigned long
 	unsigned long start;
 
 	/* start < end: it does not wrap below a zone that is smaller than nr. */
-	for (start = ALIGN_DOWN(end - nr, KMM_GRANULE_FRAMES); start >= first && start < end; start -= KMM_GRANULE_FRAMES) {
+	for (start = ALIGN_DOWN(end - nr, KMM_GRANULE_FRAMES); start >= first && start < end;
+	     start -= KMM_GRANULE_FRAMES) {
 		cond_resched();
 		if (fatal_signal_pending(current))
 			return 0;

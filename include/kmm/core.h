@@ -9,6 +9,7 @@
 #include <kmm/object.h>
 #include <kmm/reclaim.h>
 #include <kmm/region.h>
+#include <kmm/slab.h>
 
 #define KMM_MAX_STEPS	16
 
@@ -16,6 +17,7 @@
  * struct kmm - everything that lives between insmod and rmmod
  * @region: memory from the host
  * @buddy: page frames
+ * @slab: object caches
  * @reclaim: background thread
  * @accounts: who pays
  * @objects: memory objects
@@ -25,6 +27,7 @@
 struct kmm {
 	struct kmm_region region;
 	struct kmm_buddy buddy;
+	struct kmm_slab slab;
 	struct kmm_reclaim reclaim;
 	struct kmm_accounts accounts;
 	struct kmm_object_set objects;

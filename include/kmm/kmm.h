@@ -25,8 +25,14 @@
 #define _KMM_KMM_H
 
 #include <linux/gfp.h>
+#include <linux/log2.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
 
 struct page;
+struct kmm_cache;
+
+/* === Pages === */
 
 struct page *kmm_alloc_pages(gfp_t gfp, unsigned int order);
 void __kmm_free_pages(struct page *page, unsigned int order);
@@ -41,5 +47,94 @@ void kmm_split_page(struct page *page, unsigned int order);
 
 #define kmm_alloc_page(gfp)	kmm_alloc_pages(gfp, 0)
 #define __kmm_free_page(page)	__kmm_free_pages(page, 0)
+
+/* === Object caches; flags are Linux's SLAB_*, caches are never merged === */
+
+struct kmm_cache *kmm_cache_create(const char *name, unsigned int size, unsigned int align,
+				   slab_flags_t flags, void (*ctor)(void *obj));
+struct kmm_cache *kmm_cache_create_usercopy(const char *name, unsigned int size,
+					    unsigned int align, slab_flags_t flags,
+					    unsigned int useroffset, unsigned int usersize,
+					    void (*ctor)(void *obj));
+void kmm_cache_destroy(struct kmm_cache *s);
+void *kmm_cache_alloc(struct kmm_cache *s, gfp_t gfp);
+void kmm_cache_free(struct kmm_cache *s, void *obj);
+int kmm_cache_alloc_bulk(struct kmm_cache *s, gfp_t gfp, size_t nr, void **obj);
+void kmm_cache_free_bulk(struct kmm_cache *s, size_t nr, void **obj);
+int kmm_cache_shrink(struct kmm_cache *s);
+unsigned int kmm_cache_size(struct kmm_cache *s);
+
+static inline void *kmm_cache_zalloc(struct kmm_cache *s, gfp_t gfp)
+{
+	return kmm_cache_alloc(s, gfp | __GFP_ZERO);
+}
+
+/* === kmalloc === */
+
+/* Classes: 8, 16, 32, 64, 96, 128, 192, 256, 512, 1k, 2k, 4k, 8k. */
+#define KMM_KMALLOC_NR		13
+
+/* By class; for kmm_kmalloc() only. */
+extern struct kmm_cache *kmm_kmalloc_caches[KMM_KMALLOC_NR];
+
+void *kmm_kmalloc_class(struct kmm_cache *s, size_t size, gfp_t gfp);
+void *__kmm_kmalloc(size_t size, gfp_t gfp);
+void kmm_kfree(const void *p);
+size_t kmm_ksize(const void *p);
+void *kmm_krealloc(const void *p, size_t new_size, gfp_t gfp);
+
+/**
+ * kmm_kmalloc_index() - The class that serves a size.
+ * @size: 1 .. 8192
+ *
+ * Context: any; a constant for a constant @size. Return: index of the class.
+ */
+static __always_inline unsigned int kmm_kmalloc_index(size_t size)
+{
+	unsigned int i;
+
+	if (size <= 8)
+		return 0;
+	if (size > 64 && size <= 96)
+		return 4;
+	if (size > 128 && size <= 192)
+		return 6;
+	i = ilog2(size - 1) - 2;	/* 16: 1, 32: 2, 64: 3, 128: 4, 256: 5, ... */
+	return i + (i > 3) + (i > 4);
+}
+
+/**
+ * kmm_kmalloc() - kmalloc() on kmm's region.
+ * @size: bytes
+ * @gfp: Linux GFP flags
+ *
+ * Sizes that are powers of two are naturally aligned. Context: as kmm_alloc_pages().
+ * Return: memory, NULL, or ZERO_SIZE_PTR for size 0.
+ */
+static __always_inline void *kmm_kmalloc(size_t size, gfp_t gfp)
+{
+	if (__builtin_constant_p(size) && size && size <= 8192)
+		return kmm_kmalloc_class(kmm_kmalloc_caches[kmm_kmalloc_index(size)], size, gfp);
+	return __kmm_kmalloc(size, gfp);
+}
+
+static inline void *kmm_kzalloc(size_t size, gfp_t gfp)
+{
+	return kmm_kmalloc(size, gfp | __GFP_ZERO);
+}
+
+static inline void *kmm_kmalloc_array(size_t n, size_t size, gfp_t gfp)
+{
+	size_t bytes;
+
+	if (unlikely(check_mul_overflow(n, size, &bytes)))
+		return NULL;
+	return kmm_kmalloc(bytes, gfp);
+}
+
+static inline void *kmm_kcalloc(size_t n, size_t size, gfp_t gfp)
+{
+	return kmm_kmalloc_array(n, size, gfp | __GFP_ZERO);
+}
 
 #endif /* _KMM_KMM_H */

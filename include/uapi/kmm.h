@@ -60,7 +60,7 @@
 #define KMM_NAME_LEN	16
 
 /* kmm_info.flags */
-#define KMM_INFO_FALLBACK	(1ULL << 0)	/* the region is not from the provider wanted first */
+#define KMM_INFO_FALLBACK	(1ULL << 0)	/* not from the provider wanted first */
 #define KMM_INFO_LAB		(1ULL << 1)	/* loaded with lab=1 */
 
 /**
@@ -171,8 +171,10 @@ struct kmm_stat {
 
 /* kmm_object_create.flags */
 #define KMM_OBJECT_EAGER	(1U << 0)	/* all frames now, not on demand */
-#define KMM_OBJECT_CONTIG	(1U << 1)	/* physically contiguous; implies EAGER; size at most 2^ORDER_MAX pages */
-#define KMM_OBJECT_LOCKED	(1U << 2)	/* implies EAGER; mapped whole by mmap, frames never leave */
+/* physically contiguous; implies EAGER; at most 2^KMM_ORDER_MAX pages */
+#define KMM_OBJECT_CONTIG	(1U << 1)
+/* implies EAGER; mapped whole by mmap, frames never leave */
+#define KMM_OBJECT_LOCKED	(1U << 2)
 
 /**
  * struct kmm_object_create - KMM_IOC_OBJECT_CREATE, on /dev/kmm: a new memory object
@@ -228,10 +230,10 @@ struct kmm_object_reopen {
 
 /* kmm_object_seal.add and .seals; the meaning is memfd's */
 #define KMM_SEAL_SEAL		(1U << 0)	/* no further seals */
-#define KMM_SEAL_SHRINK		(1U << 1)	/* may not become smaller, no holes punched behind the end */
+#define KMM_SEAL_SHRINK		(1U << 1)	/* may not become smaller */
 #define KMM_SEAL_GROW		(1U << 2)	/* may not become larger */
-#define KMM_SEAL_WRITE		(1U << 3)	/* contents may not change: no write, no punch, no writable map */
-#define KMM_SEAL_FUTURE_WRITE	(1U << 4)	/* as WRITE, but writable mappings that exist stay */
+#define KMM_SEAL_WRITE		(1U << 3)	/* no write, no punch, no writable map */
+#define KMM_SEAL_FUTURE_WRITE	(1U << 4)	/* as WRITE, but existing maps stay */
 
 /**
  * struct kmm_object_seal - KMM_IOC_OBJECT_SEAL, on an object open for writing

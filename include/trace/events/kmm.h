@@ -125,6 +125,105 @@ TRACE_EVENT(mm_page_alloc_extfrag,
 		  __entry->fallback_migratetype, __entry->change_ownership)
 );
 
+TRACE_EVENT(kmem_cache_alloc,
+
+	TP_PROTO(unsigned long call_site, const void *ptr, const char *name, size_t bytes_req,
+		 size_t bytes_alloc, gfp_t gfp_flags),
+
+	TP_ARGS(call_site, ptr, name, bytes_req, bytes_alloc, gfp_flags),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, call_site)
+		__field(const void *, ptr)
+		__field(size_t, bytes_req)
+		__field(size_t, bytes_alloc)
+		__field(unsigned long, gfp_flags)
+		__array(char, name, 24)
+	),
+
+	TP_fast_assign(
+		__entry->call_site = call_site;
+		__entry->ptr = ptr;
+		__entry->bytes_req = bytes_req;
+		__entry->bytes_alloc = bytes_alloc;
+		__entry->gfp_flags = (__force unsigned long)gfp_flags;
+		strscpy(__entry->name, name, sizeof(__entry->name));
+	),
+
+	TP_printk("call_site=%pS ptr=%p bytes_req=%zu bytes_alloc=%zu gfp_flags=%s name=%s",
+		  (void *)__entry->call_site, __entry->ptr, __entry->bytes_req,
+		  __entry->bytes_alloc, show_gfp_flags(__entry->gfp_flags), __entry->name)
+);
+
+TRACE_EVENT(kmem_cache_free,
+
+	TP_PROTO(unsigned long call_site, const void *ptr, const char *name),
+
+	TP_ARGS(call_site, ptr, name),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, call_site)
+		__field(const void *, ptr)
+		__array(char, name, 24)
+	),
+
+	TP_fast_assign(
+		__entry->call_site = call_site;
+		__entry->ptr = ptr;
+		strscpy(__entry->name, name, sizeof(__entry->name));
+	),
+
+	TP_printk("call_site=%pS ptr=%p name=%s", (void *)__entry->call_site, __entry->ptr,
+		  __entry->name)
+);
+
+TRACE_EVENT(kmalloc,
+
+	TP_PROTO(unsigned long call_site, const void *ptr, size_t bytes_req, size_t bytes_alloc,
+		 gfp_t gfp_flags),
+
+	TP_ARGS(call_site, ptr, bytes_req, bytes_alloc, gfp_flags),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, call_site)
+		__field(const void *, ptr)
+		__field(size_t, bytes_req)
+		__field(size_t, bytes_alloc)
+		__field(unsigned long, gfp_flags)
+	),
+
+	TP_fast_assign(
+		__entry->call_site = call_site;
+		__entry->ptr = ptr;
+		__entry->bytes_req = bytes_req;
+		__entry->bytes_alloc = bytes_alloc;
+		__entry->gfp_flags = (__force unsigned long)gfp_flags;
+	),
+
+	TP_printk("call_site=%pS ptr=%p bytes_req=%zu bytes_alloc=%zu gfp_flags=%s",
+		  (void *)__entry->call_site, __entry->ptr, __entry->bytes_req,
+		  __entry->bytes_alloc, show_gfp_flags(__entry->gfp_flags))
+);
+
+TRACE_EVENT(kfree,
+
+	TP_PROTO(unsigned long call_site, const void *ptr),
+
+	TP_ARGS(call_site, ptr),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, call_site)
+		__field(const void *, ptr)
+	),
+
+	TP_fast_assign(
+		__entry->call_site = call_site;
+		__entry->ptr = ptr;
+	),
+
+	TP_printk("call_site=%pS ptr=%p", (void *)__entry->call_site, __entry->ptr)
+);
+
 #endif /* _TRACE_KMM_H */
 
 #include <trace/define_trace.h>
