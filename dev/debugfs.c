@@ -226,8 +226,8 @@ static int objects_show(struct seq_file *m, void *v)
 	struct kmm_object *o;
 
 	if (v == &kmm_dev_env.objects->list) {
-		seq_printf(m, "%8s %14s %12s %10s %5s %5s %8s %8s %s\n", "id", "size", "resident_kB",
-			   "host_bytes", "flags", "seals", "uid", "pid", "comm");
+		seq_printf(m, "%8s %14s %12s %10s %5s %5s %8s %8s %s\n", "id", "size",
+			   "resident_kB", "host_bytes", "flags", "seals", "uid", "pid", "comm");
 		return 0;
 	}
 	/* An object leaves the list before anything of it goes. */
@@ -303,7 +303,7 @@ static int frag_map_show(struct seq_file *m, void *unused)
 	unsigned long index, column = 0;
 
 	seq_puts(m, "2 MiB a character, by frames on free lists, approximate: '.' all free,\n"
-		 "'9'..'0' so many tenths free, '#' none, 'm' metadata, ' ' not in region\n");
+		    "'9'..'0' so many tenths free, '#' none, 'm' metadata, ' ' outside\n");
 	for (index = 0; index < r->nr_index; index += KMM_PAGEBLOCK_FRAMES) {
 		if (column % FRAG_MAP_COLUMNS == 0)
 			seq_printf(m, "%s%#012lx ", column ? "\n" : "",

@@ -57,26 +57,26 @@ static vm_fault_t mapping_fault(struct vm_fault *vmf)
 	unsigned long addr = vmf->address & PAGE_MASK;
 	struct page *pages[KMM_FAULT_AROUND];
 	unsigned int noio, max;
-	unsigned long nr;
-	int ret;
+	unsigned long left;
+	int nr, ret;
 
 	max = KMM_FAULT_AROUND - (vmf->pgoff & (KMM_FAULT_AROUND - 1));
 	max = min_t(unsigned long, max, (vma->vm_end - addr) >> PAGE_SHIFT);
-	ret = kmm_object_lock_pages(o, vmf->pgoff, pages, max);
-	if (unlikely(ret < 0))
+	nr = kmm_object_lock_pages(o, vmf->pgoff, pages, max);
+	if (unlikely(nr < 0))
 		return VM_FAULT_SIGBUS;
 
 	noio = memalloc_noio_save();
-	nr = ret;
+	left = nr;
 	if (nr == 1)
 		ret = vm_insert_page(vma, addr, pages[0]);
 	else
-		ret = vm_insert_pages(vma, addr, pages, &nr);
+		ret = vm_insert_pages(vma, addr, pages, &left);
 	memalloc_noio_restore(noio);
 	kmm_object_unlock(o);
 
-	/* -EBUSY: somebody else has mapped it, or one of its neighbours. */
-	if (likely(!ret || ret == -EBUSY))
+	/* -EBUSY: somebody else has mapped it. Of the neighbours, what could be had is enough. */
+	if (likely(!ret || ret == -EBUSY || left < nr))
 		return VM_FAULT_NOPAGE;
 	/* The host has no memory for a page table, this is its own business. */
 	return ret == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;

@@ -72,6 +72,9 @@
 #define OBJECT_GFP_FAST	((OBJECT_GFP & ~__GFP_DIRECT_RECLAIM) | __GFP_NORETRY)
 #define OBJECT_FIXED	(KMM_OBJECT_LOCKED | KMM_OBJECT_CONTIG)
 
+/* Sealing against writes waits 5 ms, 10 ms, …, 0.3 s in all, for frames that are held. */
+#define SEAL_TRIES	6
+
 /* Pages of one round of populate: an array on the stack, and the lock's hold time. */
 #define POPULATE_BATCH	32
 
@@ -119,9 +122,15 @@ static struct page *frame_alloc(struct kmm_object *o, gfp_t gfp)
 static void frame_free(struct kmm_object *o, struct page *page)
 {
 	struct folio *folio = page_folio(page);
+	/* Whoever pins it may be in set_page_dirty_lock(), which looks into our mapping. */
+	bool pinned = unlikely(folio_ref_count(folio) != 1);
 
+	if (pinned)
+		folio_lock(folio);
 	folio->mapping = NULL;
 	folio->index = 0;
+	if (pinned)
+		folio_unlock(folio);
 	/* The host sets these through page tables when it unmaps. */
 	if (folio_test_dirty(folio))
 		folio_clear_dirty(folio);
@@ -825,7 +834,7 @@ int kmm_object_resize(struct kmm_object *o, u64 size_bytes)
 }
 KMM_EXPORT_INTERNAL(kmm_object_resize);
 
-/* Does somebody but the region, the page tables and nobody else hold a frame of it? */
+/* Does somebody besides the region and the page tables hold a frame of it? */
 static bool object_pinned(struct kmm_object *o)
 {
 	bool pinned = false;
@@ -877,7 +886,8 @@ int kmm_object_add_seals(struct kmm_object *o, u32 seals)
 		 * a moment; who holds it for longer may be a device that writes.
 		 */
 		for (tries = 0; object_pinned(o); tries++) {
-			if (tries == 4 || schedule_timeout_killable(1 + (HZ / 200))) {
+			if (tries == SEAL_TRIES ||
+			    schedule_timeout_killable((1 + HZ / 200) << tries)) {
 				if (o->mapping)
 					mapping_allow_writable(o->mapping);
 				return -EBUSY;

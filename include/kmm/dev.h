@@ -61,7 +61,7 @@ struct kmm_dev_env {
 
 /* Slots of one open file: a table of 1 MiB of host memory when all are used. */
 #define KMM_DEFAULT_MAX_SLOTS	65536
-/* The upper level of the table is one allocation: 2^24 slots make it 512 KiB. */
+/* The upper level of the table is one allocation: 2^24 slots make it 256 KiB. */
 #define KMM_MAX_MAX_SLOTS	BIT(24)
 
 /* dev/chardev.c; kmm_main.c calls these two and nothing else of dev/ */
