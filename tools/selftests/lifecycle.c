@@ -349,12 +349,16 @@ TEST_F(lifecycle, a_pinned_extent_is_leaked_not_released)
 TEST_F_TIMEOUT(lifecycle, cycles, 1800)
 {
 	unsigned long cycles = env_number("KMM_CYCLES", 10);
+	uint64_t start, took, insmod_ms = 0, rmmod_ms = 0;
 	int64_t available = 0, after;
 	struct kmm_stat s;
 	int dev, obj;
 
 	for (unsigned long i = 0; i < cycles; i++) {
+		start = now_ms();
 		ASSERT_EQ(0, load("region_mb=64")) TH_LOG("cycle %lu", i);
+		took = now_ms() - start;
+		insmod_ms = took > insmod_ms ? took : insmod_ms;
 		dev = kmm_open();
 		ASSERT_LE(0, dev);
 		obj = kmm_object_create(dev, 100 * PAGE, KMM_OBJECT_EAGER);
@@ -363,15 +367,19 @@ TEST_F_TIMEOUT(lifecycle, cycles, 1800)
 		ASSERT_EQ(s.total, stat_sum(&s));
 		close(obj);
 		close(dev);
+		start = now_ms();
 		ASSERT_EQ(0, unload_soon()) TH_LOG("cycle %lu", i);
+		took = now_ms() - start;
+		rmmod_ms = took > rmmod_ms ? took : rmmod_ms;
 		ASSERT_EQ(self->cma, cma_used());
 		if (!i)
 			available = meminfo("MemAvailable");
 	}
 	/* A leak of one region is 64 MiB; of 100 KiB each time, 20 MiB in soak. */
 	after = meminfo("MemAvailable");
-	printf("# %lu cycles, MemAvailable %lld -> %lld KiB\n", cycles, (long long)available,
-	       (long long)after);
+	printf("# %lu cycles, MemAvailable %lld -> %lld KiB; slowest insmod %llu ms, rmmod %llu ms\n",
+	       cycles, (long long)available, (long long)after, (unsigned long long)insmod_ms,
+	       (unsigned long long)rmmod_ms);
 	fflush(stdout);
 	EXPECT_LT(available - after, 16 * 1024);
 }

@@ -196,4 +196,56 @@ out:
 	close(w[1]);
 }
 
+/* Frames of many files come home at once: each file's account gets its own back. */
+TEST_F(kmm, frames_of_many_files_come_home)
+{
+	enum { FILES = 40 };
+	int dev[FILES], obj, w[2];
+	char buf[PAGE], *p;
+	struct kmm_stat s;
+
+	ASSERT_EQ(0, pipe(w));
+	ASSERT_LE((int)(FILES * PAGE), fcntl(w[1], F_SETPIPE_SZ, 64 * PAGE));
+	for (int i = 0; i < FILES; i++) {
+		dev[i] = kmm_open();
+		ASSERT_LE(0, dev[i]);
+		obj = kmm_object_create(dev[i], PAGE, 0);
+		ASSERT_LE(0, obj);
+		p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
+		ASSERT_NE(MAP_FAILED, p);
+		memset(p, 'a' + i % 26, PAGE);
+		PIN_OR_SKIP(w[1], p, 1);
+		munmap(p, PAGE);
+		close(obj);
+	}
+	EXPECT_EQ(FILES, quarantined(self->dev, &self->before, FILES));
+	for (int i = 0; i < FILES; i++) {
+		ASSERT_EQ(0, kmm_get_stat(dev[i], 0, &s));
+		EXPECT_EQ(1, s.file_frames);
+	}
+	for (int i = 0; i < FILES; i++) {
+		ASSERT_EQ(PAGE, read(w[0], buf, PAGE));
+		EXPECT_TRUE(all_bytes(buf, 'a' + i % 26, PAGE));
+	}
+	EXPECT_EQ(0, quarantined(self->dev, &self->before, 0));
+	for (int i = 0; i < FILES; i++) {
+		/* Uncharged a moment after it left the quarantine. */
+		uint64_t end = now_ms() + LEAK_WAIT_MS;
+
+		do {
+			ASSERT_EQ(0, kmm_get_stat(dev[i], 0, &s));
+		} while (s.file_frames && now_ms() < end);
+		EXPECT_EQ(0, s.file_frames);
+		close(dev[i]);
+	}
+	close(w[0]);
+	close(w[1]);
+	return;
+out:
+	munmap(p, PAGE);
+	close(obj);
+	close(w[0]);
+	close(w[1]);
+}
+
 TEST_HARNESS_MAIN
