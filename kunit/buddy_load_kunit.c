@@ -306,16 +306,45 @@ static int worker_run(void *arg)
 	return 0;
 }
 
-/* Statistics are exact, and the invariants hold, at any moment of two threads' work. */
+/* In a hard interrupt, wherever it hits a thread. @arg: a worker for each CPU. */
+static void worker_interrupt(void *arg)
+{
+	struct worker *w = (struct worker *)arg + smp_processor_id();
+	struct page *page[8];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(page); i++) {
+		page[i] = kmm_buddy_alloc(w->b, GFP_ATOMIC | __GFP_NOWARN, i % 4);
+		if (page[i])
+			worker_claim(w, page[i], i % 4, true);
+		w->rounds += !!page[i];
+	}
+	for (i = 0; i < ARRAY_SIZE(page); i++) {
+		if (!page[i])
+			continue;
+		worker_claim(w, page[i], i % 4, false);
+		kmm_buddy_free(w->b, page[i], i % 4);
+	}
+}
+
+/*
+ * Statistics are exact, and the invariants hold, at any moment of two threads' and all
+ * CPUs' interrupts' work.
+ */
 static void sums_are_exact_while_threads_run(struct kunit *test)
 {
 	struct kmm_test *t = kmm_test_begin(test, &kmm_layout_plain);
-	unsigned long rounds = min(kmm_test_nr_ops / 2000, 200UL) + 20, i, bad = 0;
+	unsigned long rounds = min(kmm_test_nr_ops / 5000, 100UL) + 10, i, bad = 0, irqs = 0;
 	struct worker *w = kunit_kcalloc(test, 2, sizeof(*w), GFP_KERNEL);
+	struct worker *irq = kunit_kcalloc(test, nr_cpu_ids, sizeof(*irq), GFP_KERNEL);
 	atomic_t *owner = vzalloc(array_size(t->region.nr_index, sizeof(*owner)));
 	unsigned int n;
 
-	KUNIT_ASSERT_TRUE(test, w && owner);
+	KUNIT_ASSERT_TRUE(test, w && irq && owner);
+	for (n = 0; n < nr_cpu_ids; n++) {
+		irq[n].b = &t->buddy;
+		irq[n].owner = owner;
+	}
 	for (n = 0; n < 2; n++) {
 		w[n].b = &t->buddy;
 		w[n].owner = owner;
@@ -336,7 +365,11 @@ static void sums_are_exact_while_threads_run(struct kunit *test)
 		       st.metadata != st.total;
 		if (i % 8 == 0)
 			bad += kmm_buddy_check(&t->buddy) != 0;
-		usleep_range(2000, 4000);
+		for (n = 0; n < 10; n++) {
+			smp_call_function(worker_interrupt, irq, true);
+			udelay(30);
+		}
+		usleep_range(1000, 2000);
 	}
 	for (n = 0; n < 2; n++) {
 		if (!w[n].task)
@@ -346,6 +379,12 @@ static void sums_are_exact_while_threads_run(struct kunit *test)
 		KUNIT_EXPECT_GT(test, w[n].rounds, 1000);
 		kunit_info(test, "thread %u: %lu operations\n", n, w[n].rounds);
 	}
+	for_each_online_cpu(n) {
+		KUNIT_EXPECT_EQ(test, irq[n].overlaps, 0);
+		irqs += irq[n].rounds;
+	}
+	KUNIT_EXPECT_GT(test, irqs, 0);
+	kunit_info(test, "interrupts: %lu operations\n", irqs);
 	KUNIT_EXPECT_EQ(test, bad, 0);
 	vfree(owner);
 	kmm_test_end(test);

@@ -320,11 +320,26 @@ static void op_split(void)
 	if (!model.nr_blocks)
 		return;
 	i = below(model.nr_blocks);
-	if (!model.blocks[i].order || model.blocks[i].order > 6)
-		return;
 	/* What the model has of it must not change meanwhile. */
 	harness_interrupt = NULL;
 	blk = model.blocks[i];
+	/* An order that the block does not have: refused as a free would be. */
+	if (one_in(4)) {
+		unsigned long stacks = harness_stat.stacks;
+
+		do
+			j = below(300);
+		while (j == blk.order);
+		kmm_buddy_split(buddy, pfn_to_page(blk.pfn), j);
+		if (harness_stat.stacks != stacks + 1)
+			model_fail("split of %#lx order %u as %lu is not reported", blk.pfn,
+				   blk.order, j);
+		check();
+	}
+	if (!blk.order || blk.order > 6) {
+		harness_interrupt = saved;
+		return;
+	}
 	model_check_contents(&blk);
 	kmm_buddy_split(buddy, pfn_to_page(blk.pfn), blk.order);
 	model.blocks[i] = model.blocks[--model.nr_blocks];
