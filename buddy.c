@@ -1529,8 +1529,8 @@ static void kmm_check_pcps(struct kmm_buddy *b, unsigned long *bad)
 					kmm_check_fail(bad, "cpu %u list %u: pfn %#lx tag %#x", cpu,
 						       i, page_to_pfn(e->page), e->frame->tag);
 			if (l->top < l->base || l->top > l->limit)
-				kmm_check_fail(bad, "cpu %u list %u: %lu blocks, high is %lu", cpu, i,
-					       kmm_pcp_list_nr(l), kmm_pcp_list_high(l));
+				kmm_check_fail(bad, "cpu %u list %u: %lu blocks, high is %lu",
+					       cpu, i, kmm_pcp_list_nr(l), kmm_pcp_list_high(l));
 		}
 	}
 }

@@ -35,8 +35,8 @@
  *
  * Contexts. The stack is used with preemption off and its @depth raised, before the count
  * is read. An interrupt that finds it raised already takes and gives objects at the slabs,
- * under @lock with IRQs off. So every function works where Linux's does, NMI excluded. Stacks of other CPUs
- * are emptied by a work item on that CPU, so only where sleeping is allowed.
+ * under @lock with IRQs off. So every function works where Linux's does, NMI excluded. Stacks
+ * of other CPUs are emptied by a work item on that CPU, so only where sleeping is allowed.
  *
  * Invariants (kmm_slab_check())
  *   - objects of all slabs == used + stacked + in the depot + free bits

@@ -374,7 +374,7 @@ int kmm_region_init_window(struct kmm_region *r, unsigned long nr_pages)
 	if (!zero || kmm_should_fail())
 		return -ENOMEM;
 	/* vmap()'s own limit; its argument has 32 bits. */
-	if (nr_pages > min(totalram_pages(), (unsigned long)UINT_MAX))
+	if (nr_pages > min_t(unsigned long, totalram_pages(), UINT_MAX))
 		return -ENOMEM;
 	pages = kvmalloc_array(nr_pages, sizeof(*pages), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pages)

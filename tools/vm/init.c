@@ -304,9 +304,8 @@ static void on_child(int sig)
 	int saved = errno;
 
 	(void)sig;
-	if (write(child_fd[1], "", 1) < 0) {
-		/* full: the wake-up is on its way already */
-	}
+	/* when it is full the wake-up is on its way already */
+	(void)!write(child_fd[1], "", 1);
 	errno = saved;
 }
 
