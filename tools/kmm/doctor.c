@@ -202,6 +202,7 @@ static void find_config(struct doctor *d)
 		strdup(path_of(d, "/boot/config-%s", release)),
 		strdup(path_of(d, "/lib/modules/%s/config", release)),
 		strdup(path_of(d, "/lib/modules/%s/build/.config", release)),
+		strdup(path_of(d, "/usr/src/linux-headers-%s/.config", release)),
 	};
 	char *text;
 
@@ -277,6 +278,13 @@ static void check_headers(struct doctor *d)
 	if (file_exists(path_of(d, "/lib/modules/%s/build/Makefile", d->uts.release))) {
 		finding(d, VERDICT_OK, "headers", "/lib/modules/%s/build is there",
 			d->uts.release);
+		return;
+	}
+	if (file_exists(path_of(d, "/usr/src/linux-headers-%s/Makefile", d->uts.release))) {
+		l = finding(d, VERDICT_WARN, "headers",
+			    "the headers are installed, but /lib/modules/%s/build is missing",
+			    d->uts.release);
+		fix(l, "make KDIR=/usr/src/linux-headers-%s", d->uts.release);
 		return;
 	}
 	l = finding(d, VERDICT_WARN, "headers",
