@@ -391,6 +391,15 @@ TEST_F(lifecycle, loads_once)
 	EXPECT_TRUE(loaded());
 }
 
+/* More addresses than any host has: kmm works without a window, and nothing warns. */
+TEST_F(lifecycle, window_too_large)
+{
+	ASSERT_EQ(0, load(SMALL " window_mb=4294967295"));
+	EXPECT_EQ(0, unload_soon());
+	ASSERT_EQ(0, load(SMALL " window_mb=1048576"));
+	EXPECT_EQ(0, unload_soon());
+}
+
 TEST_F_TIMEOUT(lifecycle, bad_parameters, 120)
 {
 	char big[64];

@@ -236,6 +236,51 @@ TEST_F_TIMEOUT(limits, frames, 120)
 	EXPECT_EQ(0, wait_child(pid));
 }
 
+/* Root fills most of the region and lets go; the next user finds zeros in all that he gets. */
+TEST_F(limits, nothing_of_another_user_is_seen)
+{
+	size_t size = (self->before.free + self->before.cached) * 7 / 8 * PAGE;
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, self->probe, 0);
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, p);
+	memset(p, 0xa5, size);
+	munmap(p, size);
+	ASSERT_TRUE(wait_used(self->probe, self->before.used));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		/* A piece less than the limit, by faults, by read(2), eager and contiguous. */
+		size_t part = self->info.user_limits.frames / 4 * PAGE;
+		const uint32_t flags[] = { 0, KMM_OBJECT_EAGER, KMM_OBJECT_CONTIG };
+		char *buf = malloc(PAGE);
+		int dev, obj;
+
+		become_nobody(64);
+		close(self->probe);
+		dev = kmm_open();
+		if (dev < 0)
+			_exit(1);
+		for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+			size_t n = flags[i] & KMM_OBJECT_CONTIG ? PAGE << KMM_ORDER_MAX : part;
+
+			obj = kmm_object_create(dev, n, flags[i]);
+			if (obj < 0)
+				_exit(2);
+			p = mmap(NULL, n, PROT_READ, MAP_SHARED, obj, 0);
+			if (p == MAP_FAILED)
+				_exit(3);
+			if (!all_bytes(p, 0, n))
+				_exit(4);
+			for (size_t at = 0; at < n; at += PAGE)
+				if (pread(obj, buf, PAGE, at) != PAGE || !all_bytes(buf, 0, PAGE))
+					_exit(5);
+		}
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+}
+
 /* Host bytes by slot tables and page indexes, in many files: the user's limit holds for all. */
 TEST_F_TIMEOUT(limits, many_files, 120)
 {
