@@ -195,6 +195,12 @@ static void ref_range(struct kunit *test, struct reference *m)
 	}
 }
 
+/* Any online CPU. */
+static unsigned int random_cpu(struct rnd_state *rnd)
+{
+	return cpumask_local_spread(kmm_below(rnd, num_online_cpus()), NUMA_NO_NODE);
+}
+
 static void random_against_reference(struct kunit *test)
 {
 	static const struct kmm_test_layout *layouts[] = { &kmm_layout_plain, &kmm_layout_odd };
@@ -222,8 +228,7 @@ static void random_against_reference(struct kunit *test)
 			} else if (r < 950) {
 				ref_unpin(&m);
 			} else if (r < 970) {
-				kmm_buddy_drain_cpu(&m.t->buddy,
-						    cpumask_any_but(cpu_online_mask, r & 1));
+				kmm_buddy_drain_cpu(&m.t->buddy, random_cpu(&m.rnd));
 			} else if (r < 990) {
 				ref_range(test, &m);
 			} else if (r < 995) {
@@ -231,7 +236,7 @@ static void random_against_reference(struct kunit *test)
 			} else if (r == 995) {
 				ref_check(test, &m);
 			} else if (r == 996) {
-				kmm_stay_on_cpu(cpumask_any_but(cpu_online_mask, r & 1));
+				kmm_stay_on_cpu(random_cpu(&m.rnd));
 			}
 			if (i % 1024 == 0)
 				cond_resched();
@@ -355,7 +360,7 @@ static void sums_are_exact_while_threads_run(struct kunit *test)
 			w[n].task = NULL;
 			continue;
 		}
-		kthread_bind(w[n].task, cpumask_any_but(cpu_online_mask, n));
+		kthread_bind(w[n].task, cpumask_local_spread(n, NUMA_NO_NODE));
 		wake_up_process(w[n].task);
 	}
 	for (i = 0; i < rounds; i++) {
@@ -366,8 +371,9 @@ static void sums_are_exact_while_threads_run(struct kunit *test)
 		if (i % 8 == 0)
 			bad += kmm_buddy_check(&t->buddy) != 0;
 		for (n = 0; n < 10; n++) {
-			smp_call_function(worker_interrupt, irq, true);
-			udelay(30);
+			smp_call_function(worker_interrupt, irq, true);	/* the others */
+			kmm_run_in(KMM_HARDIRQ, worker_interrupt, irq);	/* and this one */
+			udelay(5);
 		}
 		usleep_range(1000, 2000);
 	}
