@@ -3,7 +3,7 @@
  * DOC: The slab allocator
  *
  * Objects of one size (a cache) out of blocks of the buddy (slabs). Three levels, from fast to
- * far (Bonwick and Adams 2001, "Magazines and Vmem"; Linux, mm/slab.c and mm/slub.c):
+ * far (Bonwick and Adams 2001, "Magazines and Vmem"; Linux, mm/slab.c and mm/slub.c)::
  *
  *	stack	one per CPU, an array of pointers to free objects. Both halves of it play the
  *		two magazines: an empty stack takes half its size, a full one gives its older
