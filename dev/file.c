@@ -18,10 +18,10 @@
  * file, (the caller:) copy_to_user, fd_install. Each step is undone when a later one
  * fails, and nobody sees the object before nothing can fail any more.
  *
- * Access. A descriptor is as strong as it was made: no_open refuses a reopen through
- * /proc/PID/fd. truncate(2) on such a path goes past the descriptor, so setattr takes a
- * size only from ftruncate, that is with a file that may write. Owner and mode do
- * not change.
+ * Access. A descriptor is as strong as it was made: a reopen through /proc/PID/fd is
+ * refused, as are inotify and fanotify on such a path. truncate(2) on such a path goes past
+ * the descriptor, so setattr takes a size only from ftruncate, that is with a file that may
+ * write. Owner and mode do not change.
  *
  * Contents are copied, never lent: read(2) does not push frames into pipes
  * (copy_page_to_iter on 6.1 would), and there is no splice.
@@ -230,6 +230,16 @@ static long file_fallocate(struct file *file, int mode, loff_t offset, loff_t le
 	return err;
 }
 
+/*
+ * Whoever asks comes by a path, /proc/PID/fd, to open it again or to watch it. A watch (inotify)
+ * must not be: it holds the inode without a file, and the file system, whose inodes are on no
+ * list, would wait for ever for it in the last close. ENXIO, as no_open says.
+ */
+static int file_refuse_path(struct kmm_idmap *idmap, struct inode *inode, int mask)
+{
+	return -ENXIO;
+}
+
 static int file_setattr(struct kmm_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 {
 	struct inode *inode = d_inode(dentry);
@@ -304,6 +314,7 @@ static void file_evict_inode(struct inode *inode)
 }
 
 static const struct inode_operations file_inode_ops = {
+	.permission = file_refuse_path,
 	.setattr = file_setattr,
 	.getattr = file_getattr,
 };

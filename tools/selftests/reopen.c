@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A read-only descriptor stays read-only, whatever path one tries. */
+#include <sys/inotify.h>
 #include <sys/sendfile.h>
 
 #include "kmm_test.h"
@@ -112,6 +113,32 @@ TEST_F(kmm, proc_fd_does_not_reopen)
 	EXPECT_EQ(4 * PAGE, lseek(obj, 0, SEEK_END));
 	close(ro);
 	close(obj);
+}
+
+/*
+ * A watch would hold the inode when all descriptors are gone, and with it the frames, and the
+ * close of the last session would wait for the watch for ever.
+ */
+TEST_F(kmm, cannot_be_watched)
+{
+	int ro, obj = make(self->dev, &ro), in, path;
+
+	ASSERT_LE(0, ro);
+	in = inotify_init1(IN_CLOEXEC);
+	ASSERT_LE(0, in);
+	path = open(proc_path(obj), O_PATH | O_CLOEXEC);
+	ASSERT_LE(0, path);
+	EXPECT_EQ(ENXIO, ERR(inotify_add_watch(in, proc_path(obj), IN_ALL_EVENTS)));
+	EXPECT_EQ(ENXIO, ERR(inotify_add_watch(in, proc_path(ro), IN_ALL_EVENTS)));
+	EXPECT_EQ(ENXIO, ERR(inotify_add_watch(in, proc_path(path), IN_ALL_EVENTS)));
+	close(path);
+	close(ro);
+	close(obj);
+	/* in is open: the fixture sees whether anything is left behind. */
+	close(self->dev);
+	self->dev = kmm_open();
+	ASSERT_LE(0, self->dev);
+	close(in);
 }
 
 TEST_F(kmm, proc_fd_does_not_truncate)
