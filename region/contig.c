@@ -10,7 +10,8 @@
  * what drivers with short addresses need, and because under QEMU clearing the memory in which
  * the kernel's boot code ran, at the low end, can take a minute (0.2 s a page, measured).
  *
- * The DMA zone is left alone, the host's drivers need it.
+ * The DMA zone is left alone, the host's drivers need it; so is the movable zone, which the
+ * host must be able to empty (memory that is taken out, hugetlb), and kmm does not migrate.
  *
  * Extents: one, aligned to 4 MiB, contents undefined, reference count 1 on every page.
  *
@@ -70,7 +71,7 @@ static int kmm_contig_acquire(struct kmm_region *r, unsigned long nr_pages)
 		for (z = MAX_NR_ZONES - 1; z >= 0; z--) {
 			struct zone *zone = &NODE_DATA(nid)->node_zones[z];
 
-			if (!zone->present_pages || !strcmp(zone->name, "DMA"))
+			if (!zone->present_pages || z == ZONE_MOVABLE || !strcmp(zone->name, "DMA"))
 				continue;
 			start = kmm_contig_scan_zone(zone, nr_pages);
 			if (!start)
