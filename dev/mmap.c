@@ -42,6 +42,7 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include <compat/compat.h>
@@ -133,6 +134,9 @@ static int mapping_prefault(struct kmm_object *o, struct vm_area_struct *vma)
 		unsigned long nr;
 		int ret, err;
 
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 		ret = kmm_object_lock_pages(o, index, pages, max);
 		if (ret == -ENXIO)
 			return 0;
@@ -157,7 +161,7 @@ static int mapping_prefault(struct kmm_object *o, struct vm_area_struct *vma)
  *
  * Context: task, mmap_lock held for writing.
  * Return: 0; -EINVAL private and writable; -EPERM a write seal; -EFBIG behind everything that
- * an object can have; -ENOMEM.
+ * an object can have; -ENOMEM; -EINTR killed.
  */
 int kmm_mapping_mmap(struct file *file, struct vm_area_struct *vma)
 {
