@@ -36,10 +36,11 @@ class Parser:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.problems = []      # each is one of the failed
-        self.failures = []      # names of the cases that failed
+        self.failures = []      # (name of a case that failed, the lines before it)
         self.names = set()      # subtests and cases that were seen
         self.levels = {0: Level('', 0)}     # by indent
         self.number = 0
+        self.recent = []        # lines since the last result
 
     @property
     def total(self):
@@ -74,6 +75,7 @@ class Parser:
 
     def feed(self, raw):
         self.number += 1
+        self.recent = self.recent[-9:] + [raw.rstrip()]
         line = STAMP.sub('', raw.rstrip('\r\n'), count=1)
         m = HEADER.match(line)
         if m:
@@ -112,6 +114,7 @@ class Parser:
         m = RESULT.match(line)
         if m:
             self.result(len(m.group(1)), m.group(2) == 'ok', m.group(3), m.group(4) or '')
+            self.recent = []
             return
         if line.lstrip().startswith('Bail out!'):
             self.problem(line.strip())
@@ -150,7 +153,7 @@ class Parser:
             self.passed += 1
         else:
             self.failed += 1
-            self.failures.append(name)
+            self.failures.append((name, self.recent[:-1]))
 
     def end(self, expect=()):
         self.number += 1
@@ -163,7 +166,8 @@ class Parser:
         return self
 
     def report(self):
-        return ['not ok: ' + name for name in self.failures] + self.problems
+        return ['\n'.join(['not ok: ' + name] + ['    ' + line for line in before])
+                for name, before in self.failures] + self.problems
 
 
 def parse(lines, expect=()):
