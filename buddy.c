@@ -63,6 +63,7 @@
 #include <compat/compat.h>
 #include <kmm/assert.h>
 #include <kmm/buddy.h>
+#include <kmm/hardening.h>
 #include <kmm/inject.h>
 #include <kmm/kmm.h>
 #include <trace/events/kmm.h>
@@ -801,8 +802,8 @@ static noinline void kmm_free_pinned(struct kmm_buddy *b, struct page *page, uns
 }
 
 /*
- * A free in full: the report of a bad one, pinned frames, owners, trace, a full cache, orders
- * that are not cached, a cache lock that another CPU has.
+ * A free in full: the report of a bad one, pinned frames, owners, trace, init_on_free, a full
+ * cache, orders that are not cached, a cache lock that another CPU has.
  */
 static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsigned int order,
 				   unsigned long ip)
@@ -811,6 +812,7 @@ static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsig
 	struct kmm_pcp_list *l = NULL;
 	struct kmm_pcp *pcp;
 	unsigned long flags;
+	unsigned int i;
 	u32 owner;
 	u16 used;
 
@@ -819,6 +821,8 @@ static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsig
 	trace_mm_page_free(page, order);
 	if (kmm_page_pinned(page, order))
 		return kmm_free_pinned(b, page, order, ip);
+	for (i = 0; kmm_want_init_on_free() && i < 1U << order; i++)
+		clear_highpage(page + i);
 
 	pcp = kmm_pcp_lock(b, &flags);
 	/* Of two racing frees of one block only one gets past this. */
@@ -930,7 +934,7 @@ static noinline struct page *kmm_alloc_finish(struct page *page, gfp_t gfp, unsi
 {
 	unsigned int i;
 
-	for (i = 0; gfp & __GFP_ZERO && i < 1U << order; i++)
+	for (i = 0; kmm_want_init_on_alloc(gfp) && i < 1U << order; i++)
 		clear_highpage(page + i);
 	trace_mm_page_alloc(page, order, gfp, kmm_gfp_type(gfp));
 	return page;
@@ -997,7 +1001,7 @@ static __always_inline struct page *kmm_alloc(struct kmm_buddy *b, gfp_t gfp, un
 	page = kmm_pcp_pop(pcp, l, order);
 	kmm_unlock_irqoff(&pcp->lock);
 	local_irq_restore(flags);
-	if (unlikely(gfp & __GFP_ZERO || tracepoint_enabled(mm_page_alloc)))
+	if (unlikely(gfp & __GFP_ZERO || static_branch_unlikely(&kmm_page_key)))
 		return kmm_alloc_finish(page, gfp, order);
 	return page;
 
@@ -1023,7 +1027,7 @@ static __always_inline void kmm_free_fast(struct kmm_buddy *b, struct page *page
 	u16 used;
 
 	if (unlikely(!f || READ_ONCE(f->tag) != KMM_TAG_USED(order) || f->owner ||
-		     tracepoint_enabled(mm_page_free)))
+		     static_branch_unlikely(&kmm_page_key)))
 		return kmm_free_slow(b, page, order, ip);
 	if (unlikely(low ? kmm_page_pinned_low(page, order) : kmm_page_pinned(page, order)))
 		return kmm_free_slow(b, page, order, ip);

@@ -24,7 +24,9 @@
  * overflow could bend. It holds one word, the free word, random key ^ address, that is
  * destroyed when the object goes out. A free that finds it intact is a double free.
  * Every free looks up the page's cache: a pointer that is not in a slab of this cache is
- * refused, never followed. For caches with a constructor or SLAB_TYPESAFE_BY_RCU the word stands
+ * refused, never followed. A hardened cache (slab_hardened) also has a bit per object that a
+ * client has, so that the free word need not be intact, and shuffles what it takes from its
+ * slabs. For caches with a constructor or SLAB_TYPESAFE_BY_RCU the word stands
  * behind the object, whose contents are the client's also while it is free.
  *
  * Where things are. kmm_slab.cache_of has the cache of each frame of the region, kmm_slab.bits
@@ -67,8 +69,10 @@
 
 #include <compat/compat.h>
 #include <kmm/assert.h>
+#include <kmm/hardening.h>
 #include <kmm/inject.h>
 #include <kmm/slab.h>
+#include <kmm/slab_debug.h>
 #include <trace/events/kmm.h>
 
 /* === Data === */
@@ -146,7 +150,10 @@ static u32 kmm_slab_of(const struct kmm_cache *s, const void *obj)
 {
 	u32 index = 0;
 
-	kmm_addr_to_index(s->slab, obj, &index);
+	if (likely(s->nr_map))
+		index = ((unsigned long)obj - s->base) >> PAGE_SHIFT;
+	else
+		kmm_addr_to_index(s->slab, obj, &index);
 	return index & ~((1U << s->order) - 1);
 }
 
@@ -163,10 +170,25 @@ static unsigned long *kmm_slab_bits(const struct kmm_cache *s, u32 index)
 	       BITS_TO_LONGS(s->nr_per_slab) * sizeof(long);
 }
 
-/* Number of @obj in its slab; nr_per_slab or more when no object starts there. */
-static unsigned int kmm_object_nr(const struct kmm_cache *s, u32 index, const void *obj)
+/* The start of the slab that @obj is in: blocks are aligned by address as by pfn. */
+static void *kmm_slab_start(const struct kmm_cache *s, const void *obj)
 {
-	u32 offset = obj - kmm_slab_base(s, index);
+	return (void *)((unsigned long)obj & ~((PAGE_SIZE << s->order) - 1));
+}
+
+/* A hardened cache: bits of the objects that clients have, before the free bits at the end. */
+static unsigned long *kmm_slab_used(const struct kmm_cache *s, void *start)
+{
+	unsigned int bitmaps = s->nr_per_slab > KMM_SLAB_BITS ? 2 : 1;
+
+	return start + (PAGE_SIZE << s->order) -
+	       bitmaps * BITS_TO_LONGS(s->nr_per_slab) * sizeof(long);
+}
+
+/* Number of @obj in its slab; nr_per_slab or more when no object starts there. */
+static unsigned int kmm_object_nr(const struct kmm_cache *s, const void *obj)
+{
+	u32 offset = obj - kmm_slab_start(s, obj);
 	u32 nr = reciprocal_divide(offset, s->recip);
 
 	return nr * s->size == offset ? nr : s->nr_per_slab;
@@ -181,7 +203,7 @@ static unsigned int kmm_object_nr(const struct kmm_cache *s, u32 index, const vo
  */
 void *kmm_slab_object_start(const struct kmm_cache *s, const void *p)
 {
-	void *base = kmm_slab_base(s, kmm_slab_of(s, p));
+	void *base = kmm_slab_start(s, p);
 	u32 nr = reciprocal_divide(p - base, s->recip);
 
 	return nr < s->nr_per_slab ? base + nr * s->size : NULL;
@@ -255,6 +277,20 @@ static unsigned int kmm_slab_take(struct kmm_cache *s, u32 index, void **obj, un
 	return got;
 }
 
+/* Fisher and Yates, with xorshift64*. */
+static void kmm_shuffle(struct kmm_cache *s, void **obj, unsigned int nr)
+{
+	for (; nr > 1; nr--) {
+		u64 x = s->random;
+
+		x ^= x >> 12;
+		x ^= x << 25;
+		x ^= x >> 27;
+		s->random = x;
+		swap(obj[nr - 1], obj[reciprocal_scale((x * 0x2545f4914f6cdd1dULL) >> 32, nr)]);
+	}
+}
+
 /* Take up to @want objects: partial slabs first, each as a whole. */
 static unsigned int kmm_slabs_take(struct kmm_cache *s, void **obj, unsigned int want)
 {
@@ -268,6 +304,8 @@ static unsigned int kmm_slabs_take(struct kmm_cache *s, void **obj, unsigned int
 			break;
 		got += kmm_slab_take(s, index, obj + got, want - got);
 	}
+	if (s->hard)
+		kmm_shuffle(s, obj, got);
 	return got;
 }
 
@@ -276,7 +314,7 @@ static bool kmm_slab_give(struct kmm_cache *s, void *obj)
 {
 	u32 index = kmm_slab_of(s, obj);
 	struct kmm_frame *f = &s->slab->region->frames[index];
-	unsigned int nr = kmm_object_nr(s, index, obj);
+	unsigned int nr = kmm_object_nr(s, obj);
 
 	if (nr >= s->nr_per_slab || __test_and_set_bit(nr, kmm_slab_bits(s, index)))
 		return false;
@@ -499,9 +537,13 @@ static void kmm_slab_setup_objects(struct kmm_cache *s, u32 index)
 
 	bitmap_zero(kmm_slab_bits(s, index), s->nr_per_slab);
 	bitmap_set(kmm_slab_bits(s, index), 0, s->nr_per_slab);
+	if (s->hard)
+		bitmap_zero(kmm_slab_used(s, obj), s->nr_per_slab);
 	for (i = 0; i < s->nr_per_slab; i++, obj += s->size) {
 		if (s->ctor)
 			s->ctor(obj);
+		if (s->flags & KMM_SLAB_DEBUG_FLAGS)
+			kmm_slab_debug_init(s, obj);
 		*kmm_free_word(s, obj) = kmm_free_mark(s, obj);
 	}
 }
@@ -541,11 +583,25 @@ static void *kmm_cache_grow(struct kmm_cache *s, gfp_t gfp)
 
 /* === Slow paths === */
 
-/* What a request wants done with its object before it gets it. */
-static __always_inline void *kmm_object_out(struct kmm_cache *s, gfp_t gfp, void *obj)
+/* May init_on_* write? Not over what a constructor or RCU readers rely on, nor over poison. */
+static bool kmm_cache_may_init(const struct kmm_cache *s)
 {
+	return !s->ctor && !(s->flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON));
+}
+
+/* What a request wants done with its object before it gets it; NULL: it is damaged. */
+static __always_inline void *kmm_object_out(struct kmm_cache *s, gfp_t gfp, void *obj,
+					    unsigned long ip)
+{
+	if (s->hard && test_and_set_bit(kmm_object_nr(s, obj),
+					kmm_slab_used(s, kmm_slab_start(s, obj)))) {
+		kmm_report_free(s->slab, s, obj, "(found at an allocation) earlier double", ip);
+		return NULL;
+	}
+	if (unlikely(s->flags & KMM_SLAB_DEBUG_FLAGS) && !kmm_slab_debug_alloc(s, obj, ip))
+		return NULL;
 	*kmm_free_word(s, obj) = 0;
-	if (gfp & __GFP_ZERO)
+	if (gfp & __GFP_ZERO || (kmm_want_init_on_alloc(gfp) && kmm_cache_may_init(s)))
 		memset(obj, 0, s->object_size);
 	return obj;
 }
@@ -554,7 +610,7 @@ static __always_inline void *kmm_object_trace(struct kmm_cache *s, gfp_t gfp, vo
 					      size_t size, unsigned long ip)
 {
 	if (obj)
-		kmm_object_out(s, gfp, obj);
+		obj = kmm_object_out(s, gfp, obj, ip);
 	if (size)
 		trace_kmalloc(ip, obj, size, s->size, gfp);
 	else
@@ -570,7 +626,7 @@ static noinline void *kmm_cache_alloc_finish(struct kmm_cache *s, gfp_t gfp, voi
 
 static void *kmm_cache_alloc_one(struct kmm_cache *s, gfp_t gfp)
 {
-	struct kmm_cache_cpu *c = kmm_stack_get(s);
+	struct kmm_cache_cpu *c = s->cap ? kmm_stack_get(s) : NULL;
 	void *obj = NULL;
 	unsigned long flags;
 
@@ -597,7 +653,7 @@ static noinline void *kmm_cache_alloc_slow(struct kmm_cache *s, gfp_t gfp, size_
 /* The object is good: put it away. */
 static void kmm_cache_give(struct kmm_cache *s, void *obj)
 {
-	struct kmm_cache_cpu *c = kmm_stack_get(s);
+	struct kmm_cache_cpu *c = s->cap ? kmm_stack_get(s) : NULL;
 
 	if (!c)
 		return kmm_slabs_give(s, &obj, 1);
@@ -607,23 +663,41 @@ static void kmm_cache_give(struct kmm_cache *s, void *obj)
 	kmm_stack_put(s);
 }
 
-/* A free in full: every check, the report of a bad one, trace, a full stack. */
+/* Why @obj cannot be an object of @s; NULL, and its number, if it can. */
+static const char *kmm_free_wrong(const struct kmm_cache *s, const void *obj, unsigned int *nr)
+{
+	const struct kmm_cache *owner = kmm_slab_cache_of(s->slab, obj);
+
+	if (owner != s)
+		return owner ? "wrong-cache" : "foreign";
+	*nr = kmm_object_nr(s, obj);
+	return *nr < s->nr_per_slab ? NULL : "invalid";
+}
+
+/*
+ * A free in full: every check, the report of a bad one, trace, debugging, hardening,
+ * init_on_free, a full stack.
+ */
 static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long ip)
 {
-	unsigned long mark = kmm_free_mark(s, obj);
-	const char *what = NULL;
+	const char *what;
+	unsigned int nr;
 
 	if (!obj)
 		return;
 	trace_kmem_cache_free(ip, obj, s->name);
-	if (kmm_slab_cache_of(s->slab, obj) != s)
-		what = kmm_slab_cache_of(s->slab, obj) ? "wrong-cache" : "foreign";
-	else if (kmm_object_nr(s, kmm_slab_of(s, obj), obj) >= s->nr_per_slab)
-		what = "invalid";
-	else if (xchg(kmm_free_word(s, obj), mark) == mark)
+	what = kmm_free_wrong(s, obj, &nr);
+	if (!what && s->hard && !test_and_clear_bit(nr, kmm_slab_used(s, kmm_slab_start(s, obj))))
+		what = "double";
+	if (!what && *kmm_free_word(s, obj) == kmm_free_mark(s, obj))
 		what = "double";
 	if (what)
 		return kmm_report_free(s->slab, s, obj, what, ip);
+	if (s->flags & KMM_SLAB_DEBUG_FLAGS && !kmm_slab_debug_free(s, obj, ip))
+		atomic_long_inc(&s->slab->nr_bad);
+	if (kmm_want_init_on_free() && kmm_cache_may_init(s))
+		memset(obj, 0, s->object_size);
+	*kmm_free_word(s, obj) = kmm_free_mark(s, obj);
 	kmm_cache_give(s, obj);
 }
 
@@ -654,8 +728,7 @@ static __always_inline void *kmm_cache_alloc_fast(struct kmm_cache *s, gfp_t gfp
 	raw_cpu_dec(c->nr);
 	kmm_stack_leave(c);
 	preempt_enable();
-	if (unlikely(gfp & __GFP_ZERO ||
-		     (size ? tracepoint_enabled(kmalloc) : tracepoint_enabled(kmem_cache_alloc))))
+	if (unlikely(gfp & __GFP_ZERO || static_branch_unlikely(&kmm_slab_key)))
 		return kmm_cache_alloc_finish(s, gfp, obj, size);
 	*kmm_free_word(s, obj) = 0;
 	return obj;
@@ -727,7 +800,7 @@ EXPORT_SYMBOL_GPL(kmm_cache_alloc);
  */
 void kmm_cache_free(struct kmm_cache *s, void *obj)
 {
-	if (unlikely(!kmm_cache_has_page(s, obj) || tracepoint_enabled(kmem_cache_free)))
+	if (unlikely(!kmm_cache_has_page(s, obj) || static_branch_unlikely(&kmm_slab_key)))
 		return kmm_cache_free_slow(s, obj);
 	kmm_cache_put_fast(s, obj);
 }
@@ -781,9 +854,9 @@ int kmm_cache_alloc_bulk(struct kmm_cache *s, gfp_t gfp, size_t nr, void **obj)
 			i++;
 			continue;
 		}
-		for (j = i; unlikely(gfp & __GFP_ZERO || tracepoint_enabled(kmem_cache_alloc)) &&
+		for (j = i; unlikely(gfp & __GFP_ZERO || static_branch_unlikely(&kmm_slab_key)) &&
 		     j < i + n; j++)
-			kmm_object_trace(s, gfp, obj[j], 0, _RET_IP_);
+			obj[j] = kmm_object_trace(s, gfp, obj[j], 0, _RET_IP_);
 		i += n;
 	}
 	return nr;
@@ -847,7 +920,7 @@ static size_t kmm_stack_give(struct kmm_cache *s, size_t nr, void **obj)
  */
 void kmm_cache_free_bulk(struct kmm_cache *s, size_t nr, void **obj)
 {
-	bool fast = s && !tracepoint_enabled(kmem_cache_free);
+	bool fast = s && s->cap && !static_branch_unlikely(&kmm_slab_key);
 	size_t i = 0, n, done;
 
 	while (i < nr) {
@@ -1034,13 +1107,13 @@ static unsigned int kmm_cache_align(const struct kmm_cache_args *args)
 	return align;
 }
 
-static unsigned int kmm_slab_capacity(unsigned int size, unsigned int order)
+static unsigned int kmm_slab_capacity(const struct kmm_cache *s, unsigned int order)
 {
-	unsigned int bytes = PAGE_SIZE << order, n = bytes / size;
+	unsigned int bytes = PAGE_SIZE << order, n = bytes / s->size;
+	unsigned int bitmaps = (n > KMM_SLAB_BITS) + s->hard;
 
-	if (n > KMM_SLAB_BITS)
-		while (n * size + BITS_TO_LONGS(n) * sizeof(long) > bytes)
-			n--;
+	while (n * s->size + bitmaps * BITS_TO_LONGS(n) * sizeof(long) > bytes)
+		n--;
 	return n;
 }
 
@@ -1051,7 +1124,7 @@ static void kmm_cache_size_slab(struct kmm_cache *s)
 
 	for (s->order = 0; ; s->order++) {
 		bytes = PAGE_SIZE << s->order;
-		s->nr_per_slab = kmm_slab_capacity(s->size, s->order);
+		s->nr_per_slab = kmm_slab_capacity(s, s->order);
 		if (s->order == KMM_SLAB_MAX_ORDER)
 			return;
 		if (s->nr_per_slab >= 8 && (bytes - s->nr_per_slab * s->size) * 8 <= bytes)
@@ -1061,11 +1134,19 @@ static void kmm_cache_size_slab(struct kmm_cache *s)
 
 static void kmm_cache_layout(struct kmm_cache *s, const struct kmm_cache_args *args)
 {
+	bool debug = args->flags & KMM_SLAB_DEBUG_FLAGS;
+
 	s->object_size = args->size;
 	s->align = kmm_cache_align(args);
-	if (args->ctor || args->flags & SLAB_TYPESAFE_BY_RCU) {
+	if (debug || args->ctor || args->flags & SLAB_TYPESAFE_BY_RCU) {
 		s->offset = ALIGN(args->size, sizeof(long));
-		s->size = ALIGN(s->offset + sizeof(long), s->align);
+		if (args->flags & SLAB_RED_ZONE)
+			s->offset += sizeof(long);
+		s->track = s->offset + sizeof(long);
+		s->size = s->track;
+		if (args->flags & SLAB_STORE_USER)
+			s->size += KMM_NR_TRACKS * sizeof(struct kmm_track);
+		s->size = ALIGN(s->size, s->align);
 	} else {
 		/* In the middle: an overflow from either side has a way to go. */
 		s->offset = ALIGN_DOWN(args->size / 2, sizeof(long));
@@ -1073,15 +1154,20 @@ static void kmm_cache_layout(struct kmm_cache *s, const struct kmm_cache_args *a
 	}
 	s->recip = reciprocal_value(s->size);
 	kmm_cache_size_slab(s);
-	s->cap = clamp_t(unsigned int, rounddown_pow_of_two(max(KMM_STACK_BYTES / s->size, 1U)),
-			 KMM_STACK_MIN, KMM_SLAB_CPU_MAX);
+	/* Without a stack every operation takes the slow path, where debugging is. */
+	if (!debug)
+		s->cap = clamp_t(unsigned int,
+				 rounddown_pow_of_two(max(KMM_STACK_BYTES / s->size, 1U)),
+				 KMM_STACK_MIN, KMM_SLAB_CPU_MAX);
 	s->batch = s->cap / 2;
-	s->cap_depot = min(KMM_DEPOT_STACKS * s->cap, KMM_DEPOT_BYTES / s->size);
+	s->cap_depot = min_t(unsigned int, KMM_DEPOT_STACKS * s->cap, KMM_DEPOT_BYTES / s->size);
 	s->max_empty = max_t(unsigned int, KMM_EMPTY_BYTES / (PAGE_SIZE << s->order), 2);
 }
 
 static void kmm_cache_fini(struct kmm_cache *s)
 {
+	if (s->hard)
+		static_branch_dec(&kmm_slab_key);
 	kvfree(s->depot);
 	free_percpu(s->cpu);
 	kfree_const(s->name);
@@ -1093,6 +1179,7 @@ static int kmm_cache_init(struct kmm_cache *s, struct kmm_slab *sl,
 	unsigned int cpu;
 
 	memset(s, 0, sizeof(*s));
+	s->hard = kmm_slab_hardened();
 	kmm_cache_layout(s, args);
 	s->slab = sl;
 	s->base = sl->base;
@@ -1103,20 +1190,21 @@ static int kmm_cache_init(struct kmm_cache *s, struct kmm_slab *sl,
 	s->useroffset = args->useroffset;
 	s->usersize = args->usersize;
 	s->key = get_random_long();
+	s->random = get_random_u64() | 1;
 	raw_spin_lock_init(&s->lock);
 	INIT_LIST_HEAD(&s->node);
 	s->partial = KMM_LIST_END;
 	s->empty = KMM_LIST_END;
 	s->rcu_next = KMM_LIST_END;
 	s->rcu_wait = KMM_LIST_END;
-	if (kmm_should_fail())
-		return -ENOMEM;
-	s->name = kstrdup_const(args->name, GFP_KERNEL_ACCOUNT);
+	if (s->hard)
+		static_branch_inc(&kmm_slab_key);
+	s->name = kmm_should_fail() ? NULL : kstrdup_const(args->name, GFP_KERNEL_ACCOUNT);
 	s->cpu = kmm_should_fail() ? NULL :
 		 __alloc_percpu_gfp(struct_size(s->cpu, obj, s->cap + 1), cache_line_size(),
 				    GFP_KERNEL_ACCOUNT);
 	s->depot = kmm_should_fail() ? NULL :
-		   kvmalloc_array(s->cap_depot, sizeof(*s->depot), GFP_KERNEL_ACCOUNT);
+		   kvmalloc_array(max(s->cap_depot, 1U), sizeof(*s->depot), GFP_KERNEL_ACCOUNT);
 	if (s->name && s->cpu && s->depot) {
 		for_each_possible_cpu(cpu)
 			per_cpu_ptr(s->cpu, cpu)->depth = -1;
@@ -1172,7 +1260,7 @@ bool kmm_slab_object_is_free(const struct kmm_cache *s, const void *obj)
 {
 	u32 index = kmm_slab_of(s, obj);
 
-	return test_bit(kmm_object_nr(s, index, obj), kmm_slab_bits(s, index)) ||
+	return test_bit(kmm_object_nr(s, obj), kmm_slab_bits(s, index)) ||
 	       READ_ONCE(*kmm_free_word(s, (void *)obj)) == kmm_free_mark(s, obj);
 }
 KMM_EXPORT_INTERNAL(kmm_slab_object_is_free);
@@ -1195,6 +1283,7 @@ static void kmm_report_alive(struct kmm_cache *s)
 				continue;
 			pr_err("Object 0x%p @offset=%u\n", kmm_slab_base(s, index) + nr * s->size,
 			       nr * s->size);
+			kmm_slab_debug_print_tracks(s, kmm_slab_base(s, index) + nr * s->size);
 			shown++;
 		}
 	}
@@ -1376,7 +1465,7 @@ static __always_inline void kmm_kfree_any(struct kmm_slab *sl, const void *p)
 	unsigned long i = ((unsigned long)p - sl->base) >> PAGE_SHIFT;
 	struct kmm_cache *s;
 
-	if (unlikely(i >= sl->nr_map || tracepoint_enabled(kfree)))
+	if (unlikely(i >= sl->nr_map || static_branch_unlikely(&kmm_slab_key)))
 		return kmm_kfree_slow(sl, p);
 	s = READ_ONCE(sl->cache_of[i]);
 	if (unlikely(!s || s == &sl->large))

@@ -58,6 +58,8 @@ struct kmm_cache_cpu {
  * @align: of an object
  * @useroffset: first byte that may be copied to and from user space
  * @usersize: how many
+ * @track: of the tracks in an object (SLAB_STORE_USER)
+ * @hard: random order, and a bit per object at the slab's end that is set while a client has it
  * @ctor: called once for each object of a new slab; NULL: none
  * @name: for people; owned by the cache
  * @slab: the instance
@@ -74,6 +76,7 @@ struct kmm_cache_cpu {
  * @depot: free objects between the stacks and the slabs
  * @nr_depot: how many
  * @cap_depot: most
+ * @random: state of the generator that shuffles (@hard)
  * @rcu: frees @rcu_list after a grace period (SLAB_TYPESAFE_BY_RCU)
  * @rcu_next: slabs that wait for the next grace period, linked by frame.next
  * @rcu_wait: slabs that wait for the current one
@@ -97,6 +100,8 @@ struct kmm_cache {
 	unsigned int align;
 	unsigned int useroffset;
 	unsigned int usersize;
+	unsigned int track;
+	bool hard;
 	void (*ctor)(void *obj);
 	const char *name;
 	struct kmm_slab *slab;
@@ -113,6 +118,7 @@ struct kmm_cache {
 	void **depot;
 	unsigned int nr_depot;
 	unsigned int cap_depot;
+	u64 random;
 
 	struct rcu_head rcu;
 	u32 rcu_next;

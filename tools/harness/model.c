@@ -58,6 +58,12 @@ u64 model_random(void)
 	return z ^ (z >> 31);
 }
 
+/* === Switches, in place of debug/hardening.c: off === */
+
+struct static_key_false kmm_page_key;
+struct static_key_false kmm_init_on_alloc_key;
+struct static_key_false kmm_init_on_free_key;
+
 /* === Failure injection, in place of debug/inject.c === */
 
 struct static_key_false kmm_inject_key = { 1 };

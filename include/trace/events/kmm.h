@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Trace events kmm:*, with the names and fields of the kernel's kmem:* events, so that a
- * script needs only the other prefix.
+ * script needs only the other prefix. Those of the fast paths switch the path's static key.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kmm
@@ -13,7 +13,9 @@
 #include <linux/types.h>
 #include <trace/events/mmflags.h>
 
-TRACE_EVENT(mm_page_alloc,
+#include <kmm/hardening.h>
+
+TRACE_EVENT_FN(mm_page_alloc,
 
 	TP_PROTO(struct page *page, unsigned int order, gfp_t gfp_flags, int migratetype),
 
@@ -36,10 +38,12 @@ TRACE_EVENT(mm_page_alloc,
 	TP_printk("page=%p pfn=0x%lx order=%d migratetype=%d gfp_flags=%s",
 		  __entry->pfn != -1UL ? pfn_to_page(__entry->pfn) : NULL,
 		  __entry->pfn != -1UL ? __entry->pfn : 0,
-		  __entry->order, __entry->migratetype, show_gfp_flags(__entry->gfp_flags))
+		  __entry->order, __entry->migratetype, show_gfp_flags(__entry->gfp_flags)),
+
+	kmm_page_trace_reg, kmm_page_trace_unreg
 );
 
-TRACE_EVENT(mm_page_free,
+TRACE_EVENT_FN(mm_page_free,
 
 	TP_PROTO(struct page *page, unsigned int order),
 
@@ -56,7 +60,9 @@ TRACE_EVENT(mm_page_free,
 	),
 
 	TP_printk("page=%p pfn=0x%lx order=%d",
-		  pfn_to_page(__entry->pfn), __entry->pfn, __entry->order)
+		  pfn_to_page(__entry->pfn), __entry->pfn, __entry->order),
+
+	kmm_page_trace_reg, kmm_page_trace_unreg
 );
 
 DECLARE_EVENT_CLASS(mm_page,
@@ -125,7 +131,7 @@ TRACE_EVENT(mm_page_alloc_extfrag,
 		  __entry->fallback_migratetype, __entry->change_ownership)
 );
 
-TRACE_EVENT(kmem_cache_alloc,
+TRACE_EVENT_FN(kmem_cache_alloc,
 
 	TP_PROTO(unsigned long call_site, const void *ptr, const char *name, size_t bytes_req,
 		 size_t bytes_alloc, gfp_t gfp_flags),
@@ -152,10 +158,12 @@ TRACE_EVENT(kmem_cache_alloc,
 
 	TP_printk("call_site=%pS ptr=%p bytes_req=%zu bytes_alloc=%zu gfp_flags=%s name=%s",
 		  (void *)__entry->call_site, __entry->ptr, __entry->bytes_req,
-		  __entry->bytes_alloc, show_gfp_flags(__entry->gfp_flags), __entry->name)
+		  __entry->bytes_alloc, show_gfp_flags(__entry->gfp_flags), __entry->name),
+
+	kmm_slab_trace_reg, kmm_slab_trace_unreg
 );
 
-TRACE_EVENT(kmem_cache_free,
+TRACE_EVENT_FN(kmem_cache_free,
 
 	TP_PROTO(unsigned long call_site, const void *ptr, const char *name),
 
@@ -174,10 +182,12 @@ TRACE_EVENT(kmem_cache_free,
 	),
 
 	TP_printk("call_site=%pS ptr=%p name=%s", (void *)__entry->call_site, __entry->ptr,
-		  __entry->name)
+		  __entry->name),
+
+	kmm_slab_trace_reg, kmm_slab_trace_unreg
 );
 
-TRACE_EVENT(kmalloc,
+TRACE_EVENT_FN(kmalloc,
 
 	TP_PROTO(unsigned long call_site, const void *ptr, size_t bytes_req, size_t bytes_alloc,
 		 gfp_t gfp_flags),
@@ -202,10 +212,12 @@ TRACE_EVENT(kmalloc,
 
 	TP_printk("call_site=%pS ptr=%p bytes_req=%zu bytes_alloc=%zu gfp_flags=%s",
 		  (void *)__entry->call_site, __entry->ptr, __entry->bytes_req,
-		  __entry->bytes_alloc, show_gfp_flags(__entry->gfp_flags))
+		  __entry->bytes_alloc, show_gfp_flags(__entry->gfp_flags)),
+
+	kmm_slab_trace_reg, kmm_slab_trace_unreg
 );
 
-TRACE_EVENT(kfree,
+TRACE_EVENT_FN(kfree,
 
 	TP_PROTO(unsigned long call_site, const void *ptr),
 
@@ -221,7 +233,9 @@ TRACE_EVENT(kfree,
 		__entry->ptr = ptr;
 	),
 
-	TP_printk("call_site=%pS ptr=%p", (void *)__entry->call_site, __entry->ptr)
+	TP_printk("call_site=%pS ptr=%p", (void *)__entry->call_site, __entry->ptr),
+
+	kmm_slab_trace_reg, kmm_slab_trace_unreg
 );
 
 #endif /* _TRACE_KMM_H */

@@ -10,8 +10,5 @@ static inline void harness_trace(int unused, ...) { (void)unused; }
 #define trace_mm_page_alloc_zone_locked(...)	harness_trace(0, __VA_ARGS__)
 #define trace_mm_page_pcpu_drain(...)		harness_trace(0, __VA_ARGS__)
 #define trace_mm_page_alloc_extfrag(...)	harness_trace(0, __VA_ARGS__)
-#define trace_mm_page_alloc_enabled()		false
-#define trace_mm_page_free_enabled()		false
-#define tracepoint_enabled(tp)			trace_##tp##_enabled()
 
 #endif /* _HARNESS_TRACE_KMM_H */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Switches of initialisation and hardening. See debug/hardening.c. */
+#ifndef _KMM_HARDENING_H
+#define _KMM_HARDENING_H
+
+#include <linux/gfp.h>
+#include <linux/jump_label.h>
+#include <linux/types.h>
+
+/*
+ * On while a fast path of pages, or of objects, has anything more to do than to give and take:
+ * a trace event, initialisation, a hardened cache. One key per path, counted.
+ */
+DECLARE_STATIC_KEY_FALSE(kmm_page_key);
+DECLARE_STATIC_KEY_FALSE(kmm_slab_key);
+
+DECLARE_STATIC_KEY_FALSE(kmm_init_on_alloc_key);
+DECLARE_STATIC_KEY_FALSE(kmm_init_on_free_key);
+
+static inline bool kmm_want_init_on_alloc(gfp_t gfp)
+{
+	return gfp & __GFP_ZERO || static_branch_unlikely(&kmm_init_on_alloc_key);
+}
+
+static inline bool kmm_want_init_on_free(void)
+{
+	return static_branch_unlikely(&kmm_init_on_free_key);
+}
+
+bool kmm_slab_hardened(void);
+
+/* For trace events: the first probe comes, the last goes. */
+int kmm_page_trace_reg(void);
+void kmm_page_trace_unreg(void);
+int kmm_slab_trace_reg(void);
+void kmm_slab_trace_unreg(void);
+
+#endif /* _KMM_HARDENING_H */
