@@ -878,31 +878,53 @@ static struct page *kmm_alloc_local(struct kmm_buddy *b, gfp_t gfp, unsigned int
 }
 
 /*
- * Empty all caches and try with everything standing still: what is not found now is not
- * there. With more CPUs than the locks can be held for, the caches are emptied one by one.
+ * All caches are emptied, and locked with the free lists: what is not found now is not there.
+ * With more CPUs than the locks can be held for, other CPUs' caches are emptied only.
+ * Return: this CPU's cache.
  */
+static struct kmm_pcp *kmm_buddy_stop(struct kmm_buddy *b, unsigned long *flags)
+{
+	struct kmm_pcp *mine;
+	unsigned int cpu;
+
+	if (num_possible_cpus() > KMM_LOCK_ALL_CPUS) {
+		kmm_buddy_drain_all(b);
+		mine = kmm_pcp_lock(b, flags);
+		spin_lock(&b->lock);
+		return mine;
+	}
+	kmm_buddy_lock_all(b, flags);
+	mine = this_cpu_ptr(b->pcp);
+	for_each_possible_cpu(cpu)
+		if (kmm_pcp_drain_locked(b, per_cpu_ptr(b->pcp, cpu)))
+			mine->event[KMM_PCP_STEAL]++;
+	return mine;
+}
+
+static void kmm_buddy_resume(struct kmm_buddy *b, struct kmm_pcp *mine, unsigned long flags)
+{
+	if (num_possible_cpus() > KMM_LOCK_ALL_CPUS) {
+		spin_unlock(&b->lock);
+		kmm_pcp_unlock(mine, flags);
+	} else {
+		kmm_buddy_unlock_all(b, flags);
+	}
+}
+
+/* The last try: every free frame is on the free lists. */
 static struct page *kmm_alloc_stopped(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
 				      unsigned int mt)
 {
 	struct kmm_pcp_entry e = { };
 	struct kmm_pcp *mine;
 	unsigned long flags;
-	unsigned int cpu;
 
-	if (num_possible_cpus() > KMM_LOCK_ALL_CPUS) {
-		kmm_buddy_drain_all(b);
-		return kmm_alloc_local(b, gfp, order, mt);
-	}
-	kmm_buddy_lock_all(b, &flags);
-	mine = this_cpu_ptr(b->pcp);
-	for_each_possible_cpu(cpu)
-		if (kmm_pcp_drain_locked(b, per_cpu_ptr(b->pcp, cpu)))
-			mine->event[KMM_PCP_STEAL]++;
+	mine = kmm_buddy_stop(b, &flags);
 	if (kmm_take_blocks(b, mine, &e, 1, order, mt, kmm_gfp_floor(b, gfp))) {
 		e.frame->tag = KMM_TAG_USED(order);
 		mine->nr_alloc[order]++;
 	}
-	kmm_buddy_unlock_all(b, flags);
+	kmm_buddy_resume(b, mine, flags);
 	return e.page;
 }
 
@@ -1274,21 +1296,18 @@ static void kmm_range_take(struct kmm_buddy *b, unsigned long pfn, unsigned long
 int kmm_buddy_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long end_pfn)
 {
 	unsigned long flags;
-	struct kmm_pcp *pcp;
+	struct kmm_pcp *mine;
 	int err;
 
 	if (start_pfn >= end_pfn)
 		return -EINVAL;
-	kmm_buddy_drain_all(b);
-	pcp = kmm_pcp_lock(b, &flags);
-	spin_lock(&b->lock);
+	mine = kmm_buddy_stop(b, &flags);
 	err = kmm_range_is_free(b, start_pfn, end_pfn);
 	if (!err) {
 		kmm_range_take(b, start_pfn, end_pfn);
-		pcp->nr_alloc[0] += end_pfn - start_pfn;
+		mine->nr_alloc[0] += end_pfn - start_pfn;
 	}
-	spin_unlock(&b->lock);
-	kmm_pcp_unlock(pcp, flags);
+	kmm_buddy_resume(b, mine, flags);
 	kmm_wake_if_low(b);
 	return err;
 }
