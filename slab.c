@@ -1243,6 +1243,8 @@ struct kmm_cache *kmm_slab_cache_create(struct kmm_slab *sl, const struct kmm_ca
 	mutex_lock(&sl->mutex);
 	list_add_tail(&s->node, &sl->list);
 	mutex_unlock(&sl->mutex);
+	if (sl->cache_added)
+		sl->cache_added(s);
 	return s;
 }
 KMM_EXPORT_INTERNAL(kmm_slab_cache_create);
@@ -1313,6 +1315,8 @@ int kmm_slab_cache_destroy(struct kmm_cache *s)
 	list_del(&s->node);
 	mutex_unlock(&sl->mutex);
 	cpus_read_unlock();
+	if (sl->cache_gone)
+		sl->cache_gone(s);
 	if (s->flags & SLAB_TYPESAFE_BY_RCU) {
 		/* Once for the slabs that wait, once for those that came meanwhile. */
 		rcu_barrier();

@@ -15,6 +15,7 @@
 #include <kmm/buddy.h>
 #include <kmm/kmm.h>
 
+struct dentry;
 struct kmm_slab;
 
 /* Most pointers of a CPU's stack: 2 KiB. */
@@ -63,6 +64,7 @@ struct kmm_cache_cpu {
  * @ctor: called once for each object of a new slab; NULL: none
  * @name: for people; owned by the cache
  * @slab: the instance
+ * @debugfs_dir: of whoever set the instance's @cache_added
  * @node: in the instance's list; protected by its mutex
  *	All of these are immutable after creation.
  * @lock: protects what follows, and the free bits and frame words of its slabs
@@ -105,6 +107,7 @@ struct kmm_cache {
 	void (*ctor)(void *obj);
 	const char *name;
 	struct kmm_slab *slab;
+	struct dentry *debugfs_dir;
 	struct list_head node;
 
 	raw_spinlock_t lock ____cacheline_aligned;
@@ -146,6 +149,9 @@ struct kmm_cache {
  * @list: all caches
  * @cpuhp: in the list of instances whose dead CPUs are drained
  * @nr_bad: frees that were refused
+ * @cache_added: told of a new cache, in its creator's context, without a lock; or NULL
+ * @cache_gone: told of a cache without objects that is off the list, before it is freed; or NULL.
+ *	Both are set while nobody creates or destroys caches
  */
 struct kmm_slab {
 	struct kmm_region *region;
@@ -162,6 +168,8 @@ struct kmm_slab {
 	struct list_head list;
 	struct hlist_node cpuhp;
 	atomic_long_t nr_bad;
+	void (*cache_added)(struct kmm_cache *s);
+	void (*cache_gone)(struct kmm_cache *s);
 };
 
 /**
