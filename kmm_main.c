@@ -271,6 +271,7 @@ static int kmm_open_front(struct kmm *k)
 	const struct kmm_dev_env env = {
 		.region = &k->region,
 		.buddy = &k->buddy,
+		.slab = &k->slab,
 		.accounts = &k->accounts,
 		.objects = &k->objects,
 		.steps = k->steps,

@@ -17,8 +17,8 @@
  * The direction bits of a number must be those of _IOWR, its size is the caller's.
  *
  * Access is the device node's: mode 0660, owned by root:root as devtmpfs makes it.
- * tools/60-kmm.rules gives it to the group kmm. No call tells an address; such calls
- * will carry CAP_SYS_ADMIN in the table.
+ * tools/60-kmm.rules gives it to the group kmm. No call tells an address but
+ * KMM_IOC_OPS with KMM_OP_ADDR, which wants CAP_SYS_ADMIN.
  *
  * Locks: none of its own.
  *
@@ -121,7 +121,8 @@ static int ioctl_info(struct ioctl_call *call)
 
 static int ioctl_features(struct ioctl_call *call)
 {
-	call->arg.features.features = KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES;
+	call->arg.features.features = KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES |
+				      KMM_FEATURE_OPS_SLAB;
 	if (IS_ENABLED(CONFIG_TRACEPOINTS))
 		call->arg.features.features |= KMM_FEATURE_TRACEPOINTS;
 	if (IS_ENABLED(CONFIG_DEBUG_FS))

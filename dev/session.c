@@ -10,7 +10,14 @@
  *
  * The table has two levels: an array of leaves, made with the session, and leaves of 512
  * slots, made at the first use of one of theirs. All of it is charged as host memory, what
- * a slot holds as frames.
+ * a slot holds as frames:
+ *
+ * - Pages, and kmalloc from the buddy, name the account as the frames' owner: the buddy uncharges.
+ * - A cache belongs to its session alone. Before each allocation it is charged for the slabs
+ *   that it has and the one that this allocation may add; each free gives back what reclaim and
+ *   frees have made superfluous. So a slab with one object left is paid for as a whole.
+ * - kmalloc's classes are shared. A session pays for the most bytes of a class that it has held
+ *   since it last held none: objects thinly spread over slabs are not cheaper than dense ones.
  *
  * A batch is worked off in chunks: copy the entries of a chunk in (once: what was checked is
  * what is executed), see that the results can be written back, execute under the session's
@@ -20,19 +27,26 @@
  * error. If the results cannot be written although they could a moment ago, it is -EFAULT
  * and the operations stand: their pages are in their slots.
  *
- * States of a slot: empty (kind 0), or holding pages of one order.
+ * States of a slot: empty (kind 0), or holding pages of one order, a cache, an object of a
+ * cache of this session, or kmalloc memory.
  *
  * Invariants: every frame taken here is in exactly one slot; a slot's leaf stays until the
- * session ends, so that slots need no lifetime of their own.
+ * session ends, so that slots need no lifetime of their own; a cache stays while a slot holds an
+ * object of it. session_cache.nr_live is the number of these slots, so destroying a cache
+ * in use is refused here, without the report that kmm_slab_cache_destroy() writes: nothing that a
+ * user sends reaches the log.
  *
- * Locks: the session's lock, for the slots of one chunk. User memory is not touched under it.
+ * Locks: the session's lock, for the slots of one chunk; the mutex of the list of caches and
+ * cpus_read_lock() are taken under it. User memory is not touched under it.
  *
- * What this deliberately does not do: a slot's pages cannot be mapped or read; that is what
- * objects are for.
+ * What this deliberately does not do: what a slot holds cannot be mapped or read; that is what
+ * objects are for. No address leaves without CAP_SYS_ADMIN (KMM_OP_ADDR).
  */
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
+#include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -40,9 +54,11 @@
 
 #include <compat/compat.h>
 #include <kmm/account.h>
+#include <kmm/assert.h>
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
 #include <kmm/inject.h>
+#include <kmm/slab.h>
 
 /* === Data === */
 
@@ -52,23 +68,57 @@
 enum slot_kind {
 	SLOT_EMPTY = 0,
 	SLOT_PAGES,
+	SLOT_CACHE,
+	SLOT_OBJECT,
+	SLOT_KMALLOC,
+};
+
+/**
+ * struct session_cache - a cache that a program made
+ * @cache: the cache
+ * @nr_live: slots that hold an object of it
+ * @frames: charged for its slabs
+ * @host_bytes: charged for the cache itself
+ *
+ * Protected by the session's lock.
+ */
+struct session_cache {
+	struct kmm_cache *cache;
+	unsigned long nr_live;
+	unsigned long frames;
+	size_t host_bytes;
 };
 
 /**
  * struct kmm_slot - what a program holds
  * @page: first page of a block
+ * @cache: a cache
+ * @obj: an object of a cache, or kmalloc memory
  * @kind: enum slot_kind
- * @order: of the block
+ * @nr: order of the block; slot of the object's cache; index of kmalloc's class,
+ *	KMM_KMALLOC_NR when it is from the buddy
  *
  * Protected by the session's lock.
  */
 struct kmm_slot {
-	struct page *page;
+	union {
+		struct page *page;
+		struct session_cache *cache;
+		void *obj;
+	};
 	u32 kind;
-	u32 order;
+	u32 nr;
 };
 
 static_assert(sizeof(struct kmm_slot) == 16);
+static_assert(KMM_CACHE_SIZE_MAX == KMM_KMALLOC_MAX_CACHE);
+
+#define OP_ALLOC_FLAGS	(KMM_OP_ZERO | KMM_OP_ATOMIC | KMM_OP_ADDR)
+
+/* By bit of KMM_CACHE_*. Constructors and SLAB_TYPESAFE_BY_RCU are for kernel clients. */
+static const slab_flags_t session_cache_flags[] = {
+	SLAB_HWCACHE_ALIGN, SLAB_RED_ZONE, SLAB_POISON, SLAB_STORE_USER,
+};
 
 /* Entries of one chunk: 1.5 KiB, and what a signal or another thread waits for at most. */
 #define OPS_CHUNK	64
@@ -95,71 +145,367 @@ static struct kmm_slot *slot_find(struct kmm_session *s, u32 nr, bool make)
 	return leaf + (nr & (SLOT_LEAF_ENTRIES - 1));
 }
 
-static int slot_alloc_pages(struct kmm_session *s, struct kmm_slot *slot, u16 flags,
-			    unsigned int order)
+/* An empty slot for an operation that fills one. */
+static struct kmm_slot *slot_find_empty(struct kmm_session *s, const struct kmm_op *op)
 {
-	gfp_t gfp = (flags & KMM_OP_ATOMIC ? GFP_ATOMIC : GFP_KERNEL) | __GFP_NOWARN;
+	struct kmm_slot *slot = slot_find(s, op->slot, true);
+
+	if (!IS_ERR(slot) && slot->kind != SLOT_EMPTY)
+		return ERR_PTR(-EEXIST);
+	return slot;
+}
+
+/* A slot that holds something of one kind. */
+static struct kmm_slot *slot_find_kind(struct kmm_session *s, u32 nr, enum slot_kind kind)
+{
+	struct kmm_slot *slot = slot_find(s, nr, false);
+
+	if (IS_ERR(slot))
+		return slot;
+	if (slot->kind == SLOT_EMPTY)
+		return ERR_PTR(-ENOENT);
+	return slot->kind == kind ? slot : ERR_PTR(-EBADSLT);
+}
+
+/* The same for an operation that empties it: such have neither flags nor an argument. */
+static struct kmm_slot *slot_find_full(struct kmm_session *s, const struct kmm_op *op,
+				       enum slot_kind kind)
+{
+	if (op->flags || op->arg)
+		return ERR_PTR(-EINVAL);
+	return slot_find_kind(s, op->slot, kind);
+}
+
+/* === Allocating, and telling where === */
+
+static gfp_t op_gfp(const struct kmm_op *op)
+{
+	gfp_t gfp = (op->flags & KMM_OP_ATOMIC ? GFP_ATOMIC : GFP_KERNEL) | __GFP_NOWARN;
+
+	return op->flags & KMM_OP_ZERO ? gfp | __GFP_ZERO : gfp;
+}
+
+static int op_check_flags(const struct kmm_op *op)
+{
+	if (op->flags & ~OP_ALLOC_FLAGS)
+		return -EINVAL;
+	return op->flags & KMM_OP_ADDR && !capable(CAP_SYS_ADMIN) ? -EPERM : 0;
+}
+
+static void op_tell(struct kmm_op *op, const void *p)
+{
+	if (op->flags & KMM_OP_ADDR)
+		op->arg = (unsigned long)p;
+}
+
+/* === Pages === */
+
+static int op_pages_alloc(struct kmm_session *s, struct kmm_op *op)
+{
+	struct kmm_slot *slot;
 	struct page *page;
 	int err;
 
-	if (flags & KMM_OP_ZERO)
-		gfp |= __GFP_ZERO;
-	err = kmm_account_try_charge(s->account, KMM_RES_FRAMES, 1UL << order);
+	err = op_check_flags(op);
 	if (err)
 		return err;
-	page = kmm_should_fail() ? NULL : kmm_buddy_alloc(kmm_dev_env.buddy, gfp, order);
+	if (op->arg > KMM_ORDER_MAX)
+		return -EINVAL;
+	slot = slot_find_empty(s, op);
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+	err = kmm_account_try_charge(s->account, KMM_RES_FRAMES, 1UL << op->arg);
+	if (err)
+		return err;
+	page = kmm_should_fail() ? NULL :
+		kmm_buddy_alloc(kmm_dev_env.buddy, op_gfp(op), op->arg);
 	if (!page) {
-		kmm_account_uncharge(s->account, KMM_RES_FRAMES, 1UL << order);
+		kmm_account_uncharge(s->account, KMM_RES_FRAMES, 1UL << op->arg);
 		return -ENOMEM;
 	}
 	kmm_buddy_set_owner(kmm_dev_env.buddy, page, s->account->id);
 	slot->page = page;
-	slot->order = order;
+	slot->nr = op->arg;
 	slot->kind = SLOT_PAGES;
+	op_tell(op, page_address(page));
 	return 0;
 }
 
 /* The buddy uncharges. */
-static void slot_free(struct kmm_slot *slot)
+static void slot_free_pages(struct kmm_slot *slot)
 {
-	if (slot->kind == SLOT_PAGES)
-		kmm_buddy_free(kmm_dev_env.buddy, slot->page, slot->order);
+	kmm_buddy_free(kmm_dev_env.buddy, slot->page, slot->nr);
 	slot->kind = SLOT_EMPTY;
-	slot->page = NULL;
+}
+
+/* === Caches and their objects === */
+
+/* Host memory of a cache: stacks, depot, its own struct and name, and this file's. */
+static size_t session_cache_bytes(const struct kmm_cache *cache)
+{
+	size_t stack = sizeof(struct kmm_cache_cpu) + (cache->cap + 1) * sizeof(void *);
+
+	return num_possible_cpus() * stack + cache->cap_depot * sizeof(void *) + sizeof(*cache) +
+	       strlen(cache->name) + 1 + sizeof(struct session_cache);
+}
+
+static struct session_cache *session_cache_create(struct kmm_session *s,
+						  const struct kmm_cache_args *args)
+{
+	struct session_cache *c;
+	struct kmm_cache *cache;
+	int err;
+
+	cache = kmm_slab_cache_create(kmm_dev_env.slab, args);
+	if (IS_ERR(cache))
+		return ERR_CAST(cache);
+	err = kmm_account_try_charge(s->account, KMM_RES_HOST_BYTES, session_cache_bytes(cache));
+	if (err)
+		goto destroy;
+	c = kmm_should_fail() ? NULL : kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	if (!c) {
+		err = -ENOMEM;
+		goto uncharge;
+	}
+	c->cache = cache;
+	c->host_bytes = session_cache_bytes(cache);
+	return c;
+
+uncharge:
+	kmm_account_uncharge(s->account, KMM_RES_HOST_BYTES, session_cache_bytes(cache));
+destroy:
+	kmm_slab_cache_destroy(cache);
+	return ERR_PTR(err);
+}
+
+static int op_cache_create(struct kmm_session *s, struct kmm_op *op)
+{
+	struct kmm_cache_args args = { .size = (u32)op->arg };
+	unsigned long flags = (u16)(op->arg >> 32);
+	unsigned int align_log2 = op->arg >> 48, i;
+	struct session_cache *c;
+	struct kmm_slot *slot;
+	char name[32];
+
+	if (op->flags || !args.size || args.size > KMM_CACHE_SIZE_MAX ||
+	    flags >> ARRAY_SIZE(session_cache_flags) || align_log2 > KMM_CACHE_ALIGN_LOG2_MAX)
+		return -EINVAL;
+	slot = slot_find_empty(s, op);
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+	args.align = align_log2 ? 1U << align_log2 : 0;
+	for_each_set_bit(i, &flags, ARRAY_SIZE(session_cache_flags))
+		args.flags |= session_cache_flags[i];
+	snprintf(name, sizeof(name), "user-%u-%u", s->account->id, op->slot);
+	args.name = name;
+	c = session_cache_create(s, &args);
+	if (IS_ERR(c))
+		return PTR_ERR(c);
+	slot->cache = c;
+	slot->kind = SLOT_CACHE;
+	return 0;
+}
+
+/* Slots hold no object of it. */
+static int slot_free_cache(struct kmm_session *s, struct kmm_slot *slot)
+{
+	struct session_cache *c = slot->cache;
+	int err;
+
+	err = kmm_slab_cache_destroy(c->cache);
+	if (err)
+		return err;
+	kmm_account_uncharge(s->account, KMM_RES_FRAMES, c->frames);
+	kmm_account_uncharge(s->account, KMM_RES_HOST_BYTES, c->host_bytes);
+	kfree(c);
+	slot->kind = SLOT_EMPTY;
+	return 0;
+}
+
+static int op_cache_destroy(struct kmm_session *s, struct kmm_op *op)
+{
+	struct kmm_slot *slot = slot_find_full(s, op, SLOT_CACHE);
+
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+	return slot->cache->nr_live ? -EBUSY : slot_free_cache(s, slot);
+}
+
+/*
+ * Frames of its slabs, and of one more. Only this session adds slabs, under its lock; reclaim
+ * takes some away at any time.
+ */
+static unsigned long session_cache_frames(const struct session_cache *c)
+{
+	return (READ_ONCE(c->cache->nr_slabs) + 1) << c->cache->order;
+}
+
+static int op_cache_alloc(struct kmm_session *s, struct kmm_op *op)
+{
+	struct kmm_slot *slot, *from;
+	struct session_cache *c;
+	unsigned long frames;
+	void *obj;
+	int err;
+
+	err = op_check_flags(op);
+	if (err)
+		return err;
+	if (op->arg > U32_MAX)
+		return -EINVAL;
+	from = slot_find_kind(s, op->arg, SLOT_CACHE);
+	if (IS_ERR(from))
+		return PTR_ERR(from);
+	slot = slot_find_empty(s, op);
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+	c = from->cache;
+	frames = session_cache_frames(c);
+	if (frames > c->frames) {
+		err = kmm_account_try_charge(s->account, KMM_RES_FRAMES, frames - c->frames);
+		if (err)
+			return err;
+		c->frames = frames;
+	}
+	obj = kmm_cache_alloc(c->cache, op_gfp(op));
+	if (!obj)
+		return -ENOMEM;
+	c->nr_live++;
+	slot->obj = obj;
+	slot->nr = op->arg;
+	slot->kind = SLOT_OBJECT;
+	op_tell(op, obj);
+	return 0;
+}
+
+static void slot_free_object(struct kmm_session *s, struct kmm_slot *slot)
+{
+	struct session_cache *c = slot_find(s, slot->nr, false)->cache;
+	unsigned long frames;
+
+	kmm_cache_free(c->cache, slot->obj);
+	slot->kind = SLOT_EMPTY;
+	c->nr_live--;
+	frames = min(session_cache_frames(c), c->frames);
+	kmm_account_uncharge(s->account, KMM_RES_FRAMES, c->frames - frames);
+	c->frames = frames;
+}
+
+/* === kmalloc === */
+
+static unsigned long session_class_frames(unsigned int class, unsigned long nr)
+{
+	return DIV_ROUND_UP(nr * kmm_dev_env.slab->kmalloc[class]->size, PAGE_SIZE);
+}
+
+static int slot_kmalloc_class(struct kmm_session *s, struct kmm_slot *slot, struct kmm_op *op)
+{
+	unsigned int i = kmm_kmalloc_index(op->arg);
+	struct kmm_session_class *class = &s->classes[i];
+	unsigned long frames = 0;
+	int err;
+
+	if (class->nr == class->peak)
+		frames = session_class_frames(i, class->peak + 1) -
+			 session_class_frames(i, class->peak);
+	err = kmm_account_try_charge(s->account, KMM_RES_FRAMES, frames);
+	if (err)
+		return err;
+	slot->obj = kmm_slab_kmalloc(kmm_dev_env.slab, op->arg, op_gfp(op));
+	if (!slot->obj) {
+		kmm_account_uncharge(s->account, KMM_RES_FRAMES, frames);
+		return -ENOMEM;
+	}
+	class->nr++;
+	class->peak = max(class->peak, class->nr);
+	slot->nr = i;
+	return 0;
+}
+
+static int slot_kmalloc_large(struct kmm_session *s, struct kmm_slot *slot, struct kmm_op *op)
+{
+	unsigned long frames = 1UL << get_order(op->arg);
+	int err;
+
+	err = kmm_account_try_charge(s->account, KMM_RES_FRAMES, frames);
+	if (err)
+		return err;
+	slot->obj = kmm_slab_kmalloc(kmm_dev_env.slab, op->arg, op_gfp(op));
+	if (!slot->obj) {
+		kmm_account_uncharge(s->account, KMM_RES_FRAMES, frames);
+		return -ENOMEM;
+	}
+	kmm_buddy_set_owner(kmm_dev_env.buddy, virt_to_page(slot->obj), s->account->id);
+	slot->nr = KMM_KMALLOC_NR;
+	return 0;
+}
+
+static int op_kmalloc(struct kmm_session *s, struct kmm_op *op)
+{
+	struct kmm_slot *slot;
+	int err;
+
+	err = op_check_flags(op);
+	if (err)
+		return err;
+	if (!op->arg)
+		return -EINVAL;
+	if (op->arg > PAGE_SIZE << KMM_ORDER_MAX)
+		return -EFBIG;
+	slot = slot_find_empty(s, op);
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+	err = op->arg > KMM_KMALLOC_MAX_CACHE ? slot_kmalloc_large(s, slot, op) :
+						slot_kmalloc_class(s, slot, op);
+	if (err)
+		return err;
+	slot->kind = SLOT_KMALLOC;
+	op_tell(op, slot->obj);
+	return 0;
+}
+
+static void slot_kfree(struct kmm_session *s, struct kmm_slot *slot)
+{
+	struct kmm_session_class *class = &s->classes[slot->nr];
+
+	kmm_slab_kfree(kmm_dev_env.slab, slot->obj);
+	slot->kind = SLOT_EMPTY;
+	if (slot->nr == KMM_KMALLOC_NR || --class->nr)
+		return;
+	kmm_account_uncharge(s->account, KMM_RES_FRAMES,
+			     session_class_frames(slot->nr, class->peak));
+	class->peak = 0;
 }
 
 /* === Operations === */
 
-static int op_pages_alloc(struct kmm_session *s, const struct kmm_op *op)
+/* What is not a cache: caches go last. */
+static void slot_free(struct kmm_session *s, struct kmm_slot *slot)
 {
-	struct kmm_slot *slot;
-
-	if (op->flags & ~(KMM_OP_ZERO | KMM_OP_ATOMIC) || op->arg > KMM_ORDER_MAX)
-		return -EINVAL;
-	slot = slot_find(s, op->slot, true);
-	if (IS_ERR(slot))
-		return PTR_ERR(slot);
-	if (slot->kind != SLOT_EMPTY)
-		return -EEXIST;
-	return slot_alloc_pages(s, slot, op->flags, op->arg);
+	switch (slot->kind) {
+	case SLOT_PAGES:
+		slot_free_pages(slot);
+		break;
+	case SLOT_OBJECT:
+		slot_free_object(s, slot);
+		break;
+	case SLOT_KMALLOC:
+		slot_kfree(s, slot);
+		break;
+	}
 }
 
-static int op_pages_free(struct kmm_session *s, const struct kmm_op *op)
+static int op_free(struct kmm_session *s, struct kmm_op *op, enum slot_kind kind)
 {
-	struct kmm_slot *slot;
+	struct kmm_slot *slot = slot_find_full(s, op, kind);
 
-	if (op->flags || op->arg)
-		return -EINVAL;
-	slot = slot_find(s, op->slot, false);
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
-	if (slot->kind != SLOT_PAGES)
-		return -ENOENT;
-	slot_free(slot);
+	slot_free(s, slot);
 	return 0;
 }
 
-static int session_run_op(struct kmm_session *s, const struct kmm_op *op)
+static int session_run_op(struct kmm_session *s, struct kmm_op *op)
 {
 	if (op->reserved)
 		return -EINVAL;
@@ -167,10 +513,37 @@ static int session_run_op(struct kmm_session *s, const struct kmm_op *op)
 	case KMM_OP_PAGES_ALLOC:
 		return op_pages_alloc(s, op);
 	case KMM_OP_PAGES_FREE:
-		return op_pages_free(s, op);
+		return op_free(s, op, SLOT_PAGES);
+	case KMM_OP_CACHE_CREATE:
+		return op_cache_create(s, op);
+	case KMM_OP_CACHE_DESTROY:
+		return op_cache_destroy(s, op);
+	case KMM_OP_CACHE_ALLOC:
+		return op_cache_alloc(s, op);
+	case KMM_OP_CACHE_FREE:
+		return op_free(s, op, SLOT_OBJECT);
+	case KMM_OP_KMALLOC:
+		return op_kmalloc(s, op);
+	case KMM_OP_KFREE:
+		return op_free(s, op, SLOT_KMALLOC);
 	default:
 		return -EINVAL;
 	}
+}
+
+/* Empties the slots of a leaf: caches, or everything else. */
+static void session_free_leaf(struct kmm_session *s, struct kmm_slot *leaf, bool caches)
+{
+	unsigned int i;
+
+	for (i = 0; leaf && i < SLOT_LEAF_ENTRIES; i++) {
+		if (!caches)
+			slot_free(s, &leaf[i]);
+		else if (leaf[i].kind == SLOT_CACHE)
+			/* All objects are back: it cannot be refused. */
+			kmm_assert(!slot_free_cache(s, &leaf[i]));
+	}
+	cond_resched();
 }
 
 /* Runs @nr entries. Returns how many were tried. */
@@ -194,7 +567,7 @@ static unsigned int session_run_chunk(struct kmm_session *s, struct kmm_op *op, 
 	return i;
 }
 
-/* Writes nothing but the results. */
+/* Writes nothing but the results, and addresses where they were asked for. */
 static int session_put_results(struct kmm_op __user *uop, const struct kmm_op *op,
 			       unsigned int nr)
 {
@@ -202,8 +575,11 @@ static int session_put_results(struct kmm_op __user *uop, const struct kmm_op *o
 
 	if (!user_write_access_begin(uop, nr * sizeof(*uop)))
 		return -EFAULT;
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		unsafe_put_user(op[i].result, &uop[i].result, fault);
+		if (!op[i].result && op[i].flags & KMM_OP_ADDR)
+			unsafe_put_user(op[i].arg, &uop[i].arg, fault);
+	}
 	user_write_access_end();
 	return 0;
 fault:
@@ -262,16 +638,17 @@ put_account:
 void kmm_session_destroy(struct kmm_session *s)
 {
 	struct kmm_account *a = s->account;
-	unsigned int i, k;
+	unsigned int i;
 
-	for (i = 0; i < s->nr_leaves; i++) {
-		if (!s->slots[i])
-			continue;
-		for (k = 0; k < SLOT_LEAF_ENTRIES; k++)
-			slot_free(&s->slots[i][k]);
+	/* Nobody else has the session; the lock is for those who assert it. */
+	mutex_lock(&s->lock);
+	for (i = 0; i < s->nr_leaves; i++)
+		session_free_leaf(s, s->slots[i], false);
+	for (i = 0; i < s->nr_leaves; i++)
+		session_free_leaf(s, s->slots[i], true);
+	mutex_unlock(&s->lock);
+	for (i = 0; i < s->nr_leaves; i++)
 		kmm_account_free(a, s->slots[i], SLOT_LEAF_ENTRIES * sizeof(**s->slots));
-		cond_resched();
-	}
 	kmm_account_free(a, s->slots, s->nr_leaves * sizeof(*s->slots));
 	mutex_destroy(&s->lock);
 	kmm_account_free(a, s, sizeof(*s));

@@ -7,6 +7,7 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 
+#include <kmm/kmm.h>
 #include <uapi/kmm.h>
 
 struct kmm_account;
@@ -16,7 +17,9 @@ struct kmm_mapping_ops;
 struct kmm_object;
 struct kmm_object_set;
 struct kmm_region;
+struct kmm_slab;
 struct kmm_slot;
+struct dentry;
 struct file;
 struct seq_file;
 struct vm_area_struct;
@@ -39,6 +42,7 @@ struct kmm_mm_init_step {
  * struct kmm_dev_env - what the front works on; kmm_main.c fills it
  * @region: the region
  * @buddy: its allocator
+ * @slab: object caches and kmalloc on it
  * @accounts: who pays
  * @objects: memory objects
  * @steps: of mm_init, in order
@@ -51,6 +55,7 @@ struct kmm_mm_init_step {
 struct kmm_dev_env {
 	struct kmm_region *region;
 	struct kmm_buddy *buddy;
+	struct kmm_slab *slab;
 	struct kmm_accounts *accounts;
 	struct kmm_object_set *objects;
 	const struct kmm_mm_init_step *steps;
@@ -73,18 +78,30 @@ void kmm_dev_fini(void);
 extern struct kmm_dev_env kmm_dev_env;
 
 /**
+ * struct kmm_session_class - what a session holds of one of kmalloc's classes
+ * @nr: objects
+ * @peak: most objects since it last held none; charged
+ */
+struct kmm_session_class {
+	unsigned long nr;
+	unsigned long peak;
+};
+
+/**
  * struct kmm_session - one open file of /dev/kmm
  * @account: what it and its objects hold; immutable
- * @lock: protects the slots; user memory is not touched under it, no object lock is
+ * @lock: protects the slots and @classes; user memory is not touched under it, no object lock is
  *	taken under it
  * @slots: leaves of the slot table, NULL where no slot was used yet
  * @nr_leaves: entries of @slots; immutable
+ * @classes: kmalloc, by class
  */
 struct kmm_session {
 	struct kmm_account *account;
-	struct mutex lock;	/* protects the slots */
+	struct mutex lock;	/* protects the slots and classes */
 	struct kmm_slot **slots;
 	unsigned int nr_leaves;
+	struct kmm_session_class classes[KMM_KMALLOC_NR];
 };
 
 /* dev/session.c */
@@ -111,5 +128,9 @@ long kmm_object_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 /* dev/debugfs.c */
 void kmm_debugfs_init(void);
 void kmm_debugfs_fini(void);
+
+/* dev/debugfs_slab.c; called by debugfs.c */
+void kmm_debugfs_slab_init(struct dentry *dir);
+void kmm_debugfs_slab_fini(void);
 
 #endif /* _KMM_DEV_H */

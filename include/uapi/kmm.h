@@ -21,6 +21,7 @@
  *   -E2BIG      the struct is larger than known and its unknown tail is not zero,
  *               or a batch has more entries than KMM_OPS_MAX
  *   -EFBIG      a size above KMM_OBJECT_SIZE_MAX, or above 2^ORDER_MAX pages for CONTIG
+ *               and KMALLOC
  *   -EOVERFLOW  offset + length wraps
  *   -ENOTTY     no such ioctl on this kind of descriptor
  *   -EBADF      the descriptor in a struct is not open
@@ -33,9 +34,11 @@
  *               structs
  *   -ENOSPC     a write at or behind the end of a memory object
  *   -EBUSY      sealing against writes while a shared writable mapping exists, or
- *               while a frame of the object is pinned
+ *               while a frame of the object is pinned; destroying a cache that has
+ *               objects
  *   -EEXIST     the slot is in use
  *   -ENOENT     the slot is empty
+ *   -EBADSLT    the slot holds something of another kind
  *   -ERANGE     the slot number is above the session's limit
  *   -EINTR      a signal ended a batch before its first operation
  *
@@ -112,6 +115,7 @@ struct kmm_info {
 #define KMM_FEATURE_OPS_PAGES	(1ULL << 1)	/* KMM_IOC_OPS: pages */
 #define KMM_FEATURE_TRACEPOINTS	(1ULL << 2)	/* kmm:* trace events */
 #define KMM_FEATURE_DEBUGFS	(1ULL << 3)	/* /sys/kernel/debug/kmm */
+#define KMM_FEATURE_OPS_SLAB	(1ULL << 4)	/* KMM_IOC_OPS: caches, kmalloc */
 
 /**
  * struct kmm_features - bits that this build offers
@@ -253,14 +257,58 @@ struct kmm_object_seal {
 /* Most entries of one batch. */
 #define KMM_OPS_MAX	65536
 
+/**
+ * enum kmm_op_kind - what an operation does
+ * @KMM_OP_PAGES_ALLOC: a block of pages into an empty slot; arg: order
+ * @KMM_OP_PAGES_FREE: free it; arg: 0
+ * @KMM_OP_CACHE_CREATE: an object cache into an empty slot; arg: KMM_CACHE_ARG(). It is
+ *	named user-ACCOUNT-SLOT. -EINVAL for a size that is not 1 .. KMM_CACHE_SIZE_MAX
+ * @KMM_OP_CACHE_DESTROY: destroy it; arg: 0. -EBUSY while slots hold objects of it
+ * @KMM_OP_CACHE_ALLOC: an object into an empty slot; arg: the cache's slot
+ * @KMM_OP_CACHE_FREE: free it; arg: 0
+ * @KMM_OP_KMALLOC: memory into an empty slot; arg: bytes, 1 .. 2^KMM_ORDER_MAX pages
+ * @KMM_OP_KFREE: free it; arg: 0
+ *
+ * Frames that are charged: the pages of a block; for a cache the slabs that it has and one more;
+ * for kmalloc up to 8 KiB, by size class, the most bytes that the slots have held since they
+ * last held none, rounded up to pages; above, the pages. Host memory: a cache's per-CPU stacks and
+ * depot, some 2 KiB for each CPU and 8 KiB.
+ */
 enum kmm_op_kind {
-	KMM_OP_PAGES_ALLOC = 0,	/* arg: order; slot must be empty */
-	KMM_OP_PAGES_FREE = 1,	/* arg: 0; slot must hold pages */
+	KMM_OP_PAGES_ALLOC = 0,
+	KMM_OP_PAGES_FREE = 1,
+	KMM_OP_CACHE_CREATE = 2,
+	KMM_OP_CACHE_DESTROY = 3,
+	KMM_OP_CACHE_ALLOC = 4,
+	KMM_OP_CACHE_FREE = 5,
+	KMM_OP_KMALLOC = 6,
+	KMM_OP_KFREE = 7,
 };
 
-/* kmm_op.flags */
+/* kmm_op.flags; of the three operations that allocate, and of no other */
 #define KMM_OP_ZERO	(1U << 0)	/* __GFP_ZERO */
 #define KMM_OP_ATOMIC	(1U << 1)	/* GFP_ATOMIC in place of GFP_KERNEL */
+/* out: arg is the kernel's address of what was allocated; CAP_SYS_ADMIN, else -EPERM */
+#define KMM_OP_ADDR	(1U << 2)
+
+/* Largest object of a cache. */
+#define KMM_CACHE_SIZE_MAX	8192
+
+/* Flags of KMM_OP_CACHE_CREATE; Linux's SLAB_ flags of these names */
+#define KMM_CACHE_HWCACHE_ALIGN	(1U << 0)
+#define KMM_CACHE_RED_ZONE	(1U << 1)
+#define KMM_CACHE_POISON	(1U << 2)
+#define KMM_CACHE_STORE_USER	(1U << 3)
+
+/* Largest alignment: one page. */
+#define KMM_CACHE_ALIGN_LOG2_MAX	12
+
+/*
+ * arg of KMM_OP_CACHE_CREATE: bits 0-31 bytes of an object, 32-47 KMM_CACHE_* flags, 48-55
+ * log2 of the alignment (0: none wanted), 56-63 zero.
+ */
+#define KMM_CACHE_ARG(size, flags, align_log2)	\
+	((__u64)(size) | (__u64)(flags) << 32 | (__u64)(align_log2) << 48)
 
 /**
  * struct kmm_op - one operation
@@ -269,7 +317,7 @@ enum kmm_op_kind {
  * @slot: slot of this open file, 0 .. limit - 1 (module parameter max_slots)
  * @result: out: 0 or a negative errno of this entry
  * @reserved: must be zero
- * @arg: by kind
+ * @arg: by kind; out only with KMM_OP_ADDR
  */
 struct kmm_op {
 	__u16 kind;

@@ -157,8 +157,8 @@ TEST_F(kmm, bad_entries)
 	};
 	uint32_t failed;
 
-	op[0].kind = 2;
-	op[1].flags = 4;
+	op[0].kind = 99;
+	op[1].flags = 8;
 	op[2].reserved = 1;
 	op[3].arg = 1;			/* PAGES_FREE has none */
 	op[5].kind = 0xffff;
