@@ -9,6 +9,10 @@
 #include <linux/percpu.h>
 #include <linux/version.h>
 
+#ifdef CONFIG_PREEMPT_RT
+#error "kmm takes spinlocks with interrupts off: PREEMPT_RT is not supported"
+#endif
+
 /* vm_flags became read-only with setters in 6.3. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void kmm_vm_flags_set(struct vm_area_struct *vma, unsigned long flags)

@@ -40,6 +40,7 @@
 
 #define pr_fmt(fmt) "kmm: region: " fmt
 
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
@@ -298,13 +299,29 @@ int kmm_region_init(struct kmm_region *r, const char *provider, unsigned long nr
 }
 KMM_EXPORT_INTERNAL(kmm_region_init);
 
-/* Frames of an extent that somebody outside holds, too. */
-static unsigned long kmm_extent_pinned(const struct kmm_extent *e)
+/* A reference that a lockless walk of page tables took for a moment is gone after this. */
+#define KMM_PIN_RETRIES		10
+#define KMM_PIN_RETRY_MS	20
+
+static unsigned long kmm_extent_count_pinned(const struct kmm_extent *e)
 {
 	unsigned long i, n = 0;
 
 	for (i = 0; i < e->nr_pages; i++)
 		n += page_count(pfn_to_page(e->start_pfn + i)) != 1;
+	return n;
+}
+
+/* Frames of an extent that somebody outside holds, too, and does not let go. */
+static unsigned long kmm_extent_pinned(const struct kmm_extent *e)
+{
+	unsigned long n = kmm_extent_count_pinned(e);
+	int i;
+
+	for (i = 0; n && i < KMM_PIN_RETRIES; i++) {
+		msleep(KMM_PIN_RETRY_MS);
+		n = kmm_extent_count_pinned(e);
+	}
 	return n;
 }
 
