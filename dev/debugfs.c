@@ -15,6 +15,7 @@
  *	vmstat		counters since load
  *	objects		memory objects, one a line
  *	frag_map	a character for each 2 MiB: how much of it is free
+ *	slabinfo, slab/, slab_explain, slab_shrink	see debugfs_slab.c
  *
  * meminfo, buddyinfo and vmstat stop all per-CPU caches for the reading (kmm_buddy_stat()
  * with exact), so that free + cached + quarantined + used + metadata is the region to the
@@ -336,6 +337,7 @@ void kmm_debugfs_init(void)
 	debugfs_create_file("vmstat", 0444, d, NULL, &vmstat_fops);
 	debugfs_create_file("objects", 0444, d, NULL, &objects_fops);
 	debugfs_create_file("frag_map", 0400, d, NULL, &frag_map_fops);
+	kmm_debugfs_slab_init(d);
 }
 
 /**
@@ -345,6 +347,7 @@ void kmm_debugfs_init(void)
  */
 void kmm_debugfs_fini(void)
 {
+	kmm_debugfs_slab_fini();
 	debugfs_remove(debugfs_dir);
 	debugfs_dir = NULL;
 }
