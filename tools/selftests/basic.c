@@ -78,7 +78,7 @@ TEST_F(kmm, features)
 	ASSERT_EQ(0, kmm_get_features(self->dev, &f));
 	EXPECT_NE(0, f & KMM_FEATURE_OBJECTS);
 	EXPECT_NE(0, f & KMM_FEATURE_OPS_PAGES);
-	EXPECT_EQ(0, f & ~(KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES |
+	EXPECT_EQ(0, f & ~(KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES | KMM_FEATURE_OPS_SLAB |
 			   KMM_FEATURE_TRACEPOINTS | KMM_FEATURE_DEBUGFS));
 	/* What is claimed is there. */
 	if (!access("/sys/kernel/debug/tracing", F_OK)) {
