@@ -36,16 +36,19 @@
 #include <linux/capability.h>
 #include <linux/debugfs.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/uaccess.h>
 
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
+#include <kmm/slab_debug.h>
 
 /* === Data === */
 
@@ -67,6 +70,39 @@ struct slab_view {
 	unsigned int used;
 	unsigned int cached;
 	unsigned int free;
+};
+
+/* Different stacks that owners tells apart: 40 KiB while it is read. */
+#define SLAB_OWNERS_MAX	256
+
+/**
+ * struct slab_owner - objects that were allocated by way of one stack
+ * @track: of one of them
+ * @nr: how many
+ * @first: when the oldest was allocated, jiffies
+ * @last: when the youngest was
+ * @pid_min: lowest pid
+ * @pid_max: highest
+ */
+struct slab_owner {
+	struct kmm_track track;
+	unsigned long nr;
+	unsigned long first;
+	unsigned long last;
+	int pid_min;
+	int pid_max;
+};
+
+/**
+ * struct slab_owners - what one reading of owners finds
+ * @nr: entries of @owner
+ * @nr_other: objects whose stack found no room
+ * @owner: by stack
+ */
+struct slab_owners {
+	unsigned int nr;
+	unsigned long nr_other;
+	struct slab_owner owner[SLAB_OWNERS_MAX];
 };
 
 static const char * const frame_state_names[KMM_NR_FRAME_STATES] = {
@@ -237,6 +273,128 @@ static const struct seq_operations slab_partials_sops = {
 };
 DEFINE_SEQ_ATTRIBUTE(slab_partials);
 
+/* === Owners === */
+
+static bool same_stack(const struct kmm_track *a, const struct kmm_track *b)
+{
+	return a->addr == b->addr && a->nr == b->nr &&
+	       !memcmp(a->stack, b->stack, a->nr * sizeof(*a->stack));
+}
+
+static void owners_add(struct slab_owners *o, const struct kmm_track *t)
+{
+	struct slab_owner *w;
+
+	for (w = o->owner; w < o->owner + o->nr; w++)
+		if (same_stack(&w->track, t))
+			break;
+	if (w == o->owner + SLAB_OWNERS_MAX) {
+		o->nr_other++;
+		return;
+	}
+	if (w == o->owner + o->nr) {
+		*w = (struct slab_owner){
+			.track = *t, .first = t->when, .last = t->when,
+			.pid_min = t->pid, .pid_max = t->pid,
+		};
+		o->nr++;
+	}
+	w->nr++;
+	if (time_before(t->when, w->first))
+		w->first = t->when;
+	if (time_after(t->when, w->last))
+		w->last = t->when;
+	w->pid_min = min(w->pid_min, t->pid);
+	w->pid_max = max(w->pid_max, t->pid);
+}
+
+/* A copy: the object may change hands while we look. */
+static bool copy_track(const struct kmm_cache *s, const void *obj, enum kmm_track_kind kind,
+		       struct kmm_track *copy)
+{
+	const struct kmm_track *t = kmm_slab_debug_track(s, obj, kind);
+
+	if (!t)
+		return false;
+	*copy = *t;
+	copy->nr = min_t(u16, copy->nr, KMM_TRACK_DEPTH);
+	return true;
+}
+
+static void owners_add_slab(struct slab_owners *o, struct kmm_cache *s, u32 index)
+{
+	void *obj = slab_address(s, index);
+	struct kmm_track track;
+	unsigned long flags;
+	unsigned int i;
+
+	raw_spin_lock_irqsave(&s->lock, flags);
+	if (s->slab->cache_of[index] == s)
+		for (i = 0; i < s->nr_per_slab; i++, obj += s->size)
+			if (!kmm_slab_object_is_free(s, obj) &&
+			    copy_track(s, obj, KMM_TRACK_ALLOC, &track))
+				owners_add(o, &track);
+	raw_spin_unlock_irqrestore(&s->lock, flags);
+}
+
+static int owners_compare(const void *a, const void *b)
+{
+	const struct slab_owner *x = a, *y = b;
+
+	return x->nr == y->nr ? 0 : x->nr < y->nr ? 1 : -1;
+}
+
+static void show_stack_of(struct seq_file *m, const struct kmm_track *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->nr; i++)
+		seq_printf(m, "        %pS\n", (void *)t->stack[i]);
+}
+
+/* As the kernel's alloc_traces. */
+static void show_owner(struct seq_file *m, const struct slab_owner *w)
+{
+	seq_printf(m, "%7lu %pS age=%lu/%lu", w->nr, (void *)w->track.addr, jiffies - w->last,
+		   jiffies - w->first);
+	if (w->pid_min == w->pid_max)
+		seq_printf(m, " pid=%d\n", w->pid_min);
+	else
+		seq_printf(m, " pid=%d-%d\n", w->pid_min, w->pid_max);
+	show_stack_of(m, &w->track);
+	seq_putc(m, '\n');
+}
+
+static int slab_owners_show(struct seq_file *m, void *unused)
+{
+	struct kmm_cache *s = m->private;
+	unsigned long nr_index = s->slab->region->nr_index, index;
+	struct slab_owners *o;
+	unsigned int i;
+
+	if (!(s->flags & SLAB_STORE_USER)) {
+		seq_puts(m, "not kept: the cache has no SLAB_STORE_USER\n");
+		return 0;
+	}
+	o = kvzalloc(sizeof(*o), GFP_KERNEL_ACCOUNT);
+	if (!o)
+		return -ENOMEM;
+	for (index = 0; index < nr_index; index += 1UL << s->order) {
+		if (READ_ONCE(s->slab->cache_of[index]) != s)
+			continue;
+		owners_add_slab(o, s, index);
+		cond_resched();
+	}
+	sort(o->owner, o->nr, sizeof(*o->owner), owners_compare, NULL);
+	for (i = 0; i < o->nr; i++)
+		show_owner(m, &o->owner[i]);
+	if (o->nr_other)
+		seq_printf(m, "%7lu by other stacks\n", o->nr_other);
+	kvfree(o);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(slab_owners);
+
 /* === slab_explain === */
 
 /* First frame of the block that a frame is in. */
@@ -253,9 +411,18 @@ static u32 block_head(const struct kmm_region *r, u32 index)
 	return index & ~((1U << KMM_MAX_ORDER) - 1);
 }
 
+static void explain_track(struct seq_file *m, const char *what, const struct kmm_track *t)
+{
+	seq_printf(m, "%s by %pS age=%lu cpu=%u pid=%d\n", what, (void *)t->addr,
+		   jiffies - t->when, t->cpu, t->pid);
+	show_stack_of(m, t);
+}
+
 /* The list's mutex is held, so @s stays; its slab only under its lock. */
 static void explain_object(struct seq_file *m, struct kmm_cache *s, const void *p, u32 head)
 {
+	bool has_alloc = false, has_free = false;
+	struct kmm_track alloc, free;
 	const char *state = NULL;
 	unsigned long flags;
 	const void *obj;
@@ -269,13 +436,20 @@ static void explain_object(struct seq_file *m, struct kmm_cache *s, const void *
 		return;
 	}
 	raw_spin_lock_irqsave(&s->lock, flags);
-	if (s->slab->cache_of[head] == s)
-		state = !kmm_slab_object_is_free(s, obj) ? "in use" : "free";
+	if (s->slab->cache_of[head] == s) {
+		state = kmm_slab_object_is_free(s, obj) ? "free" : "in use";
+		has_alloc = copy_track(s, obj, KMM_TRACK_ALLOC, &alloc);
+		has_free = copy_track(s, obj, KMM_TRACK_FREE, &free);
+	}
 	raw_spin_unlock_irqrestore(&s->lock, flags);
 	seq_printf(m, "object:    %lu of %u, at %#lx, offset %tu\n",
 		   (unsigned long)(obj - slab_address(s, head)) / s->size, s->nr_per_slab,
 		   (unsigned long)obj, p - obj);
 	seq_printf(m, "state:     %s\n", state ?: "the slab is just going");
+	if (has_alloc)
+		explain_track(m, "allocated:", &alloc);
+	if (has_free)
+		explain_track(m, "freed:    ", &free);
 }
 
 static int slab_explain_show(struct seq_file *m, void *unused)
@@ -395,6 +569,7 @@ static void slab_debugfs_add(struct kmm_cache *s)
 	s->debugfs_dir = d;
 	debugfs_create_file("objects", 0400, d, s, &slab_objects_fops);
 	debugfs_create_file("partials", 0400, d, s, &slab_partials_fops);
+	debugfs_create_file("owners", 0400, d, s, &slab_owners_fops);
 }
 
 static void slab_debugfs_remove(struct kmm_cache *s)
