@@ -51,6 +51,7 @@ int cmd_doctor(struct options *o, int argc, char **argv);
 int cmd_alloc(struct options *o, int argc, char **argv);
 int cmd_object(struct options *o, int argc, char **argv);
 int cmd_frag(struct options *o, int argc, char **argv);
+int cmd_slab(struct options *o, int argc, char **argv);
 
 /* --json and --help, for the argp of every verb: children[0]; its input is struct options. */
 extern const struct argp common_argp;

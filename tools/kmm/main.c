@@ -26,6 +26,7 @@ static const struct verb verbs[] = {
 	{ "alloc", "allocate blocks of pages, hold them, free them", cmd_alloc },
 	{ "object", "make memory objects, run a command with one, list them", cmd_object },
 	{ "frag", "free blocks by order, fragmentation, a map of the region", cmd_frag },
+	{ "slab", "object caches: list, explain an address, allocate", cmd_slab },
 };
 
 #define NR_VERBS	(sizeof(verbs) / sizeof(verbs[0]))

@@ -108,20 +108,59 @@ int kmm_ops(int dev, struct kmm_op *ops, uint32_t nr, uint32_t flags, uint32_t *
 	return (int)b.done;
 }
 
-int kmm_pages_alloc(int dev, uint32_t slot, unsigned int order, uint16_t flags)
+/* A batch of one. */
+static int run_op(int dev, struct kmm_op op, uint64_t *address)
 {
-	struct kmm_op op = {
-		.kind = KMM_OP_PAGES_ALLOC, .flags = flags, .slot = slot, .arg = order,
-	};
 	int ret = kmm_ops(dev, &op, 1, 0, NULL);
 
-	return ret < 0 ? ret : op.result;
+	if (ret < 0)
+		return ret;
+	if (!op.result && address && op.flags & KMM_OP_ADDR)
+		*address = op.arg;
+	return op.result;
+}
+
+int kmm_pages_alloc(int dev, uint32_t slot, unsigned int order, uint16_t flags)
+{
+	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_PAGES_ALLOC, .flags = flags,
+					    .slot = slot, .arg = order }, NULL);
 }
 
 int kmm_pages_free(int dev, uint32_t slot)
 {
-	struct kmm_op op = { .kind = KMM_OP_PAGES_FREE, .slot = slot };
-	int ret = kmm_ops(dev, &op, 1, 0, NULL);
+	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_PAGES_FREE, .slot = slot }, NULL);
+}
 
-	return ret < 0 ? ret : op.result;
+int kmm_cache_create(int dev, uint32_t slot, uint32_t size, unsigned int align_log2,
+		     uint16_t flags)
+{
+	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_CACHE_CREATE, .slot = slot,
+					    .arg = KMM_CACHE_ARG(size, flags, align_log2) }, NULL);
+}
+
+int kmm_cache_destroy(int dev, uint32_t slot)
+{
+	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_CACHE_DESTROY, .slot = slot }, NULL);
+}
+
+int kmm_cache_alloc(int dev, uint32_t slot, uint32_t cache, uint16_t flags, uint64_t *address)
+{
+	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_CACHE_ALLOC, .flags = flags,
+					    .slot = slot, .arg = cache }, address);
+}
+
+int kmm_cache_free(int dev, uint32_t slot)
+{
+	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_CACHE_FREE, .slot = slot }, NULL);
+}
+
+int kmm_kmalloc(int dev, uint32_t slot, uint64_t size, uint16_t flags, uint64_t *address)
+{
+	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_KMALLOC, .flags = flags,
+					    .slot = slot, .arg = size }, address);
+}
+
+int kmm_kfree(int dev, uint32_t slot)
+{
+	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_KFREE, .slot = slot }, NULL);
 }

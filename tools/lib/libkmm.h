@@ -128,6 +128,70 @@ int kmm_pages_alloc(int dev, uint32_t slot, unsigned int order, uint16_t flags);
  */
 int kmm_pages_free(int dev, uint32_t slot);
 
+/**
+ * kmm_cache_create() - Make an object cache in a slot.
+ * @dev: descriptor of /dev/kmm
+ * @slot: an empty slot
+ * @size: bytes of an object, 1 .. KMM_CACHE_SIZE_MAX
+ * @align_log2: log2 of the alignment wanted, or 0
+ * @flags: KMM_CACHE_*
+ *
+ * Return: 0, or the negative errno of the operation.
+ */
+int kmm_cache_create(int dev, uint32_t slot, uint32_t size, unsigned int align_log2,
+		     uint16_t flags);
+
+/**
+ * kmm_cache_destroy() - Destroy the cache of a slot.
+ * @dev: descriptor of /dev/kmm
+ * @slot: slot that holds a cache without objects
+ *
+ * Return: 0, or the negative errno of the operation: -EBUSY while it has objects.
+ */
+int kmm_cache_destroy(int dev, uint32_t slot);
+
+/**
+ * kmm_cache_alloc() - Allocate an object of a cache into a slot.
+ * @dev: descriptor of /dev/kmm
+ * @slot: an empty slot
+ * @cache: slot of the cache
+ * @flags: KMM_OP_*
+ * @address: out with KMM_OP_ADDR: the kernel's address; may be NULL
+ *
+ * Return: 0, or the negative errno of the operation.
+ */
+int kmm_cache_alloc(int dev, uint32_t slot, uint32_t cache, uint16_t flags, uint64_t *address);
+
+/**
+ * kmm_cache_free() - Free the object of a slot.
+ * @dev: descriptor of /dev/kmm
+ * @slot: slot that holds an object of a cache
+ *
+ * Return: 0, or the negative errno of the operation.
+ */
+int kmm_cache_free(int dev, uint32_t slot);
+
+/**
+ * kmm_kmalloc() - Allocate bytes into a slot.
+ * @dev: descriptor of /dev/kmm
+ * @slot: an empty slot
+ * @size: bytes, 1 .. 2^KMM_ORDER_MAX pages
+ * @flags: KMM_OP_*
+ * @address: out with KMM_OP_ADDR: the kernel's address; may be NULL
+ *
+ * Return: 0, or the negative errno of the operation.
+ */
+int kmm_kmalloc(int dev, uint32_t slot, uint64_t size, uint16_t flags, uint64_t *address);
+
+/**
+ * kmm_kfree() - Free the bytes of a slot.
+ * @dev: descriptor of /dev/kmm
+ * @slot: slot that kmm_kmalloc() filled
+ *
+ * Return: 0, or the negative errno of the operation.
+ */
+int kmm_kfree(int dev, uint32_t slot);
+
 #ifdef __cplusplus
 }
 #endif

@@ -73,13 +73,13 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..54"
+echo "1..72"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
 check "--help" 0 "$kmm" --help
 claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag; do
+for verb in info features doctor stat alloc object frag slab; do
 	check "$verb --help" 0 "$kmm" $verb --help
 	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
 done
@@ -113,6 +113,35 @@ claim "object list --json sees it" json 'len(j) == 1'
 check "frag --json --map" 0 "$kmm" frag --json --map
 claim "frag --json is right" json 'sum(n << o for o, n in enumerate(j["free_blocks"])) == j["free_pages"] and j["unusable_index"][0] == 0 and j["map"]'
 check "frag prints a line per order" 0 bash -c "$kmm"' frag | grep -cE "^ +(10|[0-9]) " | grep -qx 11'
+check "slab" 0 "$kmm" slab
+claim "slab lists kmalloc" says out ' kmalloc-64$'
+check "slab list --json" 0 "$kmm" slab list --json
+claim "slab list --json is right" json 'len(j) >= 14 and all(c["num_objs"] == c["num_slabs"] * c["objperslab"] for c in j)'
+check "slab alloc --json" 0 "$kmm" slab alloc --count 10 --size 100 --addr --json
+claim "slab alloc --json is right" json 'j["allocated"] == 10 and len(set(j["addresses"])) == 10'
+check "slab alloc of too much fails" 1 "$kmm" slab alloc --cache --size 8193
+claim "slab alloc of too much says why" says err 'up to 8 KiB'
+check "slab explain without an address is wrong usage" 64 "$kmm" slab explain
+check "slab explain of no address is wrong usage" 64 "$kmm" slab explain here
+# the list sees the objects while they are held, and explain the last of them
+mkfifo "$tmp/hold"
+"$kmm" slab alloc --debug --size 40 --count 300 --addr --wait <"$tmp/hold" >"$tmp/held" &
+holder=$!
+exec 9>"$tmp/hold"
+for _ in {1..300}; do
+	if [ "$(wc -l <"$tmp/held")" = 301 ]; then break; fi
+	sleep 0.1
+done
+address=$(tail -n 1 "$tmp/held")
+check "slab explain --json" 0 "$kmm" slab explain "$address" --json
+claim "slab explain --json is right" json 'j["address"] == "'"$address"'" and j["cache"].startswith("user-") and j["state"] == "in use" and len(j["allocated_stack"]) > 1'
+check "slab list sees held objects" 0 "$kmm" slab list --json
+claim "slab list counts held objects" json '[c["active_objs"] for c in j if c["name"].startswith("user-")] == [300]'
+exec 9>&-
+wait "$holder"
+claim "slab alloc --wait ends with its input" [ $? = 0 ]
+check "slab explain without permission fails" 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$kmm" slab explain "$address"
+
 check "doctor --json" 0 "$kmm" doctor --json
 claim "doctor --json is right" json 'j["ok"] and {c["check"] for c in j["checks"]} >= {"cma", "lockdown", "signature", "debugfs", "device"}'
 
