@@ -202,6 +202,207 @@ BENCH_WORKLOAD(page_o0_burst256, page_burst, BENCH_BURST)
 BENCH_WORKLOAD(page_o3_pair, page_pair, 3)
 BENCH_WORKLOAD(page_o9_pair, page_pair, 9)
 
+/* === Objects: the same with caches, which exist once per side === */
+
+/* Sizes that rows use; index into bench_caches. */
+enum bench_size { BENCH_64, BENCH_1K, BENCH_4K, BENCH_NR_SIZES };
+
+static const unsigned int bench_sizes[BENCH_NR_SIZES] = { 64, 1024, 4096 };
+static struct kmem_cache *bench_host_cache[BENCH_NR_SIZES];	/* immutable after init */
+static struct kmm_cache *bench_kmm_cache[BENCH_NR_SIZES];	/* immutable after init */
+
+/* Objects of the shuffled row; as many as SLUB and kmm must both keep outside of a CPU's reach. */
+#define BENCH_SHUFFLE	1000
+/* Any number without a common factor: i * 619 % 1000 goes through all of them. */
+#define BENCH_STRIDE	619
+
+static void *bench_objects[BENCH_SHUFFLE];			/* protected by bench_lock */
+
+static __always_inline void *host_object(enum bench_size z)
+{
+	return kmem_cache_alloc(bench_host_cache[z], bench_gfp);
+}
+
+static __always_inline void host_put_object(enum bench_size z, void *obj)
+{
+	kmem_cache_free(bench_host_cache[z], obj);
+}
+
+static __always_inline void *kmm_object(enum bench_size z)
+{
+	return kmm_cache_alloc(bench_kmm_cache[z], bench_gfp);
+}
+
+static __always_inline void kmm_put_object(enum bench_size z, void *obj)
+{
+	kmm_cache_free(bench_kmm_cache[z], obj);
+}
+
+static __always_inline void *none_object(enum bench_size z)
+{
+	void *obj = bench_objects;
+
+	OPTIMIZER_HIDE_VAR(obj);
+	return obj;
+}
+
+static __always_inline void none_put_object(enum bench_size z, void *obj)
+{
+	OPTIMIZER_HIDE_VAR(obj);
+}
+
+typedef void *(*bench_object_fn)(enum bench_size z);
+typedef void (*bench_put_object_fn)(enum bench_size z, void *obj);
+
+static __always_inline bool object_pair(bench_object_fn get, bench_put_object_fn put,
+					unsigned int calls, enum bench_size z)
+{
+	while (calls--) {
+		void *obj = get(z);
+
+		if (unlikely(!obj))
+			return false;
+		put(z, obj);
+	}
+	return true;
+}
+
+/* Allocate @nr objects, free them @stride apart. */
+static __always_inline bool object_burst(bench_object_fn get, bench_put_object_fn put,
+					 unsigned int calls, unsigned int nr, unsigned int stride)
+{
+	unsigned int i, j, got;
+
+	while (calls--) {
+		for (got = 0; got < nr; got++) {
+			bench_objects[got] = get(BENCH_64);
+			if (unlikely(!bench_objects[got]))
+				break;
+		}
+		if (unlikely(got != nr)) {
+			while (got--)
+				put(BENCH_64, bench_objects[got]);
+			return false;
+		}
+		for (i = 0, j = 0; i < nr; i++) {
+			put(BENCH_64, bench_objects[j]);
+			j += stride;
+			if (j >= nr)
+				j -= nr;
+		}
+	}
+	return true;
+}
+
+static __always_inline bool object_burst256(bench_object_fn get, bench_put_object_fn put,
+					    unsigned int calls, enum bench_size z)
+{
+	return object_burst(get, put, calls, BENCH_BURST, 1);
+}
+
+static __always_inline bool object_shuffle(bench_object_fn get, bench_put_object_fn put,
+					   unsigned int calls, enum bench_size z)
+{
+	return object_burst(get, put, calls, BENCH_SHUFFLE, BENCH_STRIDE);
+}
+
+#define BENCH_OBJECTS(name, body, z)							\
+static noinline bool name##_none(unsigned int n) { return body(none_object, none_put_object, n, z); } \
+static noinline bool name##_host(unsigned int n) { return body(host_object, host_put_object, n, z); } \
+static noinline bool name##_kmm(unsigned int n) { return body(kmm_object, kmm_put_object, n, z); }
+
+BENCH_OBJECTS(cache64_pair, object_pair, BENCH_64)
+BENCH_OBJECTS(cache1k_pair, object_pair, BENCH_1K)
+BENCH_OBJECTS(cache4k_pair, object_pair, BENCH_4K)
+BENCH_OBJECTS(cache64_burst256, object_burst256, BENCH_64)
+BENCH_OBJECTS(cache64_shuffle1000, object_shuffle, BENCH_64)
+
+static noinline bool kmalloc64_pair_none(unsigned int n)
+{
+	return cache64_pair_none(n);
+}
+
+static noinline bool kmalloc64_pair_host(unsigned int n)
+{
+	while (n--) {
+		void *obj = kmalloc(64, bench_gfp);
+
+		if (unlikely(!obj))
+			return false;
+		kfree(obj);
+	}
+	return true;
+}
+
+static noinline bool kmalloc64_pair_kmm(unsigned int n)
+{
+	while (n--) {
+		void *obj = kmm_kmalloc(64, bench_gfp);
+
+		if (unlikely(!obj))
+			return false;
+		kmm_kfree(obj);
+	}
+	return true;
+}
+
+static noinline bool cache64_bulk256_none(unsigned int n)
+{
+	while (n--)
+		OPTIMIZER_HIDE_VAR(n);
+	return true;
+}
+
+static noinline bool cache64_bulk256_host(unsigned int n)
+{
+	struct kmem_cache *s = bench_host_cache[BENCH_64];
+
+	while (n--) {
+		if (!kmem_cache_alloc_bulk(s, bench_gfp, BENCH_BURST, bench_objects))
+			return false;
+		kmem_cache_free_bulk(s, BENCH_BURST, bench_objects);
+	}
+	return true;
+}
+
+static noinline bool cache64_bulk256_kmm(unsigned int n)
+{
+	struct kmm_cache *s = bench_kmm_cache[BENCH_64];
+
+	while (n--) {
+		if (!kmm_cache_alloc_bulk(s, bench_gfp, BENCH_BURST, bench_objects))
+			return false;
+		kmm_cache_free_bulk(s, BENCH_BURST, bench_objects);
+	}
+	return true;
+}
+
+static void bench_destroy_caches(void)
+{
+	int z;
+
+	for (z = 0; z < BENCH_NR_SIZES; z++) {
+		kmem_cache_destroy(bench_host_cache[z]);
+		kmm_cache_destroy(bench_kmm_cache[z]);
+	}
+}
+
+static int bench_create_caches(void)
+{
+	int z;
+
+	for (z = 0; z < BENCH_NR_SIZES; z++) {
+		bench_host_cache[z] = kmem_cache_create("kmm_bench_host", bench_sizes[z], 0, 0,
+							NULL);
+		bench_kmm_cache[z] = kmm_cache_create("kmm_bench", bench_sizes[z], 0, 0, NULL);
+		if (!bench_host_cache[z] || !bench_kmm_cache[z]) {
+			bench_destroy_caches();
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
 #define BENCH_ROW(_name, _ops, _calls) {					\
 	.name = #_name, .ops = (_ops), .calls = (_calls),			\
 	.run = { _name##_none, _name##_host, _name##_kmm },			\
@@ -212,6 +413,13 @@ static const struct bench_row bench_rows[] = {
 	BENCH_ROW(page_o0_burst256, BENCH_BURST, 6),
 	BENCH_ROW(page_o3_pair, 1, 1200),
 	BENCH_ROW(page_o9_pair, 1, 50),
+	BENCH_ROW(cache64_pair, 1, 6000),
+	BENCH_ROW(kmalloc64_pair, 1, 5000),
+	BENCH_ROW(cache64_burst256, BENCH_BURST, 18),
+	BENCH_ROW(cache64_bulk256, BENCH_BURST, 40),
+	BENCH_ROW(cache1k_pair, 1, 6000),
+	BENCH_ROW(cache4k_pair, 1, 6000),
+	BENCH_ROW(cache64_shuffle1000, BENCH_SHUFFLE, 4),
 };
 
 /* === Rows === */
@@ -516,6 +724,8 @@ static int config_show(struct seq_file *m, void *unused)
 	BENCH_SHOW_OPTION(m, PAGE_POISONING);
 	BENCH_SHOW_OPTION(m, PAGE_TABLE_CHECK);
 	BENCH_SHOW_OPTION(m, PROVE_LOCKING);
+	BENCH_SHOW_OPTION(m, SLAB_FREELIST_HARDENED);
+	BENCH_SHOW_OPTION(m, SLAB_FREELIST_RANDOM);
 	BENCH_SHOW_OPTION(m, UBSAN);
 	seq_putc(m, '\n');
 	seq_puts(m, "preempt");
@@ -529,10 +739,16 @@ DEFINE_SHOW_ATTRIBUTE(config);
 
 static int __init bench_init(void)
 {
+	int err;
+
 	bench_gfp = GFP_KERNEL | (want_init_on_alloc(0) ? __GFP_ZERO : 0);
+	err = bench_create_caches();
+	if (err)
+		return err;
 	bench_dir = debugfs_create_dir("kmm_bench", NULL);
 	if (IS_ERR(bench_dir)) {
 		pr_err("kmm_bench: no debugfs, no way to run anything\n");
+		bench_destroy_caches();
 		return PTR_ERR(bench_dir);
 	}
 	debugfs_create_file("run", 0200, bench_dir, NULL, &bench_run_fops);
@@ -545,6 +761,7 @@ module_init(bench_init);
 static void __exit bench_exit(void)
 {
 	debugfs_remove(bench_dir);
+	bench_destroy_caches();
 }
 module_exit(bench_exit);
 
