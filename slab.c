@@ -166,23 +166,30 @@ static unsigned long *kmm_slab_bits(const struct kmm_cache *s, u32 index)
 {
 	if (s->nr_per_slab <= KMM_SLAB_BITS)
 		return (unsigned long *)&s->slab->bits[index];
-	return kmm_slab_base(s, index) + (PAGE_SIZE << s->order) -
+	return kmm_slab_base(s, index) + (s->hard ? s->used : PAGE_SIZE << s->order) -
 	       BITS_TO_LONGS(s->nr_per_slab) * sizeof(long);
 }
 
 /* The start of the slab that @obj is in: blocks are aligned by address as by pfn. */
 static void *kmm_slab_start(const struct kmm_cache *s, const void *obj)
 {
-	return (void *)((unsigned long)obj & ~((PAGE_SIZE << s->order) - 1));
+	return (void *)((unsigned long)obj & ~s->mask);
 }
 
-/* A hardened cache: bits of the objects that clients have, before the free bits at the end. */
-static unsigned long *kmm_slab_used(const struct kmm_cache *s, void *start)
+/*
+ * A hardened cache: the bit that is set while a client has @obj. Only starts of objects ever
+ * get theirs set, so an address inside of one never finds it set; no division is needed.
+ */
+static __always_inline bool kmm_object_set_used(const struct kmm_cache *s, void *obj)
 {
-	unsigned int bitmaps = s->nr_per_slab > KMM_SLAB_BITS ? 2 : 1;
+	return test_and_set_bit(((unsigned long)obj & s->mask) >> s->used_shift,
+				kmm_slab_start(s, obj) + s->used);
+}
 
-	return start + (PAGE_SIZE << s->order) -
-	       bitmaps * BITS_TO_LONGS(s->nr_per_slab) * sizeof(long);
+static __always_inline bool kmm_object_clear_used(const struct kmm_cache *s, void *obj)
+{
+	return test_and_clear_bit(((unsigned long)obj & s->mask) >> s->used_shift,
+				  kmm_slab_start(s, obj) + s->used);
 }
 
 /* Number of @obj in its slab; nr_per_slab or more when no object starts there. */
@@ -530,6 +537,12 @@ static void kmm_stack_put(struct kmm_cache *s)
 
 /* === A new slab === */
 
+/* Bytes of a hardened slab's bits. */
+static unsigned int kmm_slab_used_bytes(const struct kmm_cache *s, unsigned int order)
+{
+	return BITS_TO_LONGS((PAGE_SIZE << order) >> s->used_shift) * sizeof(long);
+}
+
 static void kmm_slab_setup_objects(struct kmm_cache *s, u32 index)
 {
 	void *obj = kmm_slab_base(s, index);
@@ -538,7 +551,7 @@ static void kmm_slab_setup_objects(struct kmm_cache *s, u32 index)
 	bitmap_zero(kmm_slab_bits(s, index), s->nr_per_slab);
 	bitmap_set(kmm_slab_bits(s, index), 0, s->nr_per_slab);
 	if (s->hard)
-		bitmap_zero(kmm_slab_used(s, obj), s->nr_per_slab);
+		memset(obj + s->used, 0, kmm_slab_used_bytes(s, s->order));
 	for (i = 0; i < s->nr_per_slab; i++, obj += s->size) {
 		if (s->ctor)
 			s->ctor(obj);
@@ -583,26 +596,38 @@ static void *kmm_cache_grow(struct kmm_cache *s, gfp_t gfp)
 
 /* === Slow paths === */
 
-/* May init_on_* write? Not over what a constructor or RCU readers rely on, nor over poison. */
-static bool kmm_cache_may_init(const struct kmm_cache *s)
+/* Small objects by words: less than what a call of memset() and its start-up cost. */
+static __always_inline void kmm_object_zero(const struct kmm_cache *s, void *obj)
 {
-	return !s->ctor && !(s->flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON));
+	unsigned int n = s->object_size;
+	u64 *p = obj, *end;
+
+	if (n > 256 || n % 32) {
+		memset(obj, 0, n);
+		return;
+	}
+	for (end = obj + n; p != end; p += 4) {
+		p[0] = 0;
+		p[1] = 0;
+		p[2] = 0;
+		p[3] = 0;
+		barrier();	/* or the compiler makes it a call of memset() again */
+	}
 }
 
 /* What a request wants done with its object before it gets it; NULL: it is damaged. */
 static __always_inline void *kmm_object_out(struct kmm_cache *s, gfp_t gfp, void *obj,
 					    unsigned long ip)
 {
-	if (s->hard && test_and_set_bit(kmm_object_nr(s, obj),
-					kmm_slab_used(s, kmm_slab_start(s, obj)))) {
+	if (s->hard && kmm_object_set_used(s, obj)) {
 		kmm_report_free(s->slab, s, obj, "(found at an allocation) earlier double", ip);
 		return NULL;
 	}
 	if (unlikely(s->flags & KMM_SLAB_DEBUG_FLAGS) && !kmm_slab_debug_alloc(s, obj, ip))
 		return NULL;
 	*kmm_free_word(s, obj) = 0;
-	if (gfp & __GFP_ZERO || (kmm_want_init_on_alloc(gfp) && kmm_cache_may_init(s)))
-		memset(obj, 0, s->object_size);
+	if (gfp & __GFP_ZERO || (kmm_want_init_on_alloc(gfp) && s->may_init))
+		kmm_object_zero(s, obj);
 	return obj;
 }
 
@@ -618,10 +643,26 @@ static __always_inline void *kmm_object_trace(struct kmm_cache *s, gfp_t gfp, vo
 	return obj;
 }
 
-/* @size is 0 for kmem_cache_alloc, else what kmalloc was asked for. */
-static noinline void *kmm_cache_alloc_finish(struct kmm_cache *s, gfp_t gfp, void *obj, size_t size)
+static noinline void *kmm_cache_alloc_traced(struct kmm_cache *s, gfp_t gfp, void *obj, size_t size)
 {
 	return kmm_object_trace(s, gfp, obj, size, _RET_IP_);
+}
+
+/*
+ * From the fast path, for more than to take: zeroing, hardening, trace. @size is 0 for
+ * kmem_cache_alloc, else what kmalloc was asked for.
+ */
+static noinline void *kmm_cache_alloc_finish(struct kmm_cache *s, gfp_t gfp, void *obj, size_t size)
+{
+	if (unlikely(tracepoint_enabled(kmalloc) || tracepoint_enabled(kmem_cache_alloc)))
+		return kmm_cache_alloc_traced(s, gfp, obj, size);
+	/* If it is set already, this finds and reports the same again. */
+	if (s->hard && unlikely(kmm_object_set_used(s, obj)))
+		return kmm_cache_alloc_traced(s, gfp, obj, size);
+	*kmm_free_word(s, obj) = 0;
+	if (gfp & __GFP_ZERO || (kmm_want_init_on_alloc(gfp) && s->may_init))
+		kmm_object_zero(s, obj);
+	return obj;
 }
 
 static void *kmm_cache_alloc_one(struct kmm_cache *s, gfp_t gfp)
@@ -663,15 +704,14 @@ static void kmm_cache_give(struct kmm_cache *s, void *obj)
 	kmm_stack_put(s);
 }
 
-/* Why @obj cannot be an object of @s; NULL, and its number, if it can. */
-static const char *kmm_free_wrong(const struct kmm_cache *s, const void *obj, unsigned int *nr)
+/* Why @obj cannot be an object of @s; NULL if it can. */
+static const char *kmm_free_wrong(const struct kmm_cache *s, const void *obj)
 {
 	const struct kmm_cache *owner = kmm_slab_cache_of(s->slab, obj);
 
 	if (owner != s)
 		return owner ? "wrong-cache" : "foreign";
-	*nr = kmm_object_nr(s, obj);
-	return *nr < s->nr_per_slab ? NULL : "invalid";
+	return kmm_object_nr(s, obj) < s->nr_per_slab ? NULL : "invalid";
 }
 
 /*
@@ -681,13 +721,12 @@ static const char *kmm_free_wrong(const struct kmm_cache *s, const void *obj, un
 static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long ip)
 {
 	const char *what;
-	unsigned int nr;
 
 	if (!obj)
 		return;
 	trace_kmem_cache_free(ip, obj, s->name);
-	what = kmm_free_wrong(s, obj, &nr);
-	if (!what && s->hard && !test_and_clear_bit(nr, kmm_slab_used(s, kmm_slab_start(s, obj))))
+	what = kmm_free_wrong(s, obj);
+	if (!what && s->hard && !kmm_object_clear_used(s, obj))
 		what = "double";
 	if (!what && *kmm_free_word(s, obj) == kmm_free_mark(s, obj))
 		what = "double";
@@ -695,8 +734,8 @@ static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long
 		return kmm_report_free(s->slab, s, obj, what, ip);
 	if (s->flags & KMM_SLAB_DEBUG_FLAGS && !kmm_slab_debug_free(s, obj, ip))
 		atomic_long_inc(&s->slab->nr_bad);
-	if (kmm_want_init_on_free() && kmm_cache_may_init(s))
-		memset(obj, 0, s->object_size);
+	if (kmm_want_init_on_free() && s->may_init)
+		kmm_object_zero(s, obj);
 	*kmm_free_word(s, obj) = kmm_free_mark(s, obj);
 	kmm_cache_give(s, obj);
 }
@@ -738,14 +777,32 @@ slow:
 	return kmm_cache_alloc_slow(s, gfp, size);
 }
 
-/* An object in one of this cache's slabs: it is not free, and there is room for it. */
-static __always_inline void kmm_cache_put_fast(struct kmm_cache *s, void *obj)
+static __always_inline bool kmm_cache_has_page(const struct kmm_cache *s, const void *obj)
+{
+	unsigned long i = ((unsigned long)obj - s->base) >> PAGE_SHIFT;
+
+	/* a plain load: nobody else changes the entry of an object that is in use */
+	return i < s->nr_map && s->map[i] == s;
+}
+
+/* All checks were made, but the stack is full or busy. */
+static noinline void kmm_cache_give_marked(struct kmm_cache *s, void *obj)
+{
+	*kmm_free_word(s, obj) = kmm_free_mark(s, obj);
+	kmm_cache_give(s, obj);
+}
+
+/*
+ * An object in one of this cache's slabs: it is not free, and there is room for it. @checked:
+ * that it is not free is known.
+ */
+static __always_inline void kmm_cache_put_fast(struct kmm_cache *s, void *obj, bool checked)
 {
 	unsigned long mark = kmm_free_mark(s, obj), *word = kmm_free_word(s, obj);
 	struct kmm_cache_cpu __percpu *c;
 	unsigned long nr;
 
-	if (unlikely(*word == mark))
+	if (unlikely(!checked && *word == mark))
 		return kmm_cache_free_slow(s, obj);
 	preempt_disable();
 	c = s->cpu;
@@ -763,15 +820,23 @@ static __always_inline void kmm_cache_put_fast(struct kmm_cache *s, void *obj)
 slow:
 	kmm_stack_leave(c);
 	preempt_enable();
+	if (checked)
+		return kmm_cache_give_marked(s, obj);
 	kmm_cache_free_slow(s, obj);
 }
 
-static __always_inline bool kmm_cache_has_page(const struct kmm_cache *s, const void *obj)
+/* The key is on: hardening and init_on_free of a good object are still fast. */
+static noinline void kmm_cache_free_keyed(struct kmm_cache *s, void *obj)
 {
-	unsigned long i = ((unsigned long)obj - s->base) >> PAGE_SHIFT;
-
-	/* a plain load: nobody else changes the entry of an object that is in use */
-	return i < s->nr_map && s->map[i] == s;
+	if (unlikely(!s->hard || !kmm_cache_has_page(s, obj) ||
+		     tracepoint_enabled(kmem_cache_free)))
+		return kmm_cache_free_slow(s, obj);
+	/* If it is clear already, this finds and reports the same again. */
+	if (unlikely(!kmm_object_clear_used(s, obj)))
+		return kmm_cache_free_slow(s, obj);
+	if (kmm_want_init_on_free() && s->may_init)
+		kmm_object_zero(s, obj);
+	kmm_cache_put_fast(s, obj, true);
 }
 
 /* === Objects === */
@@ -800,9 +865,11 @@ EXPORT_SYMBOL_GPL(kmm_cache_alloc);
  */
 void kmm_cache_free(struct kmm_cache *s, void *obj)
 {
-	if (unlikely(!kmm_cache_has_page(s, obj) || static_branch_unlikely(&kmm_slab_key)))
+	if (static_branch_unlikely(&kmm_slab_key))
+		return kmm_cache_free_keyed(s, obj);
+	if (unlikely(!kmm_cache_has_page(s, obj)))
 		return kmm_cache_free_slow(s, obj);
-	kmm_cache_put_fast(s, obj);
+	kmm_cache_put_fast(s, obj, false);
 }
 EXPORT_SYMBOL_GPL(kmm_cache_free);
 
@@ -1110,11 +1177,13 @@ static unsigned int kmm_cache_align(const struct kmm_cache_args *args)
 static unsigned int kmm_slab_capacity(const struct kmm_cache *s, unsigned int order)
 {
 	unsigned int bytes = PAGE_SIZE << order, n = bytes / s->size;
-	unsigned int bitmaps = (n > KMM_SLAB_BITS) + s->hard;
 
-	while (n * s->size + bitmaps * BITS_TO_LONGS(n) * sizeof(long) > bytes)
-		n--;
-	return n;
+	if (s->hard)
+		bytes -= kmm_slab_used_bytes(s, order);
+	if (n > KMM_SLAB_BITS)
+		while (n * s->size + BITS_TO_LONGS(n) * sizeof(long) > bytes)
+			n--;
+	return min(n, bytes / s->size);
 }
 
 /* The smallest slab that holds 8 objects and wastes at most an eighth; else the largest. */
@@ -1152,8 +1221,12 @@ static void kmm_cache_layout(struct kmm_cache *s, const struct kmm_cache_args *a
 		s->offset = ALIGN_DOWN(args->size / 2, sizeof(long));
 		s->size = ALIGN(args->size, s->align);
 	}
+	s->may_init = !args->ctor && !(args->flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON));
 	s->recip = reciprocal_value(s->size);
+	s->used_shift = __ffs(s->size);
 	kmm_cache_size_slab(s);
+	s->mask = (PAGE_SIZE << s->order) - 1;
+	s->used = (PAGE_SIZE << s->order) - kmm_slab_used_bytes(s, s->order);
 	/* Without a stack every operation takes the slow path, where debugging is. */
 	if (!debug)
 		s->cap = clamp_t(unsigned int,
@@ -1474,7 +1547,7 @@ static __always_inline void kmm_kfree_any(struct kmm_slab *sl, const void *p)
 	s = READ_ONCE(sl->cache_of[i]);
 	if (unlikely(!s || s == &sl->large))
 		return kmm_kfree_slow(sl, p);
-	kmm_cache_put_fast(s, (void *)p);
+	kmm_cache_put_fast(s, (void *)p, false);
 }
 
 /**

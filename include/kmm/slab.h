@@ -60,7 +60,12 @@ struct kmm_cache_cpu {
  * @useroffset: first byte that may be copied to and from user space
  * @usersize: how many
  * @track: of the tracks in an object (SLAB_STORE_USER)
- * @hard: random order, and a bit per object at the slab's end that is set while a client has it
+ * @hard: random order, and a bit at the slab's end for each place where an object can start,
+ *	set while a client has it
+ * @may_init: init_on_* may write: no constructor, RCU reader or poison to keep
+ * @used: of the bits of @hard in a slab
+ * @used_shift: one such bit stands for 2^@used_shift bytes
+ * @mask: bytes of a slab less one
  * @ctor: called once for each object of a new slab; NULL: none
  * @name: for people; owned by the cache
  * @slab: the instance
@@ -104,6 +109,10 @@ struct kmm_cache {
 	unsigned int usersize;
 	unsigned int track;
 	bool hard;
+	bool may_init;
+	u8 used_shift;
+	unsigned int used;
+	unsigned long mask;
 	void (*ctor)(void *obj);
 	const char *name;
 	struct kmm_slab *slab;
