@@ -12,6 +12,7 @@
  *
  *	buddy.relieve, buddy.wake -> reclaim.c
  *	buddy.uncharge -> vm/account.c
+ *	reclaim's shrinker -> slab.c
  *
  * Every step of mm_init is timed, counted (region memory that it took) and kept with a line
  * on its result for debugfs mm_init.
@@ -28,6 +29,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/overflow.h>
 
 #include <kmm/core.h>
 
@@ -86,8 +88,10 @@ struct kmm_step_clock {
 
 static struct kmm_step_clock kmm_step_begin(struct kmm *k, const char *name)
 {
-	struct kmm_mm_init_step *step = &k->steps[k->nr_steps++];
+	struct kmm_mm_init_step *step;
 
+	BUILD_BUG_ON(KMM_MAX_STEPS < 17);
+	step = &k->steps[k->nr_steps++];
 	step->name = name;
 	return (struct kmm_step_clock) {
 		.step = step,
@@ -116,6 +120,13 @@ static bool kmm_relieve(void *ctx, gfp_t gfp, unsigned int order)
 	struct kmm *k = ctx;
 
 	return kmm_reclaim_relieve(&k->reclaim, gfp, order);
+}
+
+static unsigned long kmm_shrink_slab(void *ctx)
+{
+	struct kmm *k = ctx;
+
+	return kmm_slab_shrink(&k->slab);
 }
 
 static void kmm_wake(void *ctx)
@@ -147,13 +158,16 @@ static void kmm_reserve_window(struct kmm *k)
 		kmm_step_end(k, &c, "%lu MiB of kernel addresses", nr_pages >> 8);
 }
 
-/* Hand the region less its metadata to the buddy. */
+/* Hand the region less its metadata, the last of which are the slab allocator's maps, over. */
 static int kmm_mem_init(struct kmm *k)
 {
 	struct kmm_step_clock c = kmm_step_begin(k, "mem_init");
 	struct kmm_buddy *b = &k->buddy;
 	int err;
 
+	err = kmm_slab_reserve(&k->slab, &k->region);
+	if (err)
+		return err;
 	b->relieve = kmm_relieve;
 	b->wake = kmm_wake;
 	b->uncharge = kmm_uncharge;
@@ -194,9 +208,6 @@ static int kmm_mm_init(struct kmm *k)
 	int err;
 
 	kmm_reserve_window(k);
-	err = kmm_slab_reserve(&k->slab, &k->region);
-	if (err)
-		return err;
 	err = kmm_mem_init(k);
 	if (err)
 		return err;
@@ -240,12 +251,14 @@ static int kmm_take_region(struct kmm *k)
 	return 0;
 }
 
-/* 0 is @dflt, -1 no limit. */
+/* 0 is @dflt; what is negative, or too large to count, is no limit. */
 static u64 kmm_limit(long param, u64 dflt, u64 unit)
 {
+	u64 limit;
+
 	if (!param)
 		return dflt;
-	return param < 0 ? KMM_NO_LIMIT : param * unit;
+	return param < 0 || check_mul_overflow((u64)param, unit, &limit) ? KMM_NO_LIMIT : limit;
 }
 
 static void kmm_set_limits(struct kmm *k)
@@ -304,6 +317,8 @@ static int __init kmm_init(void)
 	err = kmm_reclaim_init(&k->reclaim, &k->buddy);
 	if (err)
 		goto fini_mm;
+	k->slab_shrinker = (struct kmm_shrinker) { .shrink = kmm_shrink_slab, .ctx = k };
+	kmm_reclaim_add_shrinker(&k->reclaim, &k->slab_shrinker);
 	kmm_object_set_init(&k->objects, &k->buddy);
 	kmm_buddy_set_client(&k->buddy);
 	kmm_slab_set_client(&k->slab);

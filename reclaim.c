@@ -2,11 +2,16 @@
 /**
  * DOC: Reclaim
  *
- * Gets frames back for the buddy. Today there is one source: the quarantine, frames that
- * were freed while somebody outside (a pipe that vmsplice filled, a DMA) held a reference.
- * Nobody tells kmm about the last put_page(), so the count is looked at again: by the
- * background thread as long as the quarantine is not empty, and by relieve() when a request
- * finds nothing.
+ * Gets frames back for the buddy. There are two sources.
+ *
+ * The quarantine: frames that were freed while somebody outside (a pipe that vmsplice filled, a
+ * DMA) held a reference. Nobody tells kmm about the last put_page(), so the count is looked at
+ * again: by the background thread as long as the quarantine is not empty, and by relieve()
+ * when a request finds nothing.
+ *
+ * Shrinkers: layers above the buddy that keep frames they do not need (the slab allocator's
+ * stacks, depots and empty slabs). They are asked by the background thread while fewer frames
+ * are free than the low watermark, and by relieve().
  *
  * States of the thread: asleep without a timer (nothing quarantined), asleep with one
  * (KMM_RECHECK_MS, something quarantined), running. kmm_reclaim_wake() wakes it from any
@@ -27,12 +32,24 @@
 /* A pin that is not gone at once often lasts; looking ten times a second costs nothing. */
 #define KMM_RECHECK_MS	100
 
+static bool kmm_reclaim_shrink(struct kmm_reclaim *rc)
+{
+	struct kmm_shrinker *sh;
+	bool any = false;
+
+	list_for_each_entry(sh, &rc->shrinkers, node)
+		any |= sh->shrink(sh->ctx) != 0;
+	return any;
+}
+
 static int kmm_reclaim_thread(void *data)
 {
 	struct kmm_reclaim *rc = data;
 	long timeout;
 
 	while (!kthread_should_stop()) {
+		if (READ_ONCE(rc->buddy->nr_free) < rc->buddy->watermark[KMM_WMARK_LOW])
+			kmm_reclaim_shrink(rc);
 		timeout = READ_ONCE(rc->buddy->nr_quarantined) ? msecs_to_jiffies(KMM_RECHECK_MS) :
 								 MAX_SCHEDULE_TIMEOUT;
 		wait_event_idle_timeout(rc->wait, test_and_clear_bit(0, &rc->kicked) ||
@@ -64,7 +81,21 @@ void kmm_reclaim_wake(struct kmm_reclaim *rc)
  */
 bool kmm_reclaim_relieve(struct kmm_reclaim *rc, gfp_t gfp, unsigned int order)
 {
-	return kmm_buddy_recheck_quarantine(rc->buddy);
+	bool any = kmm_buddy_recheck_quarantine(rc->buddy) != 0;
+
+	return kmm_reclaim_shrink(rc) || any;
+}
+
+/**
+ * kmm_reclaim_add_shrinker() - Somebody can give frames back.
+ * @rc: reclaim
+ * @sh: what to call; lives as long as @rc
+ *
+ * Context: init, before clients may allocate.
+ */
+void kmm_reclaim_add_shrinker(struct kmm_reclaim *rc, struct kmm_shrinker *sh)
+{
+	list_add_tail(&sh->node, &rc->shrinkers);
 }
 
 /**
@@ -79,6 +110,7 @@ int kmm_reclaim_init(struct kmm_reclaim *rc, struct kmm_buddy *b)
 	struct task_struct *task;
 
 	rc->buddy = b;
+	INIT_LIST_HEAD(&rc->shrinkers);
 	init_waitqueue_head(&rc->wait);
 	task = kthread_run(kmm_reclaim_thread, rc, "kmm_reclaimd");
 	if (IS_ERR(task))

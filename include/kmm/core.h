@@ -11,7 +11,8 @@
 #include <kmm/region.h>
 #include <kmm/slab.h>
 
-#define KMM_MAX_STEPS	16
+/* The region, the window, and the steps of DESIGN.md section 7. */
+#define KMM_MAX_STEPS	20
 
 /**
  * struct kmm - everything that lives between insmod and rmmod
@@ -19,6 +20,7 @@
  * @buddy: page frames
  * @slab: object caches
  * @reclaim: background thread
+ * @slab_shrinker: @slab's
  * @accounts: who pays
  * @objects: memory objects
  * @steps: of mm_init, as they went
@@ -29,6 +31,7 @@ struct kmm {
 	struct kmm_buddy buddy;
 	struct kmm_slab slab;
 	struct kmm_reclaim reclaim;
+	struct kmm_shrinker slab_shrinker;
 	struct kmm_accounts accounts;
 	struct kmm_object_set objects;
 	struct kmm_mm_init_step steps[KMM_MAX_STEPS];
