@@ -34,7 +34,7 @@ SOURCES := Kbuild $(wildcard *.c) compat include region vm policy swap share dev
 Q := $(if $(V),,@)
 
 all: modules user			## kmm.ko here, kmm_kunit.ko, kmm_bench.ko, build/kmm (default)
-	$(Q)cp -u $(O)/*.ko $(TOP)/
+	$(Q)cp $(O)/*.ko $(TOP)/
 
 modules: farm				## modules for KERNEL=base|debug|stock or KDIR=..., into build/NAME/
 	$(Q)kdir=$(kdir) && [ -n "$$kdir" ] && { $(same_kernel); } && \

@@ -40,7 +40,7 @@
  *   - no two free buddies of one order below KMM_MAX_ORDER
  *   - a FREE block is on the list of the type that all its pageblocks have
  *   - a request for a single page does not fail while a frame is in any CPU's cache: the last
- *     try holds all locks and empties all caches
+ *     try holds all locks and empties all caches before it looks at the watermark
  *
  * Locks. A per-CPU cache has a spinlock that is taken with IRQs off, so any context on any
  * CPU may drain it. Order: @stop -> cache locks -> @lock. Only @stop's holder takes more
@@ -1617,7 +1617,8 @@ void kmm_buddy_teardown(void)
 /*
  * How many blocks a CPU may keep. Of order 0 as many as 1/64 of the region shared by all
  * CPUs (512 at most: a burst of 256 then never needs the lock), of the others about half of
- * that in frames, of 2 MiB one to eight. So all caches full hold 1/8 of the region.
+ * that in frames, of 2 MiB one to eight. There are three types, so caches that are all full
+ * hold about a third of a region of 64 MiB; a request that finds nothing empties them.
  */
 static void kmm_buddy_size_pcp(struct kmm_buddy *b)
 {

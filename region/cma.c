@@ -70,12 +70,16 @@ static int kmm_cma_acquire(struct kmm_region *r, unsigned long nr_pages)
 		kmm_region_explain(r, "cma: refused, the DMA API decrypts memory in this guest");
 		return -EOPNOTSUPP;
 	}
+	if (!IS_ENABLED(CONFIG_DMA_CMA)) {
+		kmm_region_explain(r, "cma: wanted %lu MiB, this kernel has none (built without CONFIG_DMA_CMA); with one that has, add cma=%luM to its command line",
+				   nr_pages >> 8, kmm_cma_suggest_mb(nr_pages));
+		return -EOPNOTSUPP;
+	}
 	if (avail < nr_pages) {
-		kmm_region_explain(r, "cma: wanted %lu MiB, %lu MiB of CMA free%s; add cma=%luM to the kernel command line",
+		kmm_region_explain(r, "cma: wanted %lu MiB, %lu MiB of CMA free; add cma=%luM to the kernel command line",
 				   nr_pages >> 8, avail >> 8,
-				   IS_ENABLED(CONFIG_DMA_CMA) ? "" : " (kernel built without CONFIG_DMA_CMA)",
 				   kmm_cma_suggest_mb(nr_pages));
-		return IS_ENABLED(CONFIG_DMA_CMA) ? -ENOMEM : -EOPNOTSUPP;
+		return -ENOMEM;
 	}
 
 	c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);

@@ -40,7 +40,13 @@
  *   -ENOENT     the slot is empty
  *   -EBADSLT    the slot holds something of another kind
  *   -ERANGE     the slot number is above the session's limit
- *   -EINTR      a signal ended a batch before its first operation
+ *   -EINTR      a signal ended a batch before its first operation, or a fatal one the
+ *               filling of an object
+ *   -EOPNOTSUPP a mode of fallocate that memory objects do not have
+ *   -ENXIO      no data, or no hole, behind an offset; opening or watching an object by
+ *               its path under /proc
+ *   -EMFILE     this process has no descriptor left
+ *   -ENFILE     the host has no file left
  *
  * Who may
  *   Whoever could open /dev/kmm (mode 0660, group kmm) may do everything here,

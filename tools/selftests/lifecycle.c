@@ -346,6 +346,39 @@ TEST_F(lifecycle, a_pinned_extent_is_leaked_not_released)
 	EXPECT_EQ(0, load(SMALL));
 }
 
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		printf("# %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+/*
+ * What the host has free when it keeps no page cache and no per-CPU lists: what it caches
+ * comes and goes, most of all on a kernel where the region is made free by migration.
+ */
+static int64_t settled_free(void)
+{
+	int64_t best = 0;
+
+	for (int i = 0; i < 3; i++) {
+		int64_t kib;
+
+		sync();
+		write_file("/proc/sys/vm/drop_caches", "3");
+		write_file("/proc/sys/vm/compact_memory", "1");
+		usleep(100 * 1000);
+		kib = meminfo("MemFree");
+		if (kib > best)
+			best = kib;
+	}
+	return best;
+}
+
 TEST_F_TIMEOUT(lifecycle, cycles, 1800)
 {
 	unsigned long cycles = env_number("KMM_CYCLES", 10);
@@ -373,11 +406,11 @@ TEST_F_TIMEOUT(lifecycle, cycles, 1800)
 		rmmod_ms = took > rmmod_ms ? took : rmmod_ms;
 		ASSERT_EQ(self->cma, cma_used());
 		if (!i)
-			available = meminfo("MemAvailable");
+			available = settled_free();
 	}
 	/* A leak of one region is 64 MiB; of 100 KiB each time, 20 MiB in soak. */
-	after = meminfo("MemAvailable");
-	printf("# %lu cycles, MemAvailable %lld -> %lld KiB; slowest insmod %llu ms, rmmod %llu ms\n",
+	after = settled_free();
+	printf("# %lu cycles, MemFree %lld -> %lld KiB; slowest insmod %llu ms, rmmod %llu ms\n",
 	       cycles, (long long)available, (long long)after, (unsigned long long)insmod_ms,
 	       (unsigned long long)rmmod_ms);
 	fflush(stdout);
