@@ -240,13 +240,17 @@ static void slot_free_pages(struct kmm_slot *slot)
 
 /* === Caches and their objects === */
 
-/* Host memory of a cache: stacks, depot, its own struct and name, and this file's. */
+/* A folder and three files in debugfs: an inode and a dentry of some 800 bytes for each. */
+#define SESSION_CACHE_DEBUGFS_BYTES	(4 * 800)
+
+/* Host memory of a cache: stacks, depot, its own struct and name, debugfs, and this file's. */
 static size_t session_cache_bytes(const struct kmm_cache *cache)
 {
 	size_t stack = sizeof(struct kmm_cache_cpu) + (cache->cap + 1) * sizeof(void *);
 
 	return num_possible_cpus() * stack + cache->cap_depot * sizeof(void *) + sizeof(*cache) +
-	       strlen(cache->name) + 1 + sizeof(struct session_cache);
+	       strlen(cache->name) + 1 + SESSION_CACHE_DEBUGFS_BYTES +
+	       sizeof(struct session_cache);
 }
 
 static struct session_cache *session_cache_create(struct kmm_session *s,

@@ -278,7 +278,7 @@ struct kmm_object_seal {
  * Frames that are charged: the pages of a block; for a cache the slabs that it has and one more;
  * for kmalloc up to 8 KiB, by size class, the most bytes that the slots have held since they
  * last held none, rounded up to pages; above, the pages. Host memory: a cache's per-CPU stacks and
- * depot, some 2 KiB for each CPU and 8 KiB.
+ * depot, some 2 KiB for each CPU and 12 KiB.
  */
 enum kmm_op_kind {
 	KMM_OP_PAGES_ALLOC = 0,

@@ -172,6 +172,37 @@ static int fail_ops(int dev, int obj)
 	return err;
 }
 
+/* Caches of both kinds, with their folders in debugfs, objects, kmalloc of each way. */
+static int fail_slab(int dev, int obj)
+{
+	struct kmm_op op[] = {
+		{ .kind = KMM_OP_CACHE_CREATE, .slot = 0, .arg = KMM_CACHE_ARG(100, 0, 0) },
+		{ .kind = KMM_OP_CACHE_CREATE, .slot = 1,
+		  .arg = KMM_CACHE_ARG(100, KMM_CACHE_RED_ZONE | KMM_CACHE_STORE_USER, 0) },
+		{ .kind = KMM_OP_CACHE_ALLOC, .slot = 2, .arg = 0 },
+		{ .kind = KMM_OP_CACHE_ALLOC, .slot = 3, .arg = 1 },
+		{ .kind = KMM_OP_KMALLOC, .slot = 4, .arg = 100 },
+		{ .kind = KMM_OP_KMALLOC, .slot = 5, .arg = 100000 },
+		{ .kind = KMM_OP_CACHE_FREE, .slot = 2 },
+		{ .kind = KMM_OP_CACHE_DESTROY, .slot = 0 },
+		{ .kind = KMM_OP_KFREE, .slot = 4 },
+	};
+	struct kmm_ops ops = {
+		.ops = (uintptr_t)op,
+		.nr = ARRAY_SIZE(op),
+		.flags = KMM_OPS_KEEP_GOING,
+	};
+	int fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC), err;
+
+	(void)dev;
+	(void)obj;
+	if (fd < 0)
+		return -errno;
+	err = ioctl(fd, KMM_IOC_OPS, &ops) ? -errno : ops.failed ? -ENOMEM : 0;
+	close(fd);
+	return err;
+}
+
 static int fail_contents(int dev, int obj)
 {
 	int fd = kmm_object_create(dev, SIZE, 0), err = 0;
@@ -200,6 +231,7 @@ FIXTURE_VARIANT_ADD(kmm, reopen) { .call = fail_reopen };
 FIXTURE_VARIANT_ADD(kmm, mmap_device) { .call = fail_mmap_device };
 FIXTURE_VARIANT_ADD(kmm, mmap_locked) { .call = fail_mmap_locked };
 FIXTURE_VARIANT_ADD(kmm, ops) { .call = fail_ops };
+FIXTURE_VARIANT_ADD(kmm, slab) { .call = fail_slab };
 FIXTURE_VARIANT_ADD(kmm, contents) { .call = fail_contents };
 
 TEST_F(kmm, leaves_nothing_behind)
@@ -216,6 +248,7 @@ TEST_F(kmm, leaves_nothing_behind)
 	ASSERT_EQ(0, variant->call(self->dev, obj));
 
 	for (nth = 1; fired && nth < NTH_MAX; nth++) {
+		shrink_slabs();
 		ASSERT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &before));
 		fd = arm(nth);
 		ASSERT_LE(0, fd);

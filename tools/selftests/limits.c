@@ -49,6 +49,7 @@ FIXTURE_SETUP(limits)
 	self->probe = kmm_open();
 	ASSERT_LE(0, self->probe);
 	ASSERT_EQ(0, kmm_get_info(self->probe, &self->info));
+	shrink_slabs();
 	ASSERT_EQ(0, kmm_get_stat(self->probe, KMM_STAT_EXACT, &self->before));
 	ASSERT_EQ(0, stat(KMM_DEVICE, &st));
 	self->mode = st.st_mode & 07777;
