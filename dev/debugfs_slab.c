@@ -2,6 +2,8 @@
 /**
  * DOC: debugfs of the slab allocator
  *
+ * Files of /sys/kernel/debug/kmm::
+ *
  *	slabinfo		all caches, in the format of /proc/slabinfo (version 2.1)
  *	slab/CACHE/objects	the slabs of a cache, one a line, with the states of their objects
  *	slab/CACHE/partials	those of them that have free and used objects
