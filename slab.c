@@ -828,7 +828,8 @@ slow:
 /* The key is on: hardening and init_on_free of a good object are still fast. */
 static noinline void kmm_cache_free_keyed(struct kmm_cache *s, void *obj)
 {
-	if (unlikely(!s->hard || !kmm_cache_has_page(s, obj) ||
+	/* No stack: a cache with debugging. */
+	if (unlikely(!s->hard || !s->cap || !kmm_cache_has_page(s, obj) ||
 		     tracepoint_enabled(kmem_cache_free)))
 		return kmm_cache_free_slow(s, obj);
 	/* If it is clear already, this finds and reports the same again. */
