@@ -218,27 +218,27 @@ static struct kmm_cache *bench_kmm_cache[BENCH_NR_SIZES];	/* immutable after ini
 
 static void *bench_objects[BENCH_SHUFFLE];			/* protected by bench_lock */
 
-static __always_inline void *host_object(enum bench_size z)
+static __always_inline void *host_get(enum bench_size z)
 {
 	return kmem_cache_alloc(bench_host_cache[z], bench_gfp);
 }
 
-static __always_inline void host_put_object(enum bench_size z, void *obj)
+static __always_inline void host_put(enum bench_size z, void *obj)
 {
 	kmem_cache_free(bench_host_cache[z], obj);
 }
 
-static __always_inline void *kmm_object(enum bench_size z)
+static __always_inline void *kmm_get(enum bench_size z)
 {
 	return kmm_cache_alloc(bench_kmm_cache[z], bench_gfp);
 }
 
-static __always_inline void kmm_put_object(enum bench_size z, void *obj)
+static __always_inline void kmm_put(enum bench_size z, void *obj)
 {
 	kmm_cache_free(bench_kmm_cache[z], obj);
 }
 
-static __always_inline void *none_object(enum bench_size z)
+static __always_inline void *none_get(enum bench_size z)
 {
 	void *obj = bench_objects;
 
@@ -246,7 +246,7 @@ static __always_inline void *none_object(enum bench_size z)
 	return obj;
 }
 
-static __always_inline void none_put_object(enum bench_size z, void *obj)
+static __always_inline void none_put(enum bench_size z, void *obj)
 {
 	OPTIMIZER_HIDE_VAR(obj);
 }
@@ -307,9 +307,9 @@ static __always_inline bool object_shuffle(bench_object_fn get, bench_put_object
 }
 
 #define BENCH_OBJECTS(name, body, z)							\
-static noinline bool name##_none(unsigned int n) { return body(none_object, none_put_object, n, z); } \
-static noinline bool name##_host(unsigned int n) { return body(host_object, host_put_object, n, z); } \
-static noinline bool name##_kmm(unsigned int n) { return body(kmm_object, kmm_put_object, n, z); }
+static noinline bool name##_none(unsigned int n) { return body(none_get, none_put, n, z); } \
+static noinline bool name##_host(unsigned int n) { return body(host_get, host_put, n, z); } \
+static noinline bool name##_kmm(unsigned int n) { return body(kmm_get, kmm_put, n, z); }
 
 BENCH_OBJECTS(cache64_pair, object_pair, BENCH_64)
 BENCH_OBJECTS(cache1k_pair, object_pair, BENCH_1K)
