@@ -7,6 +7,22 @@
 
 #define PAGES	256
 
+/* An operation of any kind; many are refused. */
+static struct kmm_op random_op(uint64_t *seed)
+{
+	struct kmm_op op = {
+		.kind = next_random(seed) % (KMM_OP_KFREE + 1), .slot = next_random(seed) % 100,
+	};
+
+	if (op.kind == KMM_OP_CACHE_CREATE)
+		op.arg = KMM_CACHE_ARG(1 + next_random(seed) % 4000, next_random(seed) % 16, 0);
+	else if (op.kind == KMM_OP_CACHE_ALLOC)
+		op.arg = next_random(seed) % 100;
+	else if (op.kind == KMM_OP_KMALLOC)
+		op.arg = 1 + next_random(seed) % 20000;
+	return op;
+}
+
 /* Everything at once, for ever. */
 static void __attribute__((noreturn)) live(uint64_t seed)
 {
@@ -37,8 +53,7 @@ static void __attribute__((noreturn)) live(uint64_t seed)
 			break;
 		case 2:
 			for (int i = 0; i < 64; i++)
-				op[i] = (struct kmm_op){ .kind = next_random(&seed) & 1,
-					.slot = next_random(&seed) % 100 };
+				op[i] = random_op(&seed);
 			kmm_ops(dev, op, 64, KMM_OPS_KEEP_GOING, NULL);
 			break;
 		case 3:
