@@ -64,13 +64,19 @@ demo:					## the tour: set up this machine, boot the VM, load kmm, look around
 	@$(MAKE) --no-print-directory user
 	@tools/vm/run --kernel base -- tools/demo.sh
 
+# What a fresh machine lacks: Debian's packages, then the test kernels (25 minutes, once).
+ready = tools/vm/setup && for k in base debug stock; do tools/vm/kernel $$k >/dev/null || exit 1; done
+
 check:					## everything: static checks, harness, three VMs (under 10 minutes)
+	@$(ready)
 	@tools/checks/run check
 
-soak:					## the same with the full counts (an hour)
+soak:					## the same with the full counts (half an hour)
+	@$(ready)
 	@tools/checks/run soak
 
 bench:					## kmm against the host's allocators, into build/bench.json
+	@$(ready)
 	@tools/bench/run
 
 help:					## this text
