@@ -686,9 +686,21 @@ static void *kmm_cache_alloc_one(struct kmm_cache *s, gfp_t gfp)
 	return obj ?: kmm_cache_grow(s, gfp);
 }
 
+/* What is damaged stays out for ever, and the next is tried. */
+static void *kmm_cache_alloc_good(struct kmm_cache *s, gfp_t gfp, size_t size, unsigned long ip)
+{
+	void *obj, *good;
+
+	do {
+		obj = kmm_cache_alloc_one(s, gfp);
+		good = kmm_object_trace(s, gfp, obj, size, ip);
+	} while (obj && !good);
+	return good;
+}
+
 static noinline void *kmm_cache_alloc_slow(struct kmm_cache *s, gfp_t gfp, size_t size)
 {
-	return kmm_object_trace(s, gfp, kmm_cache_alloc_one(s, gfp), size, _RET_IP_);
+	return kmm_cache_alloc_good(s, gfp, size, _RET_IP_);
 }
 
 /* The object is good: put it away. */
@@ -916,7 +928,7 @@ int kmm_cache_alloc_bulk(struct kmm_cache *s, gfp_t gfp, size_t nr, void **obj)
 		size_t n = kmm_stack_take(s, nr - i, obj + i);
 
 		if (!n) {
-			obj[i] = kmm_object_trace(s, gfp, kmm_cache_alloc_one(s, gfp), 0, _RET_IP_);
+			obj[i] = kmm_cache_alloc_good(s, gfp, 0, _RET_IP_);
 			if (!obj[i])
 				goto undo;
 			i++;
@@ -937,7 +949,7 @@ EXPORT_SYMBOL_GPL(kmm_cache_alloc_bulk);
 /* Push objects, room for them is there, until one needs the slow path. Return: how many. */
 static __always_inline size_t kmm_stack_push(struct kmm_cache *s, void **top, size_t nr, void **obj)
 {
-	unsigned long offset = s->offset, key = s->key, last = 0;
+	unsigned long offset = s->offset, key = s->key, last = ~(unsigned long)*obj;
 	void **p, **end = obj + nr;
 
 	for (p = obj; p != end; p++) {
@@ -1255,6 +1267,8 @@ static int kmm_cache_init(struct kmm_cache *s, struct kmm_slab *sl,
 	memset(s, 0, sizeof(*s));
 	s->hard = kmm_slab_hardened();
 	kmm_cache_layout(s, args);
+	if (!s->nr_per_slab)
+		return -EINVAL;
 	s->slab = sl;
 	s->base = sl->base;
 	s->nr_map = sl->nr_map;
