@@ -41,15 +41,13 @@ static bool slab_hardened;
 module_param(slab_hardened, bool, 0644);
 MODULE_PARM_DESC(slab_hardened, "New caches: random order, every double free found (default 0)");
 
-/* A switch that both paths look at. */
-static int kmm_init_switch_set(const char *val, const struct kernel_param *kp)
+/* A switch that both paths look at; kernel_param_lock() is held. Return: what it was. */
+static bool kmm_init_switch(struct static_key_false *key, bool on)
 {
-	struct static_key_false *key = kp->arg;
-	bool was = static_key_enabled(&key->key), on;
-	int err = kstrtobool(val ?: "1", &on);
+	bool was = static_key_enabled(&key->key);
 
-	if (err || on == was)
-		return err;
+	if (on == was)
+		return was;
 	if (on) {
 		static_branch_enable(key);
 		static_branch_inc(&kmm_page_key);
@@ -59,7 +57,17 @@ static int kmm_init_switch_set(const char *val, const struct kernel_param *kp)
 		static_branch_dec(&kmm_page_key);
 		static_branch_disable(key);
 	}
-	return 0;
+	return was;
+}
+
+static int kmm_init_switch_set(const char *val, const struct kernel_param *kp)
+{
+	bool on;
+	int err = kstrtobool(val ?: "1", &on);
+
+	if (!err)
+		kmm_init_switch(kp->arg, on);
+	return err;
 }
 
 static int kmm_init_switch_get(char *buf, const struct kernel_param *kp)
@@ -89,6 +97,29 @@ bool kmm_slab_hardened(void)
 {
 	return READ_ONCE(slab_hardened);
 }
+
+/**
+ * kmm_hardening_set() - The three switches, for tests.
+ * @set: bits of enum kmm_hardening that are to be on; the others go off
+ *
+ * Context: may sleep. Return: what was on.
+ */
+unsigned int kmm_hardening_set(unsigned int set)
+{
+	unsigned int was = 0;
+
+	kernel_param_lock(THIS_MODULE);
+	if (kmm_init_switch(&kmm_init_on_alloc_key, set & KMM_INIT_ON_ALLOC))
+		was |= KMM_INIT_ON_ALLOC;
+	if (kmm_init_switch(&kmm_init_on_free_key, set & KMM_INIT_ON_FREE))
+		was |= KMM_INIT_ON_FREE;
+	if (slab_hardened)
+		was |= KMM_SLAB_HARDENED;
+	WRITE_ONCE(slab_hardened, set & KMM_SLAB_HARDENED);
+	kernel_param_unlock(THIS_MODULE);
+	return was;
+}
+KMM_EXPORT_INTERNAL(kmm_hardening_set);
 
 /**
  * kmm_page_trace_reg() - The first probe of a trace event of pages comes.

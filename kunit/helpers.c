@@ -42,6 +42,13 @@ const struct kmm_test_layout kmm_layout_plain = {
 	.piece = { { 0, 0, 1024 }, { 1, 0, 1024 }, { 2, 0, 1024 }, { 3, 0, 1024 } },
 };
 
+const struct kmm_test_layout kmm_layout_one = {
+	.name = "one",
+	.nr_blocks = 1,
+	.nr_pieces = 1,
+	.piece = { { 0, 0, 1024 } },
+};
+
 const struct kmm_test_layout kmm_layout_odd = {
 	.name = "odd",
 	.nr_blocks = 5,
@@ -288,11 +295,96 @@ void kmm_test_exit(struct kunit *test)
 	kmm_go_anywhere();
 	if (!t)
 		return;
+	if (t->has_slab)
+		kmm_slab_fini(&t->slab);
 	if (t->has_buddy)
 		kmm_buddy_fini(&t->buddy);
 	if (t->has_region)
 		kmm_region_fini(&t->region);
 	kmm_test_free_host(t);
+}
+
+/* === Instances with a slab allocator === */
+
+/* Region, buddy and slab allocator, as kmm_main.c does it. */
+int kmm_test_start_slab(struct kmm_test *t)
+{
+	int err = kmm_test_start_region(t);
+
+	memset(&t->slab, 0, sizeof(t->slab));
+	if (!err)
+		err = kmm_slab_reserve(&t->slab, &t->region);
+	if (!err)
+		err = kmm_test_start(t);
+	if (err)
+		return err;
+	kmm_test_free_blocks(t, t->initial);
+	err = kmm_slab_init(&t->slab, &t->buddy);
+	t->has_slab = !err;
+	return err;
+}
+
+struct kmm_test *kmm_test_begin_slab(struct kunit *test, const struct kmm_test_layout *layout)
+{
+	struct kmm_test *t = kmm_test_create(test, layout);
+
+	KUNIT_ASSERT_EQ(test, kmm_test_start_slab(t), 0);
+	return t;
+}
+
+/* No object is out, all invariants hold; then kmm_test_end(). */
+void kmm_test_end_slab(struct kunit *test)
+{
+	struct kmm_test *t = test->priv;
+	unsigned long caches = 0;
+	struct kmm_cache *s;
+
+	list_for_each_entry(s, &t->slab.list, node) {
+		KUNIT_EXPECT_EQ_MSG(test, kmm_slab_check(s), 0, "%s", s->name);
+		if (s != t->slab.caches)
+			KUNIT_EXPECT_EQ_MSG(test, kmm_test_active(s), 0, "%s", s->name);
+		caches++;
+	}
+	KUNIT_EXPECT_EQ(test, kmm_test_active(t->slab.caches), caches);
+	kmm_slab_fini(&t->slab);
+	t->has_slab = false;
+	kmm_test_end(test);
+}
+
+struct kmm_cache *kmm_test_cache(struct kunit *test, unsigned int size, unsigned int align,
+				 slab_flags_t flags, void (*ctor)(void *obj))
+{
+	struct kmm_test *t = test->priv;
+	const struct kmm_cache_args args = {
+		.name = "kunit", .size = size, .align = align, .flags = flags, .ctor = ctor,
+	};
+	struct kmm_cache *s = kmm_slab_cache_create(&t->slab, &args);
+
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(s), "size %u align %u: %ld", size, align, PTR_ERR(s));
+	return s;
+}
+
+/* Objects that clients have; exact while nobody works on the cache. */
+noinline unsigned long kmm_test_active(struct kmm_cache *s)
+{
+	struct kmm_cache_stat st;
+
+	kmm_slab_stat(s, &st);
+	return st.nr_active;
+}
+
+noinline unsigned long kmm_test_slabs(struct kmm_cache *s)
+{
+	struct kmm_cache_stat st;
+
+	kmm_slab_stat(s, &st);
+	return st.nr_slabs;
+}
+
+/* Until ten reports of one kind are allowed. */
+void kmm_test_log_is_fresh(void)
+{
+	msleep(5100);
 }
 
 /* A block that must be had, aligned and held by nobody else. */

@@ -8,6 +8,7 @@
 
 #include <kmm/buddy.h>
 #include <kmm/region.h>
+#include <kmm/slab.h>
 
 /* Module parameters, see kunit_main.c. */
 extern unsigned long kmm_test_seed;
@@ -47,6 +48,8 @@ struct kmm_test_layout {
 
 /* 4 granules, whole. */
 extern const struct kmm_test_layout kmm_layout_plain;
+/* One granule: addresses without a gap, and soon used up. */
+extern const struct kmm_test_layout kmm_layout_one;
 /* 1 MiB aligned head, odd tail, gaps, several extents in one granule. */
 extern const struct kmm_test_layout kmm_layout_odd;
 
@@ -54,6 +57,7 @@ extern const struct kmm_test_layout kmm_layout_odd;
  * struct kmm_test - one instance on a fake region
  * @region: what is tested
  * @buddy: what is tested
+ * @slab: what is tested, on @buddy
  * @layout: immutable
  * @host: first page of each host block, lowest first
  * @released: frames that release() got
@@ -61,11 +65,13 @@ extern const struct kmm_test_layout kmm_layout_odd;
  * @fail_release: release() saw something wrong
  * @has_region: @region is to be given back
  * @has_buddy: @buddy is to be given back
+ * @has_slab: @slab is to be given back
  * @initial: free blocks by order after init
  */
 struct kmm_test {
 	struct kmm_region region;
 	struct kmm_buddy buddy;
+	struct kmm_slab slab;
 	const struct kmm_test_layout *layout;
 	struct page *host[KMM_TEST_BLOCKS];
 	unsigned long released;
@@ -73,6 +79,7 @@ struct kmm_test {
 	bool fail_release;
 	bool has_region;
 	bool has_buddy;
+	bool has_slab;
 	unsigned long initial[KMM_NR_ORDERS];
 };
 
@@ -81,6 +88,8 @@ extern const struct kmm_region_ops kmm_fake_provider;
 extern struct kunit_suite kmm_region_suite;
 extern struct kunit_suite kmm_buddy_suite;
 extern struct kunit_suite kmm_buddy_load_suite;
+extern struct kunit_suite kmm_slab_suite;
+extern struct kunit_suite kmm_slab_load_suite;
 extern struct kunit_suite kmm_object_suite;
 
 struct kmm_test *kmm_test_create(struct kunit *test, const struct kmm_test_layout *layout);
@@ -89,6 +98,14 @@ int kmm_test_start(struct kmm_test *t);
 void kmm_test_free_host(struct kmm_test *t);
 struct kmm_test *kmm_test_begin(struct kunit *test, const struct kmm_test_layout *layout);
 void kmm_test_end(struct kunit *test);
+int kmm_test_start_slab(struct kmm_test *t);
+struct kmm_test *kmm_test_begin_slab(struct kunit *test, const struct kmm_test_layout *layout);
+void kmm_test_end_slab(struct kunit *test);
+struct kmm_cache *kmm_test_cache(struct kunit *test, unsigned int size, unsigned int align,
+				 slab_flags_t flags, void (*ctor)(void *obj));
+unsigned long kmm_test_active(struct kmm_cache *s);
+unsigned long kmm_test_slabs(struct kmm_cache *s);
+void kmm_test_log_is_fresh(void);
 void kmm_test_exit(struct kunit *test);
 unsigned long kmm_test_frames(const struct kmm_test *t);
 

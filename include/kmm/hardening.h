@@ -29,6 +29,15 @@ static inline bool kmm_want_init_on_free(void)
 
 bool kmm_slab_hardened(void);
 
+/* The switches, see kmm_hardening_set(). */
+enum kmm_hardening {
+	KMM_INIT_ON_ALLOC	= 1,
+	KMM_INIT_ON_FREE	= 2,
+	KMM_SLAB_HARDENED	= 4,
+};
+
+unsigned int kmm_hardening_set(unsigned int set);
+
 /* For trace events: the first probe comes, the last goes. */
 int kmm_page_trace_reg(void);
 void kmm_page_trace_unreg(void);
