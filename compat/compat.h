@@ -65,6 +65,7 @@ static inline void kmm_vm_flags_clear(struct vm_area_struct *vma, unsigned long 
  * Add 1 to a byte of this CPU and tell whether it is 0 now: x86 does both at once, the generic
  * raw_cpu_inc_return() takes four instructions. A compiler barrier.
  */
+#ifndef kmm_raw_cpu_incb_and_test	/* tools/harness has its own */
 #define kmm_raw_cpu_incb_and_test(var)						\
 ({										\
 	bool __zero;								\
@@ -73,5 +74,6 @@ static inline void kmm_vm_flags_clear(struct vm_area_struct *vma, unsigned long 
 		     : [v] "+m" (var), CC_OUT(z) (__zero) : : "memory");	\
 	__zero;									\
 })
+#endif
 
 #endif /* _KMM_COMPAT_H */

@@ -446,12 +446,13 @@ static inline void list_del(struct list_head *n)
 static inline bool list_empty(const struct list_head *h) { return h->next == h; }
 #define list_entry(p, t, m)	container_of(p, t, m)
 #define list_first_entry(h, t, m) list_entry((h)->next, t, m)
+/* The head is never taken for an entry: UBSan would see that it is not aligned as one. */
 #define list_for_each_entry(p, h, m) \
-	for (p = list_entry((h)->next, typeof(*p), m); &p->m != (h); \
-	     p = list_entry(p->m.next, typeof(*p), m))
+	for (struct list_head *_i = (h)->next; \
+	     _i != (h) && (p = list_entry(_i, typeof(*p), m), true); _i = _i->next)
 #define list_for_each_entry_safe(p, n, h, m) \
-	for (p = list_entry((h)->next, typeof(*p), m), n = list_entry(p->m.next, typeof(*p), m); \
-	     &p->m != (h); p = n, n = list_entry(n->m.next, typeof(*n), m))
+	for (struct list_head *_i = (h)->next, *_n = _i->next; \
+	     _i != (h) && (p = n = list_entry(_i, typeof(*p), m), true); _i = _n, _n = _i->next)
 #define hlist_entry(p, t, m)	container_of(p, t, m)
 #define hlist_entry_safe(p, t, m) ({ typeof(p) _p = (p); _p ? hlist_entry(_p, t, m) : NULL; })
 
