@@ -17,17 +17,21 @@
  * asked for __GFP_ZERO, so that both zero once. What was in force is in the file "config".
  *
  * debugfs kmm_bench/
- *   run      write "rows", "row NAME" or "threads SIDE N BURST"; the write returns when
- *            the measurement is done
+ *   run      write "rows", "row NAME", "threads SIDE N BURST", "objects SIDE N BURST",
+ *            "pass SIDE" or "live N"; the write returns when the measurement is done
  *   results  one line per measurement, blank-separated, cleared by opening "run" with
  *            O_TRUNC (the shell's >; >> keeps them):
  *              row NAME HOST KMM UNIT        cost per operation, three decimals
  *              threads SIDE N BURST OPS NS   operations of N threads in NS nanoseconds
+ *              objects SIDE N BURST OPS NS   the same with 64-byte objects
+ *              pass SIDE 2 0 OPS NS          objects allocated on one CPU, freed on another
  *   config   one line per setting that has influence
  *
  * The thread workload is for contention: each thread, bound to its CPU, allocates a burst of
  * 1 to BURST single pages and frees them, over and over; an allocation or a free is one
  * operation. Bursts of up to 256 fit into a per-CPU cache, those of up to 2048 do not.
+ * "pass" hands objects from a thread that allocates to one on another CPU that frees, through
+ * a ring. "live N" holds N objects of 64 bytes on both sides until the next "live".
  *
  * Locks: bench_lock serialises runs and readers of the results. A row holds no lock
  * of the allocators and leaves nothing allocated, also when an allocation fails.
@@ -57,6 +61,11 @@
 enum bench_side { BENCH_NONE, BENCH_HOST, BENCH_KMM, BENCH_NR_SIDES };
 
 static const char * const bench_side_names[BENCH_NR_SIDES] = { "none", "host", "kmm" };
+
+/* What threads do; BENCH_TAKE frees what a BENCH_MAKE thread allocates. */
+enum bench_work { BENCH_PAGES, BENCH_OBJECTS, BENCH_MAKE, BENCH_TAKE };
+
+static const char * const bench_work_names[] = { "threads", "objects", "pass" };
 
 /* Rounds of a row: enough that one of them meets no tick and no other interrupt. */
 #define BENCH_ROUNDS	24
@@ -88,6 +97,7 @@ struct bench_row {
  * @row: the row; NULL for a thread measurement
  * @cost: thousandths of a nanosecond per operation, by side (rows)
  * @side: who ran (threads)
+ * @work: what they did (threads)
  * @nr_threads: how many (threads)
  * @burst: most pages of a burst (threads)
  * @ops: operations of all threads together (threads)
@@ -97,6 +107,7 @@ struct bench_result {
 	const struct bench_row *row;
 	u64 cost[BENCH_NR_SIDES];
 	enum bench_side side;
+	enum bench_work work;
 	unsigned int nr_threads;
 	unsigned int burst;
 	u64 ops;
@@ -208,6 +219,7 @@ BENCH_WORKLOAD(page_o9_pair, page_pair, 9)
 enum bench_size { BENCH_64, BENCH_1K, BENCH_4K, BENCH_NR_SIZES };
 
 static const unsigned int bench_sizes[BENCH_NR_SIZES] = { 64, 1024, 4096 };
+static const char * const bench_names[BENCH_NR_SIZES] = { "bench-64", "bench-1k", "bench-4k" };
 static struct kmem_cache *bench_host_cache[BENCH_NR_SIZES];	/* immutable after init */
 static struct kmm_cache *bench_kmm_cache[BENCH_NR_SIZES];	/* immutable after init */
 
@@ -392,9 +404,8 @@ static int bench_create_caches(void)
 	int z;
 
 	for (z = 0; z < BENCH_NR_SIZES; z++) {
-		bench_host_cache[z] = kmem_cache_create("kmm_bench_host", bench_sizes[z], 0, 0,
-							NULL);
-		bench_kmm_cache[z] = kmm_cache_create("kmm_bench", bench_sizes[z], 0, 0, NULL);
+		bench_host_cache[z] = kmem_cache_create(bench_names[z], bench_sizes[z], 0, 0, NULL);
+		bench_kmm_cache[z] = kmm_cache_create(bench_names[z], bench_sizes[z], 0, 0, NULL);
 		if (!bench_host_cache[z] || !bench_kmm_cache[z]) {
 			bench_destroy_caches();
 			return -ENOMEM;
@@ -465,10 +476,31 @@ static int bench_row_measure(const struct bench_row *row)
 
 /* === Threads === */
 
+/* Objects on their way: more than a stack of kmm holds, so that both sides move batches. */
+#define BENCH_RING	512
+
+/**
+ * struct bench_ring - from one thread to another
+ * @head: objects put in; written by the maker
+ * @tail: objects taken out; written by the taker
+ * @ended: the maker is gone
+ * @slot: the objects
+ */
+struct bench_ring {
+	unsigned int head ____cacheline_aligned;
+	unsigned int tail ____cacheline_aligned;
+	bool ended;
+	void *slot[BENCH_RING];
+};
+
+static struct bench_ring bench_ring;				/* protected by bench_lock */
+
 /**
  * struct bench_thread - one thread of a measurement
  * @task: the thread, with a reference
  * @side: whose functions
+ * @work: what to do
+ * @ring: BENCH_MAKE and BENCH_TAKE: between the two
  * @burst: most pages of a burst
  * @go: shared: 0 wait, 1 run, 2 stop
  * @pages: room for a burst
@@ -478,12 +510,97 @@ static int bench_row_measure(const struct bench_row *row)
 struct bench_thread {
 	struct task_struct *task;
 	enum bench_side side;
+	enum bench_work work;
+	struct bench_ring *ring;
 	unsigned int burst;
 	const int *go;
-	struct page **pages;
+	void **pages;
 	u64 ops;
 	bool failed;
 };
+
+static __always_inline bool thread_burst(struct bench_thread *t, bench_object_fn get,
+					 bench_put_object_fn put, unsigned int nr)
+{
+	unsigned int i, got;
+
+	for (got = 0; got < nr; got++) {
+		t->pages[got] = get(BENCH_64);
+		if (unlikely(!t->pages[got]))
+			break;
+	}
+	for (i = 0; i < got; i++)
+		put(BENCH_64, t->pages[i]);
+	return got == nr;
+}
+
+/* One side fills, the other empties; the one that has to wait gives way. */
+static __always_inline void thread_make(struct bench_thread *t, bench_object_fn get)
+{
+	struct bench_ring *r = t->ring;
+
+	while (READ_ONCE(*t->go) == 1) {
+		unsigned int head = r->head;
+		void *obj;
+
+		/* Pairs with thread_take(). */
+		if (head - smp_load_acquire(&r->tail) == BENCH_RING) {
+			cond_resched();
+			continue;
+		}
+		obj = get(BENCH_64);
+		if (!obj) {
+			t->failed = true;
+			break;
+		}
+		r->slot[head % BENCH_RING] = obj;
+		/* Pairs with thread_take(). */
+		smp_store_release(&r->head, head + 1);
+	}
+	smp_store_release(&r->ended, true);
+}
+
+static __always_inline void thread_take(struct bench_thread *t, bench_put_object_fn put)
+{
+	struct bench_ring *r = t->ring;
+
+	for (;;) {
+		bool ended = smp_load_acquire(&r->ended);
+		unsigned int tail = r->tail;
+
+		/* Pairs with thread_make(). */
+		if (tail == smp_load_acquire(&r->head)) {
+			if (ended)
+				break;
+			cond_resched();
+			continue;
+		}
+		put(BENCH_64, r->slot[tail % BENCH_RING]);
+		/* Pairs with thread_make(). */
+		smp_store_release(&r->tail, tail + 1);
+		t->ops++;
+	}
+}
+
+static __always_inline void thread_objects(struct bench_thread *t, bench_object_fn get,
+					   bench_put_object_fn put)
+{
+	u32 random = 1;
+
+	if (t->work == BENCH_MAKE)
+		return thread_make(t, get);
+	if (t->work == BENCH_TAKE)
+		return thread_take(t, put);
+	while (READ_ONCE(*t->go) == 1 && !t->failed) {
+		unsigned int nr;
+
+		random = random * 1664525 + 1013904223;
+		nr = 1 + (random >> 16) % t->burst;
+		t->failed = !thread_burst(t, get, put, nr);
+		t->ops += 2 * nr;
+		cond_resched();
+	}
+}
 
 static __always_inline void thread_churn(struct bench_thread *t, bench_alloc_fn alloc,
 					 bench_free_fn free)
@@ -495,7 +612,7 @@ static __always_inline void thread_churn(struct bench_thread *t, bench_alloc_fn 
 
 		random = random * 1664525 + 1013904223;
 		nr = 1 + (random >> 16) % t->burst;
-		t->failed = !page_burst_once(alloc, free, t->pages, nr);
+		t->failed = !page_burst_once(alloc, free, (struct page **)t->pages, nr);
 		t->ops += 2 * nr;
 		cond_resched();
 	}
@@ -507,7 +624,16 @@ static int bench_thread_fn(void *data)
 
 	while (!READ_ONCE(*t->go))
 		cpu_relax();
-	switch (t->side) {
+	switch (t->side + (t->work == BENCH_PAGES ? 0 : BENCH_NR_SIDES)) {
+	case BENCH_NR_SIDES + BENCH_HOST:
+		thread_objects(t, host_get, host_put);
+		break;
+	case BENCH_NR_SIDES + BENCH_KMM:
+		thread_objects(t, kmm_get, kmm_put);
+		break;
+	case BENCH_NR_SIDES + BENCH_NONE:
+		thread_objects(t, none_get, none_put);
+		break;
 	case BENCH_HOST:
 		thread_churn(t, host_alloc, host_free);
 		break;
@@ -530,7 +656,8 @@ static int bench_thread_fn(void *data)
 /*
  * One thread per CPU from the last CPU on. The caller sleeps meanwhile.
  */
-static int bench_threads_measure(enum bench_side side, unsigned int nr, unsigned int burst)
+static int bench_threads_measure(enum bench_work work, enum bench_side side, unsigned int nr,
+				 unsigned int burst)
 {
 	struct bench_result *res;
 	struct bench_thread *t;
@@ -546,6 +673,7 @@ static int bench_threads_measure(enum bench_side side, unsigned int nr, unsigned
 	t = kcalloc(nr, sizeof(*t), GFP_KERNEL);
 	if (!t)
 		return -ENOMEM;
+	memset(&bench_ring, 0, sizeof(bench_ring));
 
 	cpus_read_lock();
 	for_each_online_cpu(cpu) {
@@ -557,6 +685,8 @@ static int bench_threads_measure(enum bench_side side, unsigned int nr, unsigned
 		if (made == nr)
 			break;
 		t[made].side = side;
+		t[made].work = work == BENCH_MAKE && made ? BENCH_TAKE : work;
+		t[made].ring = &bench_ring;
 		t[made].burst = burst;
 		t[made].go = &go;
 		t[made].pages = kcalloc(burst, sizeof(*t[made].pages), GFP_KERNEL);
@@ -589,7 +719,7 @@ static int bench_threads_measure(enum bench_side side, unsigned int nr, unsigned
 
 	res = &bench_results[bench_nr_results];
 	*res = (struct bench_result){
-		.side = side, .nr_threads = nr, .burst = burst, .ns = ns,
+		.side = side, .work = work, .nr_threads = nr, .burst = burst, .ns = ns,
 	};
 	for (i = 0; i < made; i++) {
 		kthread_stop(t[i].task);
@@ -605,6 +735,51 @@ static int bench_threads_measure(enum bench_side side, unsigned int nr, unsigned
 	return err;
 }
 
+/* === Memory === */
+
+#define BENCH_MAX_LIVE	100000
+
+static void **bench_live[BENCH_NR_SIDES];			/* protected by bench_lock */
+static unsigned int bench_nr_live;				/* protected by bench_lock */
+
+/* Hold @nr objects of 64 bytes on each side, in place of those held now. */
+static int bench_hold(unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < bench_nr_live; i++) {
+		host_put(BENCH_64, bench_live[BENCH_HOST][i]);
+		kmm_put(BENCH_64, bench_live[BENCH_KMM][i]);
+	}
+	bench_nr_live = 0;
+	kvfree(bench_live[BENCH_HOST]);
+	kvfree(bench_live[BENCH_KMM]);
+	bench_live[BENCH_HOST] = NULL;
+	bench_live[BENCH_KMM] = NULL;
+	if (!nr)
+		return 0;
+	if (nr > BENCH_MAX_LIVE)
+		return -EINVAL;
+	bench_live[BENCH_HOST] = kvcalloc(nr, sizeof(void *), GFP_KERNEL);
+	bench_live[BENCH_KMM] = kvcalloc(nr, sizeof(void *), GFP_KERNEL);
+	if (!bench_live[BENCH_HOST] || !bench_live[BENCH_KMM])
+		return -ENOMEM;
+	for (i = 0; i < nr; i++) {
+		void *host = host_get(BENCH_64), *kmm = kmm_get(BENCH_64);
+
+		if (!host || !kmm) {
+			if (host)
+				host_put(BENCH_64, host);
+			kmm_cache_free(bench_kmm_cache[BENCH_64], kmm);
+			return -ENOMEM;
+		}
+		bench_live[BENCH_HOST][i] = host;
+		bench_live[BENCH_KMM][i] = kmm;
+		bench_nr_live++;
+	}
+	return 0;
+}
+
 /* === debugfs === */
 
 static int bench_run(char *cmd)
@@ -612,15 +787,22 @@ static int bench_run(char *cmd)
 	char *word = strsep(&cmd, " "), *arg = strsep(&cmd, " "), *nr = strsep(&cmd, " ");
 	unsigned int i, burst;
 	bool found = false;
-	int side, err;
+	int work, side, err;
 
 	lockdep_assert_held(&bench_lock);
-	if (!strcmp(word, "threads") && arg && nr && cmd) {
+	work = match_string(bench_work_names, ARRAY_SIZE(bench_work_names), word);
+	if (work >= 0 && arg) {
 		side = match_string(bench_side_names, BENCH_NR_SIDES, arg);
-		if (side < 0 || kstrtouint(nr, 10, &i) || kstrtouint(cmd, 10, &burst))
+		if (side < 0)
 			return -EINVAL;
-		return bench_threads_measure(side, i, burst);
+		if (work == BENCH_MAKE)
+			return nr ? -EINVAL : bench_threads_measure(work, side, 2, 1);
+		if (!nr || !cmd || kstrtouint(nr, 10, &i) || kstrtouint(cmd, 10, &burst))
+			return -EINVAL;
+		return bench_threads_measure(work, side, i, burst);
 	}
+	if (!strcmp(word, "live") && arg && !nr)
+		return kstrtouint(arg, 10, &i) ? -EINVAL : bench_hold(i);
 	if (!(!strcmp(word, "rows") && !arg) && !(!strcmp(word, "row") && arg && !nr))
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(bench_rows); i++) {
@@ -689,8 +871,9 @@ static int results_show(struct seq_file *m, void *unused)
 			bench_show_cost(m, res->cost[BENCH_KMM]);
 			seq_puts(m, " ns\n");
 		} else {
-			seq_printf(m, "threads %s %u %u %llu %llu\n",
-				   bench_side_names[res->side], res->nr_threads, res->burst,
+			seq_printf(m, "%s %s %u %u %llu %llu\n",
+				   bench_work_names[res->work], bench_side_names[res->side],
+				   res->nr_threads, res->burst,
 				   res->ops, res->ns);
 		}
 	}
@@ -761,6 +944,7 @@ module_init(bench_init);
 static void __exit bench_exit(void)
 {
 	debugfs_remove(bench_dir);
+	bench_hold(0);
 	bench_destroy_caches();
 }
 module_exit(bench_exit);
