@@ -178,7 +178,8 @@ static void *kmm_slab_start(const struct kmm_cache *s, const void *obj)
 
 /*
  * A hardened cache: the bit that is set while a client has @obj. Only starts of objects ever
- * get theirs set, so an address inside of one never finds it set; no division is needed.
+ * get theirs set, so an address inside of one, which has another bit or is between two, never
+ * finds it set; no division is needed.
  */
 static __always_inline bool kmm_object_set_used(const struct kmm_cache *s, void *obj)
 {
@@ -188,8 +189,10 @@ static __always_inline bool kmm_object_set_used(const struct kmm_cache *s, void 
 
 static __always_inline bool kmm_object_clear_used(const struct kmm_cache *s, void *obj)
 {
-	return test_and_clear_bit(((unsigned long)obj & s->mask) >> s->used_shift,
-				  kmm_slab_start(s, obj) + s->used);
+	unsigned long offset = (unsigned long)obj & s->mask, nr = offset >> s->used_shift;
+
+	return likely(nr << s->used_shift == offset) &&
+	       test_and_clear_bit(nr, kmm_slab_start(s, obj) + s->used);
 }
 
 /* Number of @obj in its slab; nr_per_slab or more when no object starts there. */
@@ -921,6 +924,7 @@ static size_t kmm_stack_take(struct kmm_cache *s, size_t nr, void **obj)
  */
 int kmm_cache_alloc_bulk(struct kmm_cache *s, gfp_t gfp, size_t nr, void **obj)
 {
+	bool whole = true;
 	size_t i = 0, j;
 
 	might_alloc(gfp);
@@ -935,9 +939,14 @@ int kmm_cache_alloc_bulk(struct kmm_cache *s, gfp_t gfp, size_t nr, void **obj)
 			continue;
 		}
 		for (j = i; unlikely(gfp & __GFP_ZERO || static_branch_unlikely(&kmm_slab_key)) &&
-		     j < i + n; j++)
-			obj[j] = kmm_object_trace(s, gfp, obj[j], 0, _RET_IP_);
+		     j < i + n; j++) {
+			obj[j] = kmm_object_trace(s, gfp, obj[j], 0, _RET_IP_) ?:
+				 kmm_cache_alloc_good(s, gfp, 0, _RET_IP_);
+			whole &= !!obj[j];
+		}
 		i += n;
+		if (unlikely(!whole))
+			goto undo;
 	}
 	return nr;
 undo:

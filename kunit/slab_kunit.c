@@ -719,6 +719,35 @@ static void hardened_cache_finds_every_double_free(struct kunit *test)
 	kmm_test_end_slab(test);
 }
 
+/* Here, other than by page alone, it is seen at once. */
+static void hardened_cache_finds_every_interior_free(struct kunit *test)
+{
+	static const unsigned int sizes[] = { 16, 64, 96, 1024 };
+	struct kmm_test *t = kmm_test_begin_slab(test, &kmm_layout_one);
+	unsigned int i;
+	u64 mark;
+
+	kmm_hardening_set(KMM_SLAB_HARDENED);
+	kmm_test_log_is_fresh();
+	mark = kmm_log_mark();
+	kmm_expect("BUG: KMM: invalid free", 8);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct kmm_cache *s = kmm_test_cache(test, sizes[i], 0, 0, NULL);
+		void *p = kmm_cache_alloc(s, KMM_QUIET);
+
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		kmm_cache_free(s, p + 1);
+		kmm_cache_free(s, p + sizes[i] / 2);
+		KUNIT_EXPECT_EQ(test, kmm_test_active(s), 1);
+		kmm_cache_free(s, p);
+		KUNIT_EXPECT_EQ(test, kmm_slab_cache_destroy(s), 0);
+	}
+	kmm_expect_end();
+	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, "BUG: KMM: invalid free in hardened_cache"), 8);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->slab.nr_bad), 8);
+	kmm_test_end_slab(test);
+}
+
 /* Neighbours in time that are neighbours in memory, up or down. */
 static unsigned int neighbours(struct kunit *test, struct kmm_cache *s, void **obj, unsigned int nr)
 {
@@ -756,6 +785,34 @@ static void end_with_damage(struct kunit *test)
 	t->has_slab = false;
 	kmm_expect_end();
 	kmm_test_end(test);
+}
+
+/* A damaged object is not given out, and leaves no hole in what is. */
+static void hardened_bulk_has_no_hole(struct kunit *test)
+{
+	struct kmm_test *t = kmm_test_begin_slab(test, &kmm_layout_one);
+	unsigned int i, holes = 0;
+	struct kmm_cache *s;
+	void *p, *obj[16];
+
+	kmm_hardening_set(KMM_SLAB_HARDENED);
+	s = kmm_test_cache(test, 64, 0, 0, NULL);
+	p = kmm_cache_alloc(s, KMM_QUIET);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	kmm_cache_free(s, p);
+	set_bit(((unsigned long)p & s->mask) >> s->used_shift,
+		(void *)((unsigned long)p & ~s->mask) + s->used);
+	kmm_test_log_is_fresh();
+	kmm_expect("BUG: KMM: .found at an allocation. earlier double free", 1);
+	KUNIT_EXPECT_EQ(test, kmm_cache_alloc_bulk(s, KMM_QUIET, ARRAY_SIZE(obj), obj),
+			ARRAY_SIZE(obj));
+	kmm_expect_end();
+	for (i = 0; i < ARRAY_SIZE(obj); i++)
+		holes += !obj[i] || obj[i] == p;
+	KUNIT_EXPECT_EQ(test, holes, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->slab.nr_bad), 1);
+	kmm_cache_free_bulk(s, ARRAY_SIZE(obj), obj);
+	end_with_damage(test);
 }
 
 static void write_behind_an_object_is_reported(struct kunit *test)
@@ -1010,7 +1067,9 @@ static struct kunit_case slab_cases[] = {
 	KUNIT_CASE(bad_free_is_refused_and_reported),
 	KUNIT_CASE(interior_free_ends_at_the_slab),
 	KUNIT_CASE(hardened_cache_finds_every_double_free),
+	KUNIT_CASE(hardened_cache_finds_every_interior_free),
 	KUNIT_CASE(hardened_cache_has_no_order),
+	KUNIT_CASE(hardened_bulk_has_no_hole),
 	KUNIT_CASE(write_behind_an_object_is_reported),
 	KUNIT_CASE(write_after_free_is_reported),
 	KUNIT_CASE(every_failure_of_init_is_survived),
