@@ -1728,7 +1728,9 @@ static int kmm_slab_boot(struct kmm_slab *sl)
 	if (err)
 		return err;
 	sl->caches = &sl->boot;
+	mutex_lock(&sl->mutex);
 	list_add(&sl->boot.node, &sl->list);
+	mutex_unlock(&sl->mutex);
 	self = kmm_cache_alloc(&sl->boot, GFP_KERNEL);
 	if (!self)
 		return -ENOMEM;
@@ -1759,6 +1761,8 @@ int kmm_slab_init(struct kmm_slab *sl, struct kmm_buddy *b)
 		sl->base = (unsigned long)page_address(kmm_region_page(r, 0));
 		sl->nr_map = r->nr_index;
 	}
+	/* Before the first object: no stack of a CPU that goes is forgotten. It cannot fail. */
+	cpuhp_state_add_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);
 	err = kmm_slab_boot(sl);
 	for (i = 0; i < KMM_KMALLOC_NR && !err; i++) {
 		const struct kmm_cache_args args = {
@@ -1773,7 +1777,6 @@ int kmm_slab_init(struct kmm_slab *sl, struct kmm_buddy *b)
 		if (err)
 			sl->kmalloc[i] = NULL;
 	}
-	cpuhp_state_add_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);
 	if (err)
 		kmm_slab_fini(sl);
 	return err;
@@ -1810,24 +1813,22 @@ void kmm_slab_fini(struct kmm_slab *sl)
 {
 	struct kmm_cache *s, *next, *self = sl->caches;
 
-	cpuhp_state_remove_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);
 	list_for_each_entry_safe(s, next, &sl->list, node) {
 		if (s == self || !kmm_slab_cache_destroy(s))
 			continue;
 		kmm_cache_abandon(s);
 		kmm_slab_cache_destroy(s);
 	}
-	if (!self)
-		return;
-	if (self != &sl->boot) {
+	if (self && self != &sl->boot) {
 		kmm_slab_move_caches(sl, &sl->boot);
 		kmm_cache_free(&sl->boot, self);
 	}
-	if (kmm_slab_cache_destroy(&sl->boot)) {
+	if (self && kmm_slab_cache_destroy(&sl->boot)) {
 		kmm_cache_abandon(&sl->boot);
 		kmm_slab_cache_destroy(&sl->boot);
 	}
 	sl->caches = NULL;
+	cpuhp_state_remove_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);
 }
 KMM_EXPORT_INTERNAL(kmm_slab_fini);
 
