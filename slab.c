@@ -1271,6 +1271,7 @@ static void kmm_cache_fini(struct kmm_cache *s)
 static int kmm_cache_init(struct kmm_cache *s, struct kmm_slab *sl,
 			  const struct kmm_cache_args *args)
 {
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
 	unsigned int cpu;
 
 	memset(s, 0, sizeof(*s));
@@ -1296,12 +1297,12 @@ static int kmm_cache_init(struct kmm_cache *s, struct kmm_slab *sl,
 	s->rcu_wait = KMM_LIST_END;
 	if (s->hard)
 		static_branch_inc(&kmm_slab_key);
-	s->name = kmm_should_fail() ? NULL : kstrdup_const(args->name, GFP_KERNEL_ACCOUNT);
+	s->name = kmm_should_fail() ? NULL : kstrdup_const(args->name, gfp);
 	s->cpu = kmm_should_fail() ? NULL :
 		 __alloc_percpu_gfp(struct_size(s->cpu, obj, s->cap + 1), cache_line_size(),
-				    GFP_KERNEL_ACCOUNT);
+				    gfp);
 	s->depot = kmm_should_fail() ? NULL :
-		   kvmalloc_array(max(s->cap_depot, 1U), sizeof(*s->depot), GFP_KERNEL_ACCOUNT);
+		   kvmalloc_array(max(s->cap_depot, 1U), sizeof(*s->depot), gfp);
 	if (s->name && s->cpu && s->depot) {
 		for_each_possible_cpu(cpu)
 			per_cpu_ptr(s->cpu, cpu)->depth = -1;
@@ -1329,7 +1330,8 @@ struct kmm_cache *kmm_slab_cache_create(struct kmm_slab *sl, const struct kmm_ca
 	    args->align > PAGE_SIZE << KMM_SLAB_MAX_ORDER ||
 	    args->useroffset > args->size || args->usersize > args->size - args->useroffset)
 		return ERR_PTR(-EINVAL);
-	s = kmm_cache_alloc(sl->caches, GFP_KERNEL);
+	/* who asked is told; users must not fill the log */
+	s = kmm_cache_alloc(sl->caches, GFP_KERNEL | __GFP_NOWARN);
 	if (!s)
 		return ERR_PTR(-ENOMEM);
 	err = kmm_cache_init(s, sl, args);
