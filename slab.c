@@ -730,8 +730,8 @@ static const char *kmm_free_wrong(const struct kmm_cache *s, const void *obj)
 }
 
 /*
- * A free in full: every check, the report of a bad one, trace, debugging, hardening,
- * init_on_free, a full stack.
+ * A free in full: every check, the report of a bad one, debugging, hardening, init_on_free, a
+ * full stack. The caller traces it: a kfree() is no kmem_cache_free.
  */
 static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long ip)
 {
@@ -739,7 +739,6 @@ static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long
 
 	if (!obj)
 		return;
-	trace_kmem_cache_free(ip, obj, s->name);
 	what = kmm_free_wrong(s, obj);
 	if (!what && s->hard && !kmm_object_clear_used(s, obj))
 		what = "double";
@@ -757,6 +756,7 @@ static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long
 
 static noinline void kmm_cache_free_slow(struct kmm_cache *s, void *obj)
 {
+	trace_kmem_cache_free(_RET_IP_, obj, s->name);
 	kmm_cache_free_checked(s, obj, _RET_IP_);
 }
 
@@ -1021,10 +1021,12 @@ void kmm_cache_free_bulk(struct kmm_cache *s, size_t nr, void **obj)
 			if (done == n)
 				continue;
 		}
-		if (s)
+		if (s) {
+			trace_kmem_cache_free(_RET_IP_, obj[i], s->name);
 			kmm_cache_free_checked(s, obj[i], _RET_IP_);
-		else
+		} else {
 			kmm_kfree(obj[i]);
+		}
 		i++;
 	}
 }
