@@ -71,7 +71,8 @@ static void kmm_track_print(const char *what, const struct kmm_track *t)
 		return;
 	pr_err("%s in %pS age=%lu cpu=%u pid=%d\n", what, (void *)t->addr, jiffies - t->when,
 	       t->cpu, t->pid);
-	for (i = 0; i < t->nr; i++)
+	/* What wrote over the red zone may have written over this, too. */
+	for (i = 0; i < min_t(unsigned int, t->nr, KMM_TRACK_DEPTH); i++)
 		pr_err("\t%pS\n", (void *)t->stack[i]);
 }
 
