@@ -557,6 +557,7 @@ static __always_inline void thread_make(struct bench_thread *t, bench_object_fn 
 		/* Pairs with thread_take(). */
 		smp_store_release(&r->head, head + 1);
 	}
+	/* Pairs with thread_take(). */
 	smp_store_release(&r->ended, true);
 }
 
@@ -565,6 +566,7 @@ static __always_inline void thread_take(struct bench_thread *t, bench_put_object
 	struct bench_ring *r = t->ring;
 
 	for (;;) {
+		/* Pairs with thread_make(). */
 		bool ended = smp_load_acquire(&r->ended);
 		unsigned int tail = r->tail;
 
