@@ -319,14 +319,18 @@ static unsigned int kmm_slabs_take(struct kmm_cache *s, void **obj, unsigned int
 	return got;
 }
 
-/* Return: false if @obj is no object or is free in its slab already. */
+/*
+ * Return: false if @obj is no object or is free in its slab already. A double free that was not
+ * seen may bring an object whose slab has left: its frame is somebody else's.
+ */
 static bool kmm_slab_give(struct kmm_cache *s, void *obj)
 {
 	u32 index = kmm_slab_of(s, obj);
 	struct kmm_frame *f = &s->slab->region->frames[index];
 	unsigned int nr = kmm_object_nr(s, obj);
 
-	if (nr >= s->nr_per_slab || __test_and_set_bit(nr, kmm_slab_bits(s, index)))
+	if (READ_ONCE(s->slab->cache_of[index]) != s || nr >= s->nr_per_slab ||
+	    __test_and_set_bit(nr, kmm_slab_bits(s, index)))
 		return false;
 	f->owner++;
 	s->nr_free++;
