@@ -119,7 +119,8 @@ static bool kmm_relieve(void *ctx, gfp_t gfp, unsigned int order)
 {
 	struct kmm *k = ctx;
 
-	return kmm_reclaim_relieve(&k->reclaim, gfp, order);
+	/* Not before the thread runs: the caches of kmem_cache_init come first. */
+	return k->reclaim.task && kmm_reclaim_relieve(&k->reclaim, gfp, order);
 }
 
 static unsigned long kmm_shrink_slab(void *ctx)
@@ -133,7 +134,8 @@ static void kmm_wake(void *ctx)
 {
 	struct kmm *k = ctx;
 
-	kmm_reclaim_wake(&k->reclaim);
+	if (k->reclaim.task)
+		kmm_reclaim_wake(&k->reclaim);
 }
 
 static void kmm_uncharge(void *ctx, u32 owner, unsigned long nr_pages)

@@ -650,9 +650,13 @@ static __always_inline void *kmm_object_trace(struct kmm_cache *s, gfp_t gfp, vo
 	return obj;
 }
 
+static void *kmm_cache_alloc_good(struct kmm_cache *s, gfp_t gfp, size_t size, unsigned long ip);
+
+/* A damaged object is dropped, the next one is tried. */
 static noinline void *kmm_cache_alloc_traced(struct kmm_cache *s, gfp_t gfp, void *obj, size_t size)
 {
-	return kmm_object_trace(s, gfp, obj, size, _RET_IP_);
+	return kmm_object_trace(s, gfp, obj, size, _RET_IP_) ?:
+	       kmm_cache_alloc_good(s, gfp, size, _RET_IP_);
 }
 
 /*
@@ -1135,8 +1139,8 @@ KMM_EXPORT_INTERNAL(kmm_slab_cache_shrink);
  * kmm_slab_shrink() - The same for all caches: kmm's shrinker.
  * @sl: slab allocator
  *
- * Context: may sleep; gives up where a lock that it needs is busy, the caller may hold it.
- * Return: slabs given back.
+ * Context: may sleep; nothing may be allocated from @sl under its mutex. Gives up where a CPU
+ * is coming or going: the caller may be part of that. Return: slabs given back.
  */
 unsigned long kmm_slab_shrink(struct kmm_slab *sl)
 {
@@ -1145,11 +1149,10 @@ unsigned long kmm_slab_shrink(struct kmm_slab *sl)
 
 	if (!cpus_read_trylock())
 		return 0;
-	if (mutex_trylock(&sl->mutex)) {
-		list_for_each_entry(s, &sl->list, node)
-			n += kmm_slab_cache_shrink(s);
-		mutex_unlock(&sl->mutex);
-	}
+	mutex_lock(&sl->mutex);
+	list_for_each_entry(s, &sl->list, node)
+		n += kmm_slab_cache_shrink(s);
+	mutex_unlock(&sl->mutex);
 	cpus_read_unlock();
 	return n;
 }

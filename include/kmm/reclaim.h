@@ -12,8 +12,8 @@ struct kmm_buddy;
 
 /**
  * struct kmm_shrinker - somebody above the buddy who keeps frames that it could give back
- * @shrink: give back what is not in use. Context: may sleep; called from an allocation,
- *	so it must give up where a lock is busy that the allocation's caller may hold.
+ * @shrink: give back what is not in use. Context: may sleep; called from an allocation, so
+ *	its locks are none under which anybody allocates from kmm.
  *	Return: how much came back, in any unit; 0 is nothing
  * @ctx: its argument
  * @node: in the list of the reclaim
