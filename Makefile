@@ -71,7 +71,7 @@ check:					## everything: static checks, harness, three VMs (under 10 minutes)
 	@$(ready)
 	@tools/checks/run check
 
-soak:					## the same with the full counts (half an hour)
+soak:					## the same with the full counts (20 minutes)
 	@$(ready)
 	@tools/checks/run soak
 
