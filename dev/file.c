@@ -56,9 +56,6 @@
 
 #define FILE_MAGIC	0x6b6d6d31	/* "kmm1" */
 
-/* What the host keeps for an object beside our own struct, charged with it. */
-#define FILE_EXTRA_BYTES (sizeof(struct inode) + sizeof(struct dentry) + sizeof(struct file))
-
 static struct vfsmount *file_mnt;
 static int file_mnt_count;
 
@@ -299,18 +296,23 @@ int kmm_file_add_seals(struct file *file, u32 seals)
 
 /* === Life === */
 
-static int file_release(struct inode *inode, struct file *file)
+/**
+ * kmm_file_release() - ->release of every file of this unit, or the end of such a one.
+ * @inode: its inode
+ * @file: file
+ *
+ * Context: task, may sleep. Return: 0.
+ */
+int kmm_file_release(struct inode *inode, struct file *file)
 {
 	kmm_file_unpin_fs();
 	return 0;
 }
 
-static void file_evict_inode(struct inode *inode)
+static int file_refuse_setattr(struct kmm_idmap *idmap, struct dentry *dentry,
+			       struct iattr *attr)
 {
-	truncate_inode_pages_final(&inode->i_data);
-	clear_inode(inode);
-	if (inode->i_private)
-		kmm_object_destroy(inode->i_private);
+	return -EPERM;
 }
 
 static const struct inode_operations file_inode_ops = {
@@ -319,9 +321,29 @@ static const struct inode_operations file_inode_ops = {
 	.getattr = file_getattr,
 };
 
+static void file_evict_inode(struct inode *inode)
+{
+	void *what = inode->i_private;
+
+	truncate_inode_pages_final(&inode->i_data);
+	clear_inode(inode);
+	if (!what)
+		return;
+	if (inode->i_op == &file_inode_ops)
+		kmm_object_destroy(what);
+	else
+		((struct kmm_node *)what)->release(what);
+}
+
+/* Of what is not an object: no size, no mode, no path. */
+static const struct inode_operations file_node_ops = {
+	.permission = file_refuse_path,
+	.setattr = file_refuse_setattr,
+};
+
 static const struct file_operations file_ops = {
 	.owner = THIS_MODULE,
-	.release = file_release,
+	.release = kmm_file_release,
 	.read_iter = file_read_iter,
 	.write_iter = file_write_iter,
 	.llseek = file_llseek,
@@ -378,7 +400,7 @@ void kmm_file_unpin_fs(void)
 }
 
 /* A file on @inode. Takes over the inode reference, also on error. The caller has a pin. */
-static struct file *file_open(struct inode *inode, int flags)
+static struct file *file_open(struct inode *inode, const struct file_operations *fops, int flags)
 {
 	struct file *file;
 	int err;
@@ -391,14 +413,22 @@ static struct file *file_open(struct inode *inode, int flags)
 	/* Dropped by __fput() through f_op->owner. */
 	__module_get(THIS_MODULE);
 	file = kmm_should_fail() ? ERR_PTR(-ENOMEM) :
-		alloc_file_pseudo(inode, file_mnt, "kmm", flags | O_LARGEFILE, &file_ops);
+		alloc_file_pseudo(inode, file_mnt, "kmm", flags | O_LARGEFILE, fops);
 	if (IS_ERR(file)) {
 		module_put(THIS_MODULE);
 		iput(inode);
 		kmm_file_unpin_fs();
 		return file;
 	}
-	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+	return file;
+}
+
+static struct file *file_open_object(struct inode *inode, int flags)
+{
+	struct file *file = file_open(inode, &file_ops, flags);
+
+	if (!IS_ERR(file))
+		file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	return file;
 }
 
@@ -417,7 +447,7 @@ struct file *kmm_file_create(struct kmm_account *a, u64 size_bytes, u32 flags)
 		.size_bytes = size_bytes,
 		.flags = flags,
 		.mops = &kmm_mapping_ops,
-		.extra_bytes = FILE_EXTRA_BYTES,
+		.extra_bytes = KMM_FILE_BYTES,
 	};
 	struct kmm_object *o;
 	struct inode *inode;
@@ -444,7 +474,7 @@ struct file *kmm_file_create(struct kmm_account *a, u64 size_bytes, u32 flags)
 	}
 	inode->i_private = o;
 	i_size_write(inode, size_bytes);
-	file = file_open(inode, O_RDWR);
+	file = file_open_object(inode, O_RDWR);
 unpin:
 	kmm_file_unpin_fs();
 	return file;
@@ -462,5 +492,83 @@ struct file *kmm_file_reopen(struct file *file)
 	struct inode *inode = file_inode(file);
 
 	ihold(inode);
-	return file_open(inode, O_RDONLY);
+	return file_open_object(inode, O_RDONLY);
+}
+
+/**
+ * kmm_file_create_node() - The first file of something that is not an object.
+ * @node: what is behind it; its release() is called when the last file is gone. The file owns
+ *	it from now on; on error the caller still does.
+ * @fops: operations; .owner is THIS_MODULE, .release ends in kmm_file_release()
+ * @mode: type and permissions that fstat shows
+ * @flags: O_RDONLY, O_WRONLY or O_RDWR, O_NONBLOCK
+ *
+ * The caller charges KMM_FILE_BYTES of host memory. f_mode has no FMODE_LSEEK, FMODE_PREAD,
+ * FMODE_PWRITE: the caller adds what fits.
+ *
+ * Context: task, may sleep. Return: file, or ERR_PTR of -ENOMEM, -ENFILE.
+ */
+struct file *kmm_file_create_node(struct kmm_node *node, const struct file_operations *fops,
+				  umode_t mode, int flags)
+{
+	struct inode *inode;
+	struct file *file;
+	int err;
+
+	err = kmm_file_pin_fs();
+	if (err)
+		return ERR_PTR(err);
+	inode = kmm_should_fail() ? ERR_PTR(-ENOMEM) : alloc_anon_inode(file_mnt->mnt_sb);
+	if (IS_ERR(inode)) {
+		file = ERR_CAST(inode);
+		goto unpin;
+	}
+	inode->i_mode = mode;
+	inode->i_op = &file_node_ops;
+	ihold(inode);
+	file = file_open(inode, fops, flags);
+	if (!IS_ERR(file))
+		inode->i_private = node;
+	iput(inode);
+unpin:
+	kmm_file_unpin_fs();
+	return file;
+}
+
+/**
+ * kmm_file_reopen_node() - One more file of the same thing.
+ * @file: any file that kmm_file_create_node() or this function made
+ * @fops: operations, as there
+ * @flags: as there
+ *
+ * Context: task, may sleep. Return: file, or ERR_PTR.
+ */
+struct file *kmm_file_reopen_node(struct file *file, const struct file_operations *fops, int flags)
+{
+	struct inode *inode = file_inode(file);
+
+	ihold(inode);
+	return file_open(inode, fops, flags);
+}
+
+/**
+ * kmm_file_node() - What is behind a file of kmm_file_create_node().
+ * @file: file
+ *
+ * Context: any. Return: node.
+ */
+struct kmm_node *kmm_file_node(struct file *file)
+{
+	return file_inode(file)->i_private;
+}
+
+/**
+ * kmm_file_is_object() - Is this a memory object's descriptor?
+ * @file: any file of the host
+ *
+ * Context: any. Return: true: kmm_file_object() may be asked.
+ */
+bool kmm_file_is_object(struct file *file)
+{
+	return file->f_op == &file_ops;
 }

@@ -21,6 +21,8 @@ struct kmm_slab;
 struct kmm_slot;
 struct dentry;
 struct file;
+struct file_operations;
+struct inode;
 struct seq_file;
 struct vm_area_struct;
 
@@ -109,7 +111,24 @@ struct kmm_session *kmm_session_create(void);
 void kmm_session_destroy(struct kmm_session *s);
 int kmm_session_run(struct kmm_session *s, struct kmm_ops *ops);
 
+/**
+ * struct kmm_node - first member of whatever has an inode but is no memory object
+ * @release: the last file is gone; frees it. Context: task, may sleep
+ */
+struct kmm_node {
+	void (*release)(struct kmm_node *node);
+};
+
+/* What the host keeps for a file with an inode of its own, charged to whoever made it. */
+#define KMM_FILE_BYTES	(sizeof(struct inode) + sizeof(struct dentry) + sizeof(struct file))
+
 /* dev/file.c */
+struct file *kmm_file_create_node(struct kmm_node *node, const struct file_operations *fops,
+				  umode_t mode, int flags);
+struct file *kmm_file_reopen_node(struct file *file, const struct file_operations *fops, int flags);
+struct kmm_node *kmm_file_node(struct file *file);
+int kmm_file_release(struct inode *inode, struct file *file);
+bool kmm_file_is_object(struct file *file);
 int kmm_file_pin_fs(void);
 void kmm_file_unpin_fs(void);
 struct file *kmm_file_create(struct kmm_account *a, u64 size_bytes, u32 flags);
