@@ -11,7 +11,7 @@
  * does (a shorter struct is filled with zeros, a longer one must end in zeros, -E2BIG), run
  * the handler on the copy, copy out as much as the caller has room for. Nothing is
  * copied out when the handler fails. A handler that makes a descriptor reserves its number and
- * hands both up in struct ioctl_call; it is installed only after the struct has reached
+ * hands both up in struct kmm_call; it is installed only after the struct has reached
  * user space, because a descriptor cannot be taken back.
  *
  * The direction bits of a number must be those of _IOWR, its size is the caller's.
@@ -48,34 +48,6 @@
 
 struct kmm_dev_env kmm_dev_env;
 
-enum ioctl_kind {
-	ON_DEVICE,
-	ON_OBJECT,
-};
-
-/**
- * struct ioctl_call - one call on its way
- * @file: the descriptor it came on
- * @new_file: file to install at @new_fd when all is well, or NULL
- * @new_fd: reserved number
- * @arg: the caller's struct
- */
-struct ioctl_call {
-	struct file *file;
-	struct file *new_file;
-	int new_fd;
-	union {
-		struct kmm_info info;
-		struct kmm_features features;
-		struct kmm_stat stat;
-		struct kmm_ops ops;
-		struct kmm_object_create create;
-		struct kmm_object_info object_info;
-		struct kmm_object_reopen reopen;
-		struct kmm_object_seal seal;
-	} arg;
-};
-
 /**
  * struct ioctl_row - one line of the table
  * @nr: number
@@ -89,14 +61,14 @@ struct ioctl_row {
 	unsigned int nr;
 	unsigned int min_size;
 	unsigned int size;
-	enum ioctl_kind kind;
+	enum kmm_call_kind kind;
 	int cap;
-	int (*run)(struct ioctl_call *call);
+	int (*run)(struct kmm_call *call);
 };
 
 /* === On the device === */
 
-static int ioctl_info(struct ioctl_call *call)
+static int ioctl_info(struct kmm_call *call)
 {
 	const struct kmm_region *r = kmm_dev_env.region;
 	struct kmm_info *info = &call->arg.info;
@@ -119,7 +91,7 @@ static int ioctl_info(struct ioctl_call *call)
 	return 0;
 }
 
-static int ioctl_features(struct ioctl_call *call)
+static int ioctl_features(struct kmm_call *call)
 {
 	call->arg.features.features = KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES |
 				      KMM_FEATURE_OPS_SLAB;
@@ -130,7 +102,7 @@ static int ioctl_features(struct ioctl_call *call)
 	return 0;
 }
 
-static int ioctl_stat(struct ioctl_call *call)
+static int ioctl_stat(struct kmm_call *call)
 {
 	struct kmm_session *s = call->file->private_data;
 	struct kmm_buddy *b = kmm_dev_env.buddy;
@@ -161,13 +133,21 @@ static int ioctl_stat(struct ioctl_call *call)
 	return 0;
 }
 
-static int ioctl_ops(struct ioctl_call *call)
+static int ioctl_ops(struct kmm_call *call)
 {
 	return kmm_session_run(call->file->private_data, &call->arg.ops);
 }
 
-/* Takes @file over, also on error. */
-static int ioctl_offer_file(struct ioctl_call *call, struct file *file)
+/**
+ * kmm_call_offer_file() - The descriptor that a call is to return.
+ * @call: the call
+ * @file: new file, or ERR_PTR; taken over, also on error
+ *
+ * The number is @call->new_fd; it is installed when the struct has reached user space.
+ *
+ * Context: task, may sleep. Return: 0, or a negative errno.
+ */
+int kmm_call_offer_file(struct kmm_call *call, struct file *file)
 {
 	int fd;
 
@@ -183,13 +163,13 @@ static int ioctl_offer_file(struct ioctl_call *call, struct file *file)
 	return 0;
 }
 
-static int ioctl_object_create(struct ioctl_call *call)
+static int ioctl_object_create(struct kmm_call *call)
 {
 	struct kmm_session *s = call->file->private_data;
 	struct kmm_object_create *c = &call->arg.create;
 	int err;
 
-	err = ioctl_offer_file(call, kmm_file_create(s->account, c->size_bytes, c->flags));
+	err = kmm_call_offer_file(call, kmm_file_create(s->account, c->size_bytes, c->flags));
 	if (!err)
 		c->fd = call->new_fd;
 	return err;
@@ -197,26 +177,26 @@ static int ioctl_object_create(struct ioctl_call *call)
 
 /* === On an object === */
 
-static int ioctl_object_info(struct ioctl_call *call)
+static int ioctl_object_info(struct kmm_call *call)
 {
 	kmm_object_info(kmm_file_object(call->file), &call->arg.object_info);
 	return 0;
 }
 
-static int ioctl_object_reopen(struct ioctl_call *call)
+static int ioctl_object_reopen(struct kmm_call *call)
 {
 	struct kmm_object_reopen *r = &call->arg.reopen;
 	int err;
 
 	if (r->flags != KMM_REOPEN_RDONLY)
 		return -EINVAL;
-	err = ioctl_offer_file(call, kmm_file_reopen(call->file));
+	err = kmm_call_offer_file(call, kmm_file_reopen(call->file));
 	if (!err)
 		r->fd = call->new_fd;
 	return err;
 }
 
-static int ioctl_object_seal(struct ioctl_call *call)
+static int ioctl_object_seal(struct kmm_call *call)
 {
 	struct kmm_object_seal *s = &call->arg.seal;
 	int err;
@@ -243,21 +223,21 @@ static int ioctl_object_seal(struct ioctl_call *call)
 
 /* Sorted by number. The field named is the last one of the struct's first version. */
 static const struct ioctl_row ioctl_table[] = {
-	IOCTL_ROW(KMM_IOC_INFO, kmm_info, user_limits, ON_DEVICE, -1, ioctl_info),
-	IOCTL_ROW(KMM_IOC_FEATURES, kmm_features, features, ON_DEVICE, -1, ioctl_features),
-	IOCTL_ROW(KMM_IOC_STAT, kmm_stat, user_host_bytes, ON_DEVICE, -1, ioctl_stat),
-	IOCTL_ROW(KMM_IOC_OPS, kmm_ops, failed, ON_DEVICE, -1, ioctl_ops),
-	IOCTL_ROW(KMM_IOC_OBJECT_CREATE, kmm_object_create, fd, ON_DEVICE, -1,
+	IOCTL_ROW(KMM_IOC_INFO, kmm_info, user_limits, KMM_ON_DEVICE, -1, ioctl_info),
+	IOCTL_ROW(KMM_IOC_FEATURES, kmm_features, features, KMM_ON_DEVICE, -1, ioctl_features),
+	IOCTL_ROW(KMM_IOC_STAT, kmm_stat, user_host_bytes, KMM_ON_DEVICE, -1, ioctl_stat),
+	IOCTL_ROW(KMM_IOC_OPS, kmm_ops, failed, KMM_ON_DEVICE, -1, ioctl_ops),
+	IOCTL_ROW(KMM_IOC_OBJECT_CREATE, kmm_object_create, fd, KMM_ON_DEVICE, -1,
 		  ioctl_object_create),
-	IOCTL_ROW(KMM_IOC_OBJECT_INFO, kmm_object_info, seals, ON_OBJECT, -1,
+	IOCTL_ROW(KMM_IOC_OBJECT_INFO, kmm_object_info, seals, KMM_ON_OBJECT, -1,
 		  ioctl_object_info),
-	IOCTL_ROW(KMM_IOC_OBJECT_REOPEN, kmm_object_reopen, fd, ON_OBJECT, -1,
+	IOCTL_ROW(KMM_IOC_OBJECT_REOPEN, kmm_object_reopen, fd, KMM_ON_OBJECT, -1,
 		  ioctl_object_reopen),
-	IOCTL_ROW(KMM_IOC_OBJECT_SEAL, kmm_object_seal, seals, ON_OBJECT, -1,
+	IOCTL_ROW(KMM_IOC_OBJECT_SEAL, kmm_object_seal, seals, KMM_ON_OBJECT, -1,
 		  ioctl_object_seal),
 };
 
-static const struct ioctl_row *ioctl_find(unsigned int cmd, enum ioctl_kind kind)
+static const struct ioctl_row *ioctl_find(unsigned int cmd, enum kmm_call_kind kind)
 {
 	unsigned int i;
 
@@ -269,11 +249,22 @@ static const struct ioctl_row *ioctl_find(unsigned int cmd, enum ioctl_kind kind
 	return NULL;
 }
 
-static long ioctl_run(struct file *file, unsigned int cmd, void __user *uarg,
-		      enum ioctl_kind kind)
+/**
+ * kmm_call_run() - ioctl(2) on any descriptor of kmm.
+ * @file: descriptor
+ * @cmd: number
+ * @arg: user pointer
+ * @kind: what the descriptor is
+ *
+ * Context: task, may sleep.
+ * Return: 0 or a negative errno of the uapi header.
+ */
+long kmm_call_run(struct file *file, unsigned int cmd, unsigned long arg,
+		  enum kmm_call_kind kind)
 {
+	void __user *uarg = (void __user *)arg;
 	const struct ioctl_row *row = ioctl_find(cmd, kind);
-	struct ioctl_call call = { .file = file };
+	struct kmm_call call = { .file = file };
 	size_t usize = _IOC_SIZE(cmd);
 	int err;
 
@@ -302,25 +293,11 @@ static long ioctl_run(struct file *file, unsigned int cmd, void __user *uarg,
 	return err;
 }
 
-/**
- * kmm_object_ioctl() - ioctl(2) on an object's descriptor.
- * @file: descriptor
- * @cmd: number
- * @arg: user pointer
- *
- * Context: task, may sleep.
- * Return: 0 or a negative errno of the uapi header.
- */
-long kmm_object_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	return ioctl_run(file, cmd, (void __user *)arg, ON_OBJECT);
-}
-
 /* === The device === */
 
 static long chardev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return ioctl_run(file, cmd, (void __user *)arg, ON_DEVICE);
+	return kmm_call_run(file, cmd, arg, KMM_ON_DEVICE);
 }
 
 static int chardev_open(struct inode *inode, struct file *file)

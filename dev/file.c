@@ -294,6 +294,11 @@ int kmm_file_add_seals(struct file *file, u32 seals)
 	return err;
 }
 
+static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return kmm_call_run(file, cmd, arg, KMM_ON_OBJECT);
+}
+
 /* === Life === */
 
 /**
@@ -350,7 +355,7 @@ static const struct file_operations file_ops = {
 	.fallocate = file_fallocate,
 	.fsync = noop_fsync,
 	.mmap = kmm_mapping_mmap,
-	.unlocked_ioctl = kmm_object_ioctl,
+	.unlocked_ioctl = file_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };
 

@@ -4,6 +4,7 @@
 #define _KMM_DEV_H
 
 #include <linux/bits.h>
+#include <linux/fs.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 
@@ -21,8 +22,6 @@ struct kmm_slab;
 struct kmm_slot;
 struct dentry;
 struct file;
-struct file_operations;
-struct inode;
 struct seq_file;
 struct vm_area_struct;
 
@@ -141,8 +140,49 @@ extern const struct kmm_mapping_ops kmm_mapping_ops;
 int kmm_mapping_mmap(struct file *file, struct vm_area_struct *vma);
 int kmm_mapping_mmap_anonymous(struct kmm_account *a, struct vm_area_struct *vma);
 
-/* dev/chardev.c: the ioctls of an object */
-long kmm_object_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+/**
+ * enum kmm_call_kind - on which descriptors an ioctl is
+ * @KMM_ON_DEVICE: /dev/kmm
+ * @KMM_ON_OBJECT: memory object
+ * @KMM_ON_SPACE: address space
+ * @KMM_ON_MSGQ: message queue
+ * @KMM_ON_PIPE: pipe
+ */
+enum kmm_call_kind {
+	KMM_ON_DEVICE,
+	KMM_ON_OBJECT,
+	KMM_ON_SPACE,
+	KMM_ON_MSGQ,
+	KMM_ON_PIPE,
+};
+
+/**
+ * struct kmm_call - one ioctl on its way
+ * @file: the descriptor it came on
+ * @new_file: file to install at @new_fd when all is well, or NULL
+ * @new_fd: reserved number
+ * @arg: the caller's struct
+ */
+struct kmm_call {
+	struct file *file;
+	struct file *new_file;
+	int new_fd;
+	union {
+		struct kmm_info info;
+		struct kmm_features features;
+		struct kmm_stat stat;
+		struct kmm_ops ops;
+		struct kmm_object_create create;
+		struct kmm_object_info object_info;
+		struct kmm_object_reopen reopen;
+		struct kmm_object_seal seal;
+	} arg;
+};
+
+/* dev/chardev.c: the one table of ioctls; its handlers are in the file of their kind */
+long kmm_call_run(struct file *file, unsigned int cmd, unsigned long arg,
+		  enum kmm_call_kind kind);
+int kmm_call_offer_file(struct kmm_call *call, struct file *file);
 
 /* dev/debugfs.c */
 void kmm_debugfs_init(void);

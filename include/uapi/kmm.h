@@ -368,6 +368,8 @@ struct kmm_ops {
 #define KMM_IOC_OBJECT_REOPEN	_IOWR(KMM_IOC_MAGIC, 0x12, struct kmm_object_reopen)
 #define KMM_IOC_OBJECT_SEAL	_IOWR(KMM_IOC_MAGIC, 0x13, struct kmm_object_seal)
 
+/* 0x1x objects and names, 0x2x spaces, 0x3x queues, 0x4x pipes, 0x5x swap, 0x6x policies */
+
 /*
  * mmap of a /dev/kmm descriptor, offset 0, MAP_SHARED: a new anonymous object of the
  * mapping's length, as /dev/zero gives.
