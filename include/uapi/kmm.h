@@ -122,6 +122,8 @@ struct kmm_info {
 #define KMM_FEATURE_TRACEPOINTS	(1ULL << 2)	/* kmm:* trace events */
 #define KMM_FEATURE_DEBUGFS	(1ULL << 3)	/* /sys/kernel/debug/kmm */
 #define KMM_FEATURE_OPS_SLAB	(1ULL << 4)	/* KMM_IOC_OPS: caches, kmalloc */
+#define KMM_FEATURE_OPS_VMALLOC	(1ULL << 5)	/* KMM_IOC_OPS: vmalloc */
+#define KMM_FEATURE_SPACES	(1ULL << 6)	/* address spaces */
 
 /**
  * struct kmm_features - bits that this build offers
@@ -274,6 +276,9 @@ struct kmm_object_seal {
  * @KMM_OP_CACHE_FREE: free it; arg: 0
  * @KMM_OP_KMALLOC: memory into an empty slot; arg: bytes, 1 .. 2^KMM_ORDER_MAX pages
  * @KMM_OP_KFREE: free it; arg: 0
+ * @KMM_OP_VMALLOC: virtually contiguous kernel memory into an empty slot; arg: KMM_VMALLOC_ARG().
+ *	-ENOMEM also when the kernel window has no room
+ * @KMM_OP_VFREE: free it; arg: 0
  *
  * Frames that are charged: the pages of a block; for a cache the slabs that it has and one more;
  * for kmalloc up to 8 KiB, by size class, the most bytes that the slots have held since they
@@ -289,7 +294,12 @@ enum kmm_op_kind {
 	KMM_OP_CACHE_FREE = 5,
 	KMM_OP_KMALLOC = 6,
 	KMM_OP_KFREE = 7,
+	KMM_OP_VMALLOC = 8,
+	KMM_OP_VFREE = 9,
 };
+
+/* arg of KMM_OP_VMALLOC: bits 0-55 bytes, not zero; 56-63 KMM_PROT_*, READ at least, not W and X. */
+#define KMM_VMALLOC_ARG(size, prot)	((__u64)(size) | (__u64)(prot) << 56)
 
 /* kmm_op.flags; of the three operations that allocate, and of no other */
 #define KMM_OP_ZERO	(1U << 0)	/* __GFP_ZERO */
@@ -356,6 +366,246 @@ struct kmm_ops {
 	__u32 failed;
 };
 
+/* === Address spaces === */
+
+/*
+ * A space is a set of areas on page tables of its own (4 or 5 levels, as the CPU has). Addresses
+ * are in the user half: KMM_SPACE_MIN <= address, and below 2^47 - 4096 (2^56 - 4096 with 5
+ * levels) less the top 2 MiB, which kmm keeps. Its descriptor: pread(2) and pwrite(2) take
+ * the virtual address as the offset.
+ */
+#define KMM_SPACE_MIN		0x10000ULL
+
+/* kmm_space_map.prot, kmm_space_protect.prot; KMM_PROT_WRITE and _EXEC imply _READ */
+#define KMM_PROT_READ		(1U << 0)
+#define KMM_PROT_WRITE		(1U << 1)
+#define KMM_PROT_EXEC		(1U << 2)
+
+/* kmm_space_map.flags: exactly one of SHARED and PRIVATE */
+#define KMM_MAP_SHARED		(1U << 0)	/* writes go to the object */
+#define KMM_MAP_PRIVATE		(1U << 1)	/* writes go to copies (copy-on-write) */
+#define KMM_MAP_FIXED		(1U << 2)	/* exactly at addr, -EEXIST when something is there */
+#define KMM_MAP_REPLACE		(1U << 3)	/* with FIXED: what is there goes first */
+#define KMM_MAP_GUARD		(1U << 4)	/* no access ever; prot and object_fd must be 0 and -1 */
+#define KMM_MAP_POPULATE	(1U << 5)	/* fill now; a failure to fill is no error */
+#define KMM_MAP_HUGE		(1U << 6)	/* 2 MiB leaves where address and frames allow */
+
+/**
+ * struct kmm_space_create - KMM_IOC_SPACE_CREATE, on /dev/kmm
+ * @flags: 0
+ * @fd: out: descriptor
+ */
+struct kmm_space_create {
+	__u32 flags;
+	__s32 fd;
+};
+
+/**
+ * struct kmm_space_map - KMM_IOC_SPACE_MAP, on a space
+ * @addr: in: with FIXED where, else a hint or 0; out: where it is
+ * @len: bytes, rounded up to pages
+ * @offset: into the object, page aligned
+ * @object_fd: memory object, or -1 for zero-filled private memory
+ * @prot: KMM_PROT_*
+ * @flags: KMM_MAP_*
+ * @reserved: must be zero
+ *
+ * Errors: -EINVAL; -ENOMEM no room in the space, or no memory; -EEXIST; -EACCES the descriptor
+ * is not open for it, or W and X together where the policy (parameter allow_wx) forbids it; -EPERM
+ * a seal; -EOVERFLOW; -EBADF; -ENXIO not an address of the user half (-EINVAL not page aligned).
+ */
+struct kmm_space_map {
+	__u64 addr;
+	__u64 len;
+	__u64 offset;
+	__s32 object_fd;
+	__u32 prot;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/**
+ * struct kmm_space_unmap - KMM_IOC_SPACE_UNMAP, on a space; holes in the range are no error
+ * @addr: page aligned
+ * @len: bytes, not zero, rounded up to pages
+ */
+struct kmm_space_unmap {
+	__u64 addr;
+	__u64 len;
+};
+
+/**
+ * struct kmm_space_protect - KMM_IOC_SPACE_PROTECT, on a space
+ * @addr: page aligned
+ * @len: bytes, not zero, rounded up to pages
+ * @prot: KMM_PROT_*; 0 forbids all
+ * @reserved: must be zero
+ *
+ * -ENOENT a hole or a guard in the range, nothing is changed; -EACCES as for map.
+ */
+struct kmm_space_protect {
+	__u64 addr;
+	__u64 len;
+	__u32 prot;
+	__u32 reserved;
+};
+
+/**
+ * struct kmm_space_clone - KMM_IOC_SPACE_CLONE, on a space: a copy, private memory copy-on-write
+ * @flags: 0
+ * @fd: out: descriptor of the copy
+ */
+struct kmm_space_clone {
+	__u32 flags;
+	__s32 fd;
+};
+
+/* kmm_space_access.op */
+#define KMM_ACCESS_READ		0
+#define KMM_ACCESS_WRITE	1
+#define KMM_ACCESS_FETCH	2	/* could the CPU execute there? no data */
+
+/* kmm_space_access.flags, in */
+#define KMM_ACCESS_HARDWARE	(1U << 0)	/* through CR3; CAP_SYS_ADMIN */
+#define KMM_ACCESS_NO_FAULT_IN	(1U << 1)	/* report demand and COW faults, do not resolve them */
+
+/* kmm_space_access.path, out */
+#define KMM_PATH_SOFTWARE	0
+#define KMM_PATH_HARDWARE	1
+
+/* kmm_space_access.fault_code: bits of the CPU's page-fault error code */
+#define KMM_PF_PRESENT		(1U << 0)	/* 0: no entry, 1: rights */
+#define KMM_PF_WRITE		(1U << 1)
+#define KMM_PF_USER		(1U << 2)
+#define KMM_PF_RSVD		(1U << 3)
+#define KMM_PF_INSTR		(1U << 4)
+
+/**
+ * enum kmm_fault_rule - which rule denied an access
+ * @KMM_RULE_NONE: nothing was denied
+ * @KMM_RULE_NONCANONICAL: not an address at all
+ * @KMM_RULE_KERNEL_HALF: not in the user half
+ * @KMM_RULE_NO_AREA: nothing is mapped there
+ * @KMM_RULE_GUARD: a guard area
+ * @KMM_RULE_NO_ACCESS: an area without any right
+ * @KMM_RULE_NO_WRITE: the area is read-only
+ * @KMM_RULE_NO_EXEC: NX
+ * @KMM_RULE_OBJECT: behind the end of the object, or its page cannot be had (fault_errno)
+ * @KMM_RULE_LIMIT: a limit is reached, or memory is short (fault_errno)
+ * @KMM_RULE_NOT_PRESENT: with NO_FAULT_IN: a demand fault
+ * @KMM_RULE_COW: with NO_FAULT_IN: a copy-on-write fault
+ * @KMM_RULE_KEPT: kmm's own read-only alias (espfix) at the top of the space
+ */
+enum kmm_fault_rule {
+	KMM_RULE_NONE = 0,
+	KMM_RULE_NONCANONICAL = 1,
+	KMM_RULE_KERNEL_HALF = 2,
+	KMM_RULE_NO_AREA = 3,
+	KMM_RULE_GUARD = 4,
+	KMM_RULE_NO_ACCESS = 5,
+	KMM_RULE_NO_WRITE = 6,
+	KMM_RULE_NO_EXEC = 7,
+	KMM_RULE_OBJECT = 8,
+	KMM_RULE_LIMIT = 9,
+	KMM_RULE_NOT_PRESENT = 10,
+	KMM_RULE_COW = 11,
+	KMM_RULE_KEPT = 12,
+};
+
+/* Most bytes of one access. */
+#define KMM_ACCESS_MAX		65536
+
+/**
+ * struct kmm_space_access - KMM_IOC_SPACE_ACCESS, on a space: what the MMU does at an address
+ * @addr: virtual address, any
+ * @buf: user pointer, unless FETCH
+ * @len: bytes, 1 .. KMM_ACCESS_MAX; FETCH: 1
+ * @op: KMM_ACCESS_READ, _WRITE or _FETCH
+ * @flags: KMM_ACCESS_*
+ * @path: out: KMM_PATH_*: who translated
+ * @done: out: bytes done before the fault
+ * @faults: out: demand and COW faults that were resolved on the way
+ * @fault_addr: out: address of the fault that ended it
+ * @fault_code: out: KMM_PF_*
+ * @fault_rule: out: enum kmm_fault_rule; KMM_RULE_NONE: all of it was done
+ * @fault_errno: out: 0 or a negative errno for OBJECT and LIMIT
+ * @reserved: must be zero
+ *
+ * A denied access is no error of the call: it returns 0 and the fault. -EPERM HARDWARE without the
+ * capability; -EOPNOTSUPP HARDWARE where this machine or the parameter mmu= refuses it.
+ */
+struct kmm_space_access {
+	__u64 addr;
+	__u64 buf;
+	__u32 len;
+	__u32 op;
+	__u32 flags;
+	__u32 path;
+	__u32 done;
+	__u32 faults;
+	__u64 fault_addr;
+	__u32 fault_code;
+	__u32 fault_rule;
+	__s32 fault_errno;
+	__u32 reserved;
+};
+
+/* kmm_space_walk.flags, in */
+#define KMM_WALK_USER_VIEW	(1U << 0)	/* from the user root, not the full one */
+#define KMM_WALK_CLEAR_YOUNG	(1U << 1)	/* clear Accessed and Dirty of the leaf afterwards */
+
+#define KMM_WALK_LEVELS		5
+
+/**
+ * struct kmm_space_walk - KMM_IOC_SPACE_WALK, on a space: every level of one translation
+ * @addr: virtual address
+ * @flags: KMM_WALK_*
+ * @levels: out: levels of this machine, 4 or 5
+ * @depth: out: entries read, from the root; the last one is the leaf or not present
+ * @leaf_shift: out: 12 or 21 when there is a leaf, else 0
+ * @index: out: index into the table of each level
+ * @reserved: must be zero
+ * @entry: out: raw entries; physical addresses are zeroed without CAP_SYS_ADMIN
+ */
+struct kmm_space_walk {
+	__u64 addr;
+	__u32 flags;
+	__u32 levels;
+	__u32 depth;
+	__u32 leaf_shift;
+	__u16 index[KMM_WALK_LEVELS];
+	__u16 reserved[3];
+	__u64 entry[KMM_WALK_LEVELS];
+};
+
+/**
+ * struct kmm_space_info - KMM_IOC_SPACE_INFO, on a space
+ * @id: number, unique since load; the folder in debugfs spaces
+ * @areas: areas
+ * @mapped_bytes: their length
+ * @resident: pages in its tables, 2 MiB leaves count 512
+ * @private_frames: of these private ones
+ * @tables: tables by level, the lowest first (PTE, PMD, PUD, P4D, PGD)
+ * @faults: demand faults
+ * @cow_faults: pages copied
+ * @switches: times that its root was in CR3
+ * @audit_leaves: leaves reachable from the user root at the audit that this call made
+ * @audit_bad: of these, ones that must not be
+ */
+struct kmm_space_info {
+	__u64 id;
+	__u64 areas;
+	__u64 mapped_bytes;
+	__u64 resident;
+	__u64 private_frames;
+	__u64 tables[KMM_WALK_LEVELS];
+	__u64 faults;
+	__u64 cow_faults;
+	__u64 switches;
+	__u64 audit_leaves;
+	__u64 audit_bad;
+};
+
 /* === Numbers === */
 
 #define KMM_IOC_MAGIC		'K'
@@ -367,6 +617,15 @@ struct kmm_ops {
 #define KMM_IOC_OBJECT_INFO	_IOWR(KMM_IOC_MAGIC, 0x11, struct kmm_object_info)
 #define KMM_IOC_OBJECT_REOPEN	_IOWR(KMM_IOC_MAGIC, 0x12, struct kmm_object_reopen)
 #define KMM_IOC_OBJECT_SEAL	_IOWR(KMM_IOC_MAGIC, 0x13, struct kmm_object_seal)
+
+#define KMM_IOC_SPACE_CREATE	_IOWR(KMM_IOC_MAGIC, 0x20, struct kmm_space_create)
+#define KMM_IOC_SPACE_MAP	_IOWR(KMM_IOC_MAGIC, 0x21, struct kmm_space_map)
+#define KMM_IOC_SPACE_UNMAP	_IOWR(KMM_IOC_MAGIC, 0x22, struct kmm_space_unmap)
+#define KMM_IOC_SPACE_PROTECT	_IOWR(KMM_IOC_MAGIC, 0x23, struct kmm_space_protect)
+#define KMM_IOC_SPACE_CLONE	_IOWR(KMM_IOC_MAGIC, 0x24, struct kmm_space_clone)
+#define KMM_IOC_SPACE_ACCESS	_IOWR(KMM_IOC_MAGIC, 0x25, struct kmm_space_access)
+#define KMM_IOC_SPACE_WALK	_IOWR(KMM_IOC_MAGIC, 0x26, struct kmm_space_walk)
+#define KMM_IOC_SPACE_INFO	_IOWR(KMM_IOC_MAGIC, 0x27, struct kmm_space_info)
 
 /* 0x1x objects and names, 0x2x spaces, 0x3x queues, 0x4x pipes, 0x5x swap, 0x6x policies */
 
