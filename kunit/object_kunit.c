@@ -405,6 +405,106 @@ static void seals_only_grow_and_hold(struct kunit *test)
 	end(test, f);
 }
 
+static void pinned_object_keeps_every_frame(struct kunit *test)
+{
+	struct fixture *f = begin(test, &no_limits);
+	struct kmm_object *o = must_create(test, f, 1100 * PAGE_SIZE - 7, 0);
+	struct page **pages = kunit_kcalloc(test, 1100, sizeof(*pages), GFP_KERNEL);
+	struct page *page;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	/* a hole is no frame */
+	KUNIT_EXPECT_EQ(test, kmm_object_pinned_pages(o, pages, 1), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_populate(o, 0, 513), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pinned_pages(o, pages, 1100), 513);
+
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), 0);
+	KUNIT_EXPECT_EQ(test, o->resident, 1100);
+	KUNIT_EXPECT_EQ(test, kmm_object_pinned_pages(o, pages, 1100), 1100);
+	for (i = 0; i < 1100; i++) {
+		page = kmm_object_get_page(o, i, false);
+		KUNIT_ASSERT_PTR_EQ(test, page, pages[i]);
+		put_page(page);
+	}
+	KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 0, PAGE_SIZE), -EBUSY);
+	KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 5, 1), -EBUSY);
+	KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 5000 * PAGE_SIZE, 1), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_resize(o, 1100 * PAGE_SIZE - 8), -EBUSY);
+	KUNIT_EXPECT_EQ(test, kmm_object_resize(o, 0), -EBUSY);
+	/* it may grow, also into a new leaf, and is no smaller thereafter */
+	KUNIT_EXPECT_EQ(test, kmm_object_resize(o, 3000 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_resize(o, 1100 * PAGE_SIZE), -EBUSY);
+	KUNIT_EXPECT_EQ(test, o->resident, 1100);
+
+	/* the second pin covers what is new; either of them holds */
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, false), 0);
+	KUNIT_EXPECT_EQ(test, o->resident, 3000);
+	KUNIT_EXPECT_EQ(test, o->nr_pins, 2);
+	KUNIT_EXPECT_EQ(test, o->nr_write_pins, 1);
+	kmm_object_unpin(o, true);
+	KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 0, PAGE_SIZE), -EBUSY);
+	kmm_object_unpin(o, false);
+	KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 0, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_resize(o, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+	destroy(test, o);
+	end(test, f);
+}
+
+static void pin_that_writes_and_seal_exclude_each_other(struct kunit *test)
+{
+	struct fixture *f = begin(test, &no_limits);
+	struct kmm_object *o = must_create(test, f, 4 * PAGE_SIZE, 0);
+
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_add_seals(o, KMM_SEAL_WRITE), -EBUSY);
+	KUNIT_EXPECT_EQ(test, kmm_object_add_seals(o, KMM_SEAL_FUTURE_WRITE), -EBUSY);
+	KUNIT_EXPECT_EQ(test, kmm_object_add_seals(o, KMM_SEAL_GROW | KMM_SEAL_SHRINK), 0);
+	KUNIT_EXPECT_EQ(test, o->seals, KMM_SEAL_GROW | KMM_SEAL_SHRINK);
+	kmm_object_unpin(o, true);
+	/* one that only reads is no hindrance */
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, false), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_add_seals(o, KMM_SEAL_WRITE), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), -EPERM);
+	KUNIT_EXPECT_EQ(test, o->nr_pins, 1);
+	/* a seal is told before the pin */
+	KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 0, PAGE_SIZE), -EPERM);
+	kmm_object_unpin(o, false);
+	destroy(test, o);
+	o = must_create(test, f, PAGE_SIZE, 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_add_seals(o, KMM_SEAL_FUTURE_WRITE), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), -EPERM);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, false), 0);
+	kmm_object_unpin(o, false);
+	destroy(test, o);
+	end(test, f);
+}
+
+static void pin_that_fails_leaves_no_pin(struct kunit *test)
+{
+	const struct kmm_limits few = {
+		.frames = 10, .objects = 9, .names = 9, .host_bytes = 1 << 20,
+	};
+	struct fixture *f = begin(test, &few);
+	struct kmm_object *o = must_create(test, f, 11 * PAGE_SIZE, 0);
+
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), -EDQUOT);
+	KUNIT_EXPECT_EQ(test, o->nr_pins, 0);
+	KUNIT_EXPECT_EQ(test, o->nr_write_pins, 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_resize(o, 10 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), 0);
+	kmm_object_unpin(o, true);
+	KUNIT_EXPECT_EQ(test, kmm_object_resize(o, 0), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), -EINVAL);
+	/* more than the region has: refused before the first frame is taken */
+	KUNIT_EXPECT_EQ(test, kmm_object_resize(o, 1ULL << 36), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, o->resident, 0);
+	destroy(test, o);
+	end(test, f);
+}
+
 static void seek_finds_data_and_holes(struct kunit *test)
 {
 	struct fixture *f = begin(test, &no_limits);
@@ -698,6 +798,9 @@ static struct kunit_case object_cases[] = {
 	KUNIT_CASE(punch_zeroes_and_gives_frames_back),
 	KUNIT_CASE(shrunk_part_comes_back_as_zeros),
 	KUNIT_CASE(seals_only_grow_and_hold),
+	KUNIT_CASE(pinned_object_keeps_every_frame),
+	KUNIT_CASE(pin_that_writes_and_seal_exclude_each_other),
+	KUNIT_CASE(pin_that_fails_leaves_no_pin),
 	KUNIT_CASE(seek_finds_data_and_holes),
 	KUNIT_CASE(limit_refuses_and_changes_nothing),
 	KUNIT_CASE(held_page_is_charged_until_it_is_let_go),

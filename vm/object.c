@@ -31,7 +31,9 @@
  * reclaim, and the entry looked at again. Leaves are always allocated without the lock.
  *
  * LOCKED and CONTIG objects keep the frames that they are made with: no punch, no shrink.
- * A LOCKED one may grow; the new part is filled before anybody can see it.
+ * A LOCKED one may grow; the new part is filled before anybody can see it. A pinned object
+ * (kmm_object_pin()) is filled and keeps its frames in the same way, until the last pin goes: whoever
+ * pins it hands them to somebody who finds them by address, not by index.
  *
  * Invariants (kmm_object_check()): resident = page entries; host_bytes = struct + caller's
  * structs + index; no entry at or above nr_pages once a shrink has ended; each page has our
@@ -561,6 +563,7 @@ void kmm_object_destroy(struct kmm_object *o)
 	}
 	mutex_unlock(&set->lock);
 
+	kmm_assert(!o->nr_pins);
 	object_drop(o, 0, ULONG_MAX, false);
 	kmm_assert(!o->resident);
 	kmm_account_free(a, o->top, o->nr_top * sizeof(*o->top));
@@ -725,7 +728,7 @@ KMM_EXPORT_INTERNAL(kmm_object_populate);
  * Pages that are in the range only in part are zeroed there.
  *
  * Context: task, may sleep; serialised with writes and seals by the caller.
- * Return: 0; -EOVERFLOW; -EPERM a seal, or the object's frames are fixed.
+ * Return: 0; -EOVERFLOW; -EPERM a seal, or the object's frames are fixed; -EBUSY pinned.
  */
 int kmm_object_punch(struct kmm_object *o, u64 offset, u64 len)
 {
@@ -739,6 +742,8 @@ int kmm_object_punch(struct kmm_object *o, u64 offset, u64 len)
 	end = min(end, READ_ONCE(o->size_bytes));
 	if (offset >= end)
 		return 0;
+	if (READ_ONCE(o->nr_pins))
+		return -EBUSY;
 
 	/* The last page counts as whole when the range reaches the end of the object. */
 	first = object_nr_pages(offset);
@@ -805,8 +810,9 @@ static int object_grow(struct kmm_object *o, u64 size_bytes)
  * Growing an EAGER object fills the new part.
  *
  * Context: task, may sleep; serialised by the caller with itself, writes and seals.
- * Return: 0; -EFBIG; -EPERM a seal, a CONTIG object, a LOCKED one that would shrink; growing
- * also -EDQUOT, -ENOMEM, -EINTR killed. On error the size is as before.
+ * Return: 0; -EFBIG; -EPERM a seal, a CONTIG object, a LOCKED one that would shrink; -EBUSY a
+ * pinned one that would shrink; growing also -EDQUOT, -ENOMEM, -EINTR killed. On error the size
+ * is as before.
  */
 int kmm_object_resize(struct kmm_object *o, u64 size_bytes)
 {
@@ -823,6 +829,8 @@ int kmm_object_resize(struct kmm_object *o, u64 size_bytes)
 		return seals & KMM_SEAL_GROW ? -EPERM : object_grow(o, size_bytes);
 	if (seals & KMM_SEAL_SHRINK || o->flags & KMM_OBJECT_LOCKED)
 		return -EPERM;
+	if (READ_ONCE(o->nr_pins))
+		return -EBUSY;
 
 	mutex_lock(&o->lock);
 	WRITE_ONCE(o->size_bytes, size_bytes);
@@ -864,7 +872,7 @@ static bool object_pinned(struct kmm_object *o)
  *
  * Context: task, may sleep; serialised with writes, punches and resizes by the caller.
  * Return: 0; -EINVAL an unknown seal; -EPERM sealed against sealing; -EBUSY sealing against
- * writes while a shared mapping may write, or somebody outside holds a frame.
+ * writes while a shared mapping or a pin may write, or somebody outside holds a frame.
  */
 int kmm_object_add_seals(struct kmm_object *o, u32 seals)
 {
@@ -875,6 +883,9 @@ int kmm_object_add_seals(struct kmm_object *o, u32 seals)
 		return -EINVAL;
 	if (o->seals & KMM_SEAL_SEAL)
 		return -EPERM;
+	/* Whoever may write now could do so, and map it for writing, later. */
+	if (seals & (KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE) && READ_ONCE(o->nr_write_pins))
+		return -EBUSY;
 	if (seals & KMM_SEAL_WRITE && !(o->seals & KMM_SEAL_WRITE)) {
 		if (o->mapping) {
 			err = mapping_deny_writable(o->mapping);
@@ -900,6 +911,92 @@ int kmm_object_add_seals(struct kmm_object *o, u32 seals)
 	return 0;
 }
 KMM_EXPORT_INTERNAL(kmm_object_add_seals);
+
+/**
+ * kmm_object_pin() - Fill an object and keep every frame of it at its index.
+ * @o: object
+ * @write: whoever pins it may write to the frames
+ *
+ * Until kmm_object_unpin() no frame of the object leaves: punch, shrink, and whatever else
+ * would take one, are refused. It may grow; what is new is not pinned for anybody. Where
+ * filling fails, the holes that were filled stay filled.
+ *
+ * Context: task, may sleep; serialised with changes of size, punches and seals by the caller.
+ * Return: 0; -EINVAL an empty object; -EPERM @write and sealed against writes; -EDQUOT;
+ * -ENOMEM; -EINTR killed.
+ */
+int kmm_object_pin(struct kmm_object *o, bool write)
+{
+	int err;
+
+	if (!o->nr_pages)
+		return -EINVAL;
+	if (write && o->seals & (KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE))
+		return -EPERM;
+	/* Not even by using up the region on the way. */
+	if (o->nr_pages > o->set->buddy->managed)
+		return -ENOMEM;
+
+	mutex_lock(&o->lock);
+	WRITE_ONCE(o->nr_pins, o->nr_pins + 1);
+	WRITE_ONCE(o->nr_write_pins, o->nr_write_pins + write);
+	mutex_unlock(&o->lock);
+	err = object_populate(o, 0, o->nr_pages);
+	if (err)
+		kmm_object_unpin(o, write);
+	return err;
+}
+KMM_EXPORT_INTERNAL(kmm_object_pin);
+
+/**
+ * kmm_object_unpin() - Take a pin back.
+ * @o: object
+ * @write: as it was pinned
+ *
+ * Context: task, may sleep.
+ */
+void kmm_object_unpin(struct kmm_object *o, bool write)
+{
+	mutex_lock(&o->lock);
+	if (kmm_assert(o->nr_pins && (!write || o->nr_write_pins))) {
+		WRITE_ONCE(o->nr_pins, o->nr_pins - 1);
+		WRITE_ONCE(o->nr_write_pins, o->nr_write_pins - write);
+	}
+	mutex_unlock(&o->lock);
+}
+KMM_EXPORT_INTERNAL(kmm_object_unpin);
+
+/**
+ * kmm_object_pinned_pages() - The frames of a pinned object, by index.
+ * @o: object that the caller has pinned
+ * @pages: filled; no references are taken, the pin keeps them
+ * @nr_pages: room in @pages, at most the pages that the object had when it was pinned
+ *
+ * Context: task, may sleep.
+ * Return: entries filled, @nr_pages unless an entry is no frame.
+ */
+unsigned long kmm_object_pinned_pages(struct kmm_object *o, struct page **pages,
+				      unsigned long nr_pages)
+{
+	unsigned long index = 0;
+
+	while (index < nr_pages) {
+		unsigned long end = min(nr_pages, round_down(index, KMM_LEAF_ENTRIES) +
+						  KMM_LEAF_ENTRIES);
+		void **entry;
+
+		mutex_lock(&o->lock);
+		entry = object_entry_locked(o, index);
+		while (entry && index < end && entry_is_page(*entry))
+			pages[index++] = *entry++;
+		mutex_unlock(&o->lock);
+		if (index < end)
+			break;
+		cond_resched();
+	}
+	return index;
+}
+KMM_EXPORT_INTERNAL(kmm_object_pinned_pages);
 
 /**
  * kmm_object_seek() - The next data or hole.

@@ -83,6 +83,8 @@ struct kmm_object_set {
  * @host_bytes: host memory charged for it
  * @flags: KMM_OBJECT_*; immutable
  * @seals: KMM_SEAL_*; only ever grows; also read without the lock
+ * @nr_pins: who relies on every frame staying at its index; also read without the lock
+ * @nr_write_pins: those of @nr_pins that may write; also read without the lock
  * @id: unique since load; immutable
  * @extra_bytes: host bytes charged for the caller's own structs; immutable
  * @uid: creator; immutable
@@ -104,6 +106,8 @@ struct kmm_object {
 	u64 host_bytes;
 	u32 flags;
 	u32 seals;
+	unsigned int nr_pins;
+	unsigned int nr_write_pins;
 	u64 id;
 	u64 extra_bytes;
 	kuid_t uid;
@@ -142,6 +146,10 @@ int kmm_object_populate(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_punch(struct kmm_object *o, u64 offset, u64 len);
 int kmm_object_resize(struct kmm_object *o, u64 size_bytes);
 int kmm_object_add_seals(struct kmm_object *o, u32 seals);
+int kmm_object_pin(struct kmm_object *o, bool write);
+void kmm_object_unpin(struct kmm_object *o, bool write);
+unsigned long kmm_object_pinned_pages(struct kmm_object *o, struct page **pages,
+				      unsigned long nr_pages);
 u64 kmm_object_seek(struct kmm_object *o, u64 offset, bool data);
 void kmm_object_info(struct kmm_object *o, struct kmm_object_info *info);
 unsigned long kmm_object_check(struct kmm_object *o);
