@@ -730,6 +730,389 @@ static void accounts_add_up_and_free_late(struct kunit *test)
 	end(test, f);
 }
 
+/* === Frames that change their object === */
+
+static struct kmm_account *must_account(struct kunit *test, struct kmm_accounts *set, uid_t uid)
+{
+	struct kmm_account *a = kmm_account_create(set, KUIDT_INIT(uid), false);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(a));
+	return a;
+}
+
+static struct kmm_object *must_create_for(struct kunit *test, struct fixture *f,
+					  struct kmm_account *a, u64 size_bytes, u32 flags,
+					  const struct kmm_mapping_ops *mops)
+{
+	struct kmm_object_attr attr = { .size_bytes = size_bytes, .flags = flags, .mops = mops };
+	struct kmm_object *o = kmm_object_create(&f->set, a, &attr);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(o));
+	return o;
+}
+
+/* Page i of [first, first + nr) is full of i + salt. */
+static void fill_pages(struct kunit *test, struct kmm_object *o, pgoff_t first, unsigned int nr,
+		       u8 salt)
+{
+	for (; nr--; first++) {
+		struct page *page = kmm_object_get_page(o, first, true);
+
+		KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(page));
+		memset(page_address(page), (u8)(first + salt), PAGE_SIZE);
+		put_page(page);
+	}
+}
+
+/* -1: a hole; 0 .. 255: full of this byte; -2: of different ones. */
+static int page_byte(struct kmm_object *o, pgoff_t index)
+{
+	struct page *page = kmm_object_get_page(o, index, false);
+	int byte;
+
+	if (IS_ERR_OR_NULL(page))
+		return -1;
+	byte = *(u8 *)page_address(page);
+	if (memchr_inv(page_address(page), byte, PAGE_SIZE))
+		byte = -2;
+	put_page(page);
+	return byte;
+}
+
+static void taken_pages_move_with_contents_and_charge(struct kunit *test)
+{
+	struct page **pages = kunit_kcalloc(test, KMM_TAKE_MAX, sizeof(*pages), GFP_KERNEL);
+	struct fixture *f = begin(test, &no_limits);
+	struct kmm_account *b = must_account(test, &f->accounts, 1000);
+	struct kmm_object *src = must_create(test, f, 600 * PAGE_SIZE, 0);
+	struct kmm_object *dst = must_create_for(test, f, b, 1100 * PAGE_SIZE, 0, NULL);
+	struct page *page;
+	unsigned int copied = 7, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	/* over the edge of a leaf, with a hole at each end and two in the middle */
+	fill_pages(test, src, 501, 30, 0);
+	kmm_object_punch(src, 510 * PAGE_SIZE, 2 * PAGE_SIZE);
+	fill_pages(test, dst, 998, 3, 100);
+	page = kmm_object_get_page(src, 501, false);
+	put_page(page);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(src, 500, 32, b, pages, &copied), 28);
+	KUNIT_EXPECT_EQ(test, copied, 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_check(src), 0);
+	KUNIT_EXPECT_EQ(test, src->resident, 0);
+	KUNIT_EXPECT_PTR_EQ(test, pages[1], page);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(f->a, KMM_RES_FRAMES), 0);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(b, KMM_RES_FRAMES), 28 + 3);
+	for (i = 0; i < 32; i++) {
+		if (i == 0 || i == 10 || i == 11 || i == 31) {
+			KUNIT_EXPECT_NULL(test, pages[i]);
+			continue;
+		}
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+		KUNIT_EXPECT_EQ(test, page_count(pages[i]), 1);
+		KUNIT_EXPECT_NULL(test, pages[i]->mapping);
+		KUNIT_EXPECT_EQ(test, kmm_buddy_owner(&f->t->buddy, pages[i]), b->id);
+	}
+
+	/* 999 and 1000 are dropped for a hole and a frame, 998 stays */
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(dst, 999, 32, b, pages), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_check(dst), 0);
+	KUNIT_EXPECT_EQ(test, dst->resident, 29);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(b, KMM_RES_FRAMES), 29);
+	KUNIT_EXPECT_EQ(test, page_byte(dst, 998), (u8)(998 + 100));
+	for (i = 0; i < 32; i++) {
+		int byte = i == 0 || i == 10 || i == 11 || i == 31 ? -1 : (u8)(500 + i);
+
+		KUNIT_EXPECT_EQ_MSG(test, page_byte(dst, 999 + i), byte, "page %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, page_byte(src, 500 + i), -1, "page %u", i);
+	}
+	destroy(test, src);
+	destroy(test, dst);
+	kmm_account_put(b);
+	end(test, f);
+}
+
+static void held_frame_is_copied_not_moved(struct kunit *test)
+{
+	struct page **pages = kunit_kcalloc(test, KMM_TAKE_MAX, sizeof(*pages), GFP_KERNEL);
+	struct fixture *f = begin(test, &no_limits);
+	struct kmm_account *b = must_account(test, &f->accounts, 1000);
+	struct kmm_object *src = must_create(test, f, 8 * PAGE_SIZE, 0);
+	struct kmm_object *dst = must_create_for(test, f, b, 8 * PAGE_SIZE, 0, NULL);
+	struct page *held[3];
+	unsigned int copied, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	fill_pages(test, src, 0, 8, 1);
+	held[0] = kmm_object_get_page(src, 0, false);
+	held[1] = kmm_object_get_page(src, 3, false);
+	held[2] = kmm_object_get_page(src, 7, false);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(src, 0, 8, b, pages, &copied), 8);
+	KUNIT_EXPECT_EQ(test, copied, 3);
+	KUNIT_EXPECT_EQ(test, kmm_object_check(src), 0);
+	KUNIT_EXPECT_EQ(test, kmm_test_quarantined(f->t), 3);
+	/* the originals are the giver's to pay for until they are let go */
+	KUNIT_EXPECT_EQ(test, kmm_account_used(f->a, KMM_RES_FRAMES), 3);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(b, KMM_RES_FRAMES), 8);
+	/* who holds one may write to it: nobody sees that any more */
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_NULL(test, held[i]->mapping);
+		memset(page_address(held[i]), 0xee, PAGE_SIZE);
+	}
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(dst, 0, 8, b, pages), 0);
+	for (i = 0; i < 8; i++) {
+		KUNIT_EXPECT_EQ(test, page_byte(dst, i), i + 1);
+		KUNIT_EXPECT_EQ(test, page_byte(src, i), -1);
+	}
+	for (i = 0; i < 3; i++)
+		put_page(held[i]);
+	KUNIT_EXPECT_EQ(test, kmm_buddy_recheck_quarantine(&f->t->buddy), 3);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(f->a, KMM_RES_FRAMES), 0);
+	destroy(test, src);
+	destroy(test, dst);
+	kmm_account_put(b);
+	end(test, f);
+}
+
+static void taking_what_must_stay_is_refused(struct kunit *test)
+{
+	static const u32 fixed[] = { KMM_OBJECT_LOCKED, KMM_OBJECT_CONTIG };
+	static const u32 seals[] = { KMM_SEAL_WRITE, KMM_SEAL_FUTURE_WRITE };
+	struct page *pages[8] = { }, *given[8] = { };
+	struct fixture *f = begin(test, &no_limits);
+	struct kmm_object *o, *dst = must_create(test, f, 8 * PAGE_SIZE, 0);
+	unsigned int copied, i;
+
+	fill_pages(test, dst, 0, 8, 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(dst, 0, 0, f->a, pages, &copied), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(dst, 0, KMM_TAKE_MAX + 1, f->a, pages,
+						    &copied), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(dst, 8, 1, f->a, pages, &copied), -ENXIO);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(dst, 1, 8, f->a, pages, &copied), -ENXIO);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(dst, ULONG_MAX, 2, f->a, pages, &copied),
+			-ENXIO);
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(dst, 0, 0, f->a, pages), -EINVAL);
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(dst, 8, 1, f->a, pages), -ENXIO);
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(dst, 1, 8, f->a, pages), -ENXIO);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(dst, 0, 4, f->a, given, &copied), 4);
+	for (i = 0; i < 4; i++) {
+		o = must_create(test, f, 8 * PAGE_SIZE, i < 2 ? fixed[i] : KMM_OBJECT_EAGER);
+		if (i >= 2)
+			KUNIT_EXPECT_EQ(test, kmm_object_add_seals(o, seals[i - 2]), 0);
+		KUNIT_EXPECT_EQ(test, kmm_object_take_pages(o, 0, 8, f->a, pages, &copied),
+				-EPERM);
+		KUNIT_EXPECT_EQ(test, kmm_object_reserve(o, 0, 8), -EPERM);
+		KUNIT_EXPECT_EQ(test, kmm_object_put_pages(o, 0, 4, f->a, given), -EPERM);
+		KUNIT_EXPECT_EQ(test, o->resident, 8);
+		destroy(test, o);
+	}
+	o = must_create(test, f, 8 * PAGE_SIZE, 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, false), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(o, 0, 8, f->a, pages, &copied), -EBUSY);
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(o, 0, 4, f->a, given), -EBUSY);
+	kmm_object_unpin(o, false);
+	destroy(test, o);
+	/* who was refused still has the frames; size seals do not matter */
+	KUNIT_EXPECT_EQ(test, kmm_object_add_seals(dst, KMM_SEAL_GROW | KMM_SEAL_SHRINK), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(dst, 0, 4, f->a, given), 0);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_EQ(test, page_byte(dst, i), i);
+	destroy(test, dst);
+	end(test, f);
+}
+
+static void taking_stops_at_the_quota_with_nothing_taken(struct kunit *test)
+{
+	struct kmm_limits limits = no_limits;
+	struct page *pages[8] = { };
+	struct kmm_object *src, *dst, *own;
+	struct kmm_account *b;
+	struct fixture *f;
+	unsigned int copied, i;
+
+	limits.frames = 10;
+	f = begin(test, &limits);
+	b = must_account(test, &f->accounts, 1000);
+	src = must_create(test, f, 8 * PAGE_SIZE, 0);
+	dst = must_create_for(test, f, b, 8 * PAGE_SIZE, 0, NULL);
+	own = must_create_for(test, f, b, 5 * PAGE_SIZE, KMM_OBJECT_EAGER, NULL);
+	fill_pages(test, src, 0, 8, 1);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(src, 0, 6, b, pages, &copied), -EDQUOT);
+	KUNIT_EXPECT_EQ(test, src->resident, 8);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(b, KMM_RES_FRAMES), 5);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(f->a, KMM_RES_FRAMES), 8);
+	/* the same when the giver keeps paying and the receiver cannot */
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(src, 0, 6, f->a, pages, &copied), 6);
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(dst, 0, 6, f->a, pages), -EDQUOT);
+	KUNIT_EXPECT_EQ(test, dst->resident, 0);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(f->a, KMM_RES_FRAMES), 8);
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(src, 0, 6, f->a, pages), 0);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_EQ(test, page_byte(src, i), i + 1);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(src, 0, 5, b, pages, &copied), 5);
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(dst, 0, 5, b, pages), 0);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(b, KMM_RES_FRAMES), 10);
+	destroy(test, src);
+	destroy(test, dst);
+	destroy(test, own);
+	kmm_account_put(b);
+	end(test, f);
+}
+
+static void two_files_of_a_full_user_can_hand_over(struct kunit *test)
+{
+	struct kmm_limits limits = no_limits;
+	struct kmm_account *a, *b, *c;
+	struct kmm_accounts set;
+
+	limits.frames = 8;
+	kmm_accounts_init(&set, &no_limits, &limits);
+	a = must_account(test, &set, 1000);
+	b = must_account(test, &set, 1000);
+	c = must_account(test, &set, 1001);
+	KUNIT_EXPECT_EQ(test, kmm_account_try_charge(a, KMM_RES_FRAMES, 8), 0);
+	KUNIT_EXPECT_EQ(test, kmm_account_move(a, b, KMM_RES_FRAMES, 5), 0);
+	KUNIT_EXPECT_EQ(test, kmm_account_move(a, a, KMM_RES_FRAMES, 3), 0);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(a, KMM_RES_FRAMES), 3);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(b, KMM_RES_FRAMES), 5);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(a->parent, KMM_RES_FRAMES), 8);
+	/* to another user, as far as there is room */
+	KUNIT_EXPECT_EQ(test, kmm_account_try_charge(c, KMM_RES_FRAMES, 4), 0);
+	KUNIT_EXPECT_EQ(test, kmm_account_move(b, c, KMM_RES_FRAMES, 5), -EDQUOT);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(c, KMM_RES_FRAMES), 4);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(c->parent, KMM_RES_FRAMES), 4);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(b, KMM_RES_FRAMES), 5);
+	KUNIT_EXPECT_EQ(test, kmm_account_move(b, c, KMM_RES_FRAMES, 4), 0);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(c->parent, KMM_RES_FRAMES), 8);
+	KUNIT_EXPECT_EQ(test, kmm_account_used(a->parent, KMM_RES_FRAMES), 4);
+	kmm_account_uncharge(a, KMM_RES_FRAMES, 3);
+	kmm_account_uncharge(b, KMM_RES_FRAMES, 1);
+	kmm_account_uncharge(c, KMM_RES_FRAMES, 8);
+	kmm_account_put(a);
+	kmm_account_put(b);
+	kmm_account_put(c);
+	kmm_accounts_fini(&set);
+	rcu_barrier();
+}
+
+/* What the mapping ops were asked, and whether the pages were still there. */
+static struct {
+	unsigned int calls;
+	unsigned long resident;
+	pgoff_t first;
+	unsigned long nr;
+} unmapped;
+
+static void note_unmap(struct kmm_object *o, pgoff_t first, unsigned long nr)
+{
+	unmapped.calls++;
+	unmapped.resident = o->resident;
+	unmapped.first = first;
+	unmapped.nr = nr;
+}
+
+static const struct kmm_mapping_ops note_ops = { .unmap = note_unmap };
+
+static void mappings_go_before_a_frame_is_taken(struct kunit *test)
+{
+	struct fixture *f = begin(test, &no_limits);
+	struct kmm_object *o = must_create_for(test, f, f->a, 8 * PAGE_SIZE, 0, &note_ops);
+	struct page *pages[4] = { };
+	unsigned int copied;
+
+	memset(&unmapped, 0, sizeof(unmapped));
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(o, 2, 4, f->a, pages, &copied), 0);
+	KUNIT_EXPECT_EQ(test, unmapped.calls, 0);
+	fill_pages(test, o, 2, 4, 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(o, 2, 4, f->a, pages, &copied), 4);
+	KUNIT_EXPECT_EQ(test, unmapped.calls, 1);
+	KUNIT_EXPECT_EQ(test, unmapped.resident, 4);
+	KUNIT_EXPECT_EQ(test, unmapped.first, 2);
+	KUNIT_EXPECT_EQ(test, unmapped.nr, 4);
+	/* a frame that goes into a hole has no mapping to revoke, one that replaces another has */
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(o, 2, 2, f->a, pages), 0);
+	KUNIT_EXPECT_EQ(test, unmapped.calls, 1);
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(o, 3, 2, f->a, pages + 2), 0);
+	KUNIT_EXPECT_EQ(test, unmapped.calls, 2);
+	KUNIT_EXPECT_EQ(test, page_byte(o, 2), 2);
+	KUNIT_EXPECT_EQ(test, page_byte(o, 3), 4);
+	KUNIT_EXPECT_EQ(test, page_byte(o, 4), 5);
+	destroy(test, o);
+	end(test, f);
+}
+
+static void bytes_behind_the_end_are_not_given(struct kunit *test)
+{
+	struct fixture *f = begin(test, &no_limits);
+	struct kmm_object *o = must_create(test, f, PAGE_SIZE + 10, 0);
+	struct page *pages[2] = { };
+	unsigned int copied;
+	u8 *p;
+
+	/* as a write through a mapping can */
+	fill_pages(test, o, 0, 2, 1);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(o, 0, 2, f->a, pages, &copied), 2);
+	p = page_address(pages[0]);
+	KUNIT_EXPECT_NULL(test, memchr_inv(p, 1, PAGE_SIZE));
+	p = page_address(pages[1]);
+	KUNIT_EXPECT_NULL(test, memchr_inv(p, 2, 10));
+	KUNIT_EXPECT_NULL(test, memchr_inv(p + 10, 0, PAGE_SIZE - 10));
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(o, 0, 2, f->a, pages), 0);
+	destroy(test, o);
+	end(test, f);
+}
+
+static void every_failure_point_of_a_gift_leaves_all_as_it_was(struct kunit *test)
+{
+	struct page *pages[40] = { };
+	struct fixture *f = begin(test, &no_limits);
+	struct kmm_account *b = must_account(test, &f->accounts, 1000);
+	struct kmm_object *src, *dst;
+	struct page *held[2];
+	unsigned int n, i, copied;
+	int err;
+
+	for (n = 1; n < 100; n++) {
+		bool fired;
+
+		src = must_create(test, f, 600 * PAGE_SIZE, 0);
+		dst = must_create_for(test, f, b, 600 * PAGE_SIZE, 0, NULL);
+		fill_pages(test, src, 500, 40, 0);
+		held[0] = kmm_object_get_page(src, 500, false);
+		held[1] = kmm_object_get_page(src, 533, false);
+		kmm_inject_arm(n);
+		err = kmm_object_reserve(dst, 490, 40);
+		if (!err)
+			err = kmm_object_take_pages(src, 500, 40, b, pages, &copied);
+		fired = kmm_inject_disarm();
+		KUNIT_EXPECT_EQ(test, kmm_object_check(src), 0);
+		if (err < 0) {
+			KUNIT_EXPECT_EQ(test, err, -ENOMEM);
+			for (i = 500; i < 540; i++)
+				KUNIT_EXPECT_EQ(test, page_byte(src, i), (u8)i);
+			KUNIT_EXPECT_EQ(test, kmm_account_used(b, KMM_RES_FRAMES), 0);
+		} else {
+			KUNIT_EXPECT_EQ(test, copied, 2);
+			KUNIT_EXPECT_EQ(test, kmm_object_put_pages(dst, 490, 40, b, pages), 0);
+			for (i = 0; i < 40; i++)
+				KUNIT_EXPECT_EQ(test, page_byte(dst, 490 + i), (u8)(500 + i));
+		}
+		put_page(held[0]);
+		put_page(held[1]);
+		kmm_buddy_recheck_quarantine(&f->t->buddy);
+		destroy(test, src);
+		destroy(test, dst);
+		expect_empty(test, f);
+		if (!fired)
+			break;
+	}
+	/* two leaves, two copies */
+	KUNIT_EXPECT_EQ(test, n, 5);
+	KUNIT_EXPECT_GE(test, err, 0);
+	kmm_account_put(b);
+	end(test, f);
+}
+
 #define RANDOM_PAGES	1300UL	/* three leaves */
 
 static void random_against_byte_array(struct kunit *test)
@@ -806,6 +1189,14 @@ static struct kunit_case object_cases[] = {
 	KUNIT_CASE(held_page_is_charged_until_it_is_let_go),
 	KUNIT_CASE(every_failure_point_leaves_nothing),
 	KUNIT_CASE(accounts_add_up_and_free_late),
+	KUNIT_CASE(taken_pages_move_with_contents_and_charge),
+	KUNIT_CASE(held_frame_is_copied_not_moved),
+	KUNIT_CASE(taking_what_must_stay_is_refused),
+	KUNIT_CASE(taking_stops_at_the_quota_with_nothing_taken),
+	KUNIT_CASE(two_files_of_a_full_user_can_hand_over),
+	KUNIT_CASE(mappings_go_before_a_frame_is_taken),
+	KUNIT_CASE(bytes_behind_the_end_are_not_given),
+	KUNIT_CASE(every_failure_point_of_a_gift_leaves_all_as_it_was),
 	KUNIT_CASE(random_against_byte_array),
 	{}
 };

@@ -37,7 +37,8 @@
  *
  * What this deliberately does not do: no reclaim at the limit (reclaim.c will hook in above),
  * no change of limits after init, no moving of charges when a descriptor goes to another user:
- * who made an object pays for it until the last descriptor is closed.
+ * who made an object pays for it until the last descriptor is closed. Only frames that are
+ * given to another object change accounts.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -251,20 +252,13 @@ void kmm_account_put(struct kmm_account *a)
 }
 KMM_EXPORT_INTERNAL(kmm_account_put);
 
-/**
- * kmm_account_try_charge() - Take @n of a resource, on all levels or on none.
- * @a: account
- * @res: which resource
- * @n: how much, below 2^62
- *
- * Context: any.
- * Return: 0, or -EDQUOT.
- */
-int kmm_account_try_charge(struct kmm_account *a, enum kmm_resource res, u64 n)
+/* Charges the levels from @a up to, and without, @end; NULL is above the last one. */
+static int account_charge_below(struct kmm_account *a, struct kmm_account *end,
+				enum kmm_resource res, u64 n)
 {
 	struct kmm_account *p, *undo;
 
-	for (p = a; p; p = p->parent) {
+	for (p = a; p != end; p = p->parent) {
 		u64 used = atomic64_add_return(n, &p->used[res]);
 
 		if (unlikely(used > p->limit[res]) && !a->unlimited)
@@ -278,6 +272,20 @@ over:
 		if (undo == p)
 			return -EDQUOT;
 	}
+}
+
+/**
+ * kmm_account_try_charge() - Take @n of a resource, on all levels or on none.
+ * @a: account
+ * @res: which resource
+ * @n: how much, below 2^62
+ *
+ * Context: any.
+ * Return: 0, or -EDQUOT.
+ */
+int kmm_account_try_charge(struct kmm_account *a, enum kmm_resource res, u64 n)
+{
+	return account_charge_below(a, NULL, res, n);
 }
 KMM_EXPORT_INTERNAL(kmm_account_try_charge);
 
@@ -295,6 +303,40 @@ void kmm_account_uncharge(struct kmm_account *a, enum kmm_resource res, u64 n)
 		atomic64_sub(n, &a->used[res]);
 }
 KMM_EXPORT_INTERNAL(kmm_account_uncharge);
+
+/**
+ * kmm_account_move() - Somebody else pays from now on.
+ * @from: who paid; the caller has a reference
+ * @to: who will pay; the same, and it may be the same account
+ * @res: which resource; the owner of frames is for the caller to change
+ * @n: how much
+ *
+ * The levels that both have in common are not touched, so two files of a user who is at the
+ * limit can hand each other what they have.
+ *
+ * Context: any.
+ * Return: 0, or -EDQUOT and nothing has changed.
+ */
+int kmm_account_move(struct kmm_account *from, struct kmm_account *to, enum kmm_resource res,
+		     u64 n)
+{
+	struct kmm_account *common, *p;
+	int err;
+
+	for (common = to; common; common = common->parent) {
+		for (p = from; p && p != common; p = p->parent)
+			;
+		if (p)
+			break;
+	}
+	err = account_charge_below(to, common, res, n);
+	if (err)
+		return err;
+	for (p = from; p != common; p = p->parent)
+		atomic64_sub(n, &p->used[res]);
+	return 0;
+}
+KMM_EXPORT_INTERNAL(kmm_account_move);
 
 /**
  * kmm_accounts_uncharge_frames() - Frames with this owner came home.

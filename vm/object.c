@@ -50,6 +50,8 @@
  * What this deliberately does not do: no page cache, no writeback, no huge entries; no
  * eviction yet. fork, exec and mprotect need nothing from here.
  */
+#include <linux/bitmap.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -77,6 +79,9 @@
 /* Sealing against writes waits 5 ms, 10 ms, …, 0.3 s in all, for frames that are held. */
 #define SEAL_TRIES	6
 
+/* Taking frames waits so often, a quarter of a millisecond each, for those that are held. */
+#define TAKE_TRIES	4
+
 /* Pages of one round of populate: an array on the stack, and the lock's hold time. */
 #define POPULATE_BATCH	32
 
@@ -103,25 +108,31 @@ static gfp_t object_gfp(const struct kmm_object *o, gfp_t gfp)
 	return o->flags & OBJECT_FIXED ? gfp & ~__GFP_MOVABLE : gfp;
 }
 
-static struct page *frame_alloc(struct kmm_object *o, gfp_t gfp)
+/* A frame like those of @o that @a pays for. */
+static struct page *frame_alloc_for(struct kmm_object *o, struct kmm_account *a, gfp_t gfp)
 {
 	struct page *page;
 	int err;
 
-	err = kmm_account_try_charge(o->account, KMM_RES_FRAMES, 1);
+	err = kmm_account_try_charge(a, KMM_RES_FRAMES, 1);
 	if (unlikely(err))
 		return ERR_PTR(err);
 	page = kmm_should_fail() ? NULL : kmm_buddy_alloc(o->set->buddy, object_gfp(o, gfp), 0);
 	if (unlikely(!page)) {
-		kmm_account_uncharge(o->account, KMM_RES_FRAMES, 1);
+		kmm_account_uncharge(a, KMM_RES_FRAMES, 1);
 		return ERR_PTR(-ENOMEM);
 	}
-	kmm_buddy_set_owner(o->set->buddy, page, o->account->id);
+	kmm_buddy_set_owner(o->set->buddy, page, a->id);
 	return page;
 }
 
-/* No entry and no page table has @page any more. The buddy uncharges its owner. */
-static void frame_free(struct kmm_object *o, struct page *page)
+static struct page *frame_alloc(struct kmm_object *o, gfp_t gfp)
+{
+	return frame_alloc_for(o, o->account, gfp);
+}
+
+/* No entry and no page table has @page any more: take our marks and the host's off it. */
+static void frame_clear(struct page *page)
 {
 	struct folio *folio = page_folio(page);
 	/* Whoever pins it may be in set_page_dirty_lock(), which looks into our mapping. */
@@ -140,6 +151,12 @@ static void frame_free(struct kmm_object *o, struct page *page)
 		folio_clear_referenced(folio);
 	if (folio_test_workingset(folio))
 		folio_clear_workingset(folio);
+}
+
+/* As frame_clear(), and back to the buddy, which uncharges its owner. */
+static void frame_free(struct kmm_object *o, struct page *page)
+{
+	frame_clear(page);
 	kmm_buddy_free(o->set->buddy, page, 0);
 }
 
@@ -911,6 +928,258 @@ int kmm_object_add_seals(struct kmm_object *o, u32 seals)
 	return 0;
 }
 KMM_EXPORT_INTERNAL(kmm_object_add_seals);
+
+/* === Handing frames over === */
+
+/* May frames of [first, first + nr) leave @o, or others take their place? */
+static int object_may_replace_locked(struct kmm_object *o, pgoff_t first, unsigned long nr)
+{
+	lockdep_assert_held(&o->lock);
+	if (o->flags & OBJECT_FIXED || o->seals & (KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE))
+		return -EPERM;
+	if (o->nr_pins)
+		return -EBUSY;
+	return first >= o->nr_pages || nr > o->nr_pages - first ? -ENXIO : 0;
+}
+
+static struct page *object_page_locked(struct kmm_object *o, pgoff_t index)
+{
+	void **entry = object_entry_locked(o, index);
+
+	return entry && entry_is_page(*entry) ? *entry : NULL;
+}
+
+static unsigned long object_nr_resident_locked(struct kmm_object *o, pgoff_t first,
+					       unsigned long nr)
+{
+	pgoff_t index, end = first + nr;
+	unsigned long nr_resident = 0;
+
+	for (index = first; index < end; index++) {
+		if (!object_entry_locked(o, index))
+			index |= KMM_LEAF_ENTRIES - 1;
+		else
+			nr_resident += !!object_page_locked(o, index);
+	}
+	return nr_resident;
+}
+
+/*
+ * Marks those of [first, first + nr), which nobody maps, that somebody else still holds:
+ * read(2) and page tables that are being torn down do for a moment, pipes and devices for
+ * longer. Return: how many.
+ */
+static unsigned int object_find_held_locked(struct kmm_object *o, pgoff_t first, unsigned int nr,
+					    unsigned long *held)
+{
+	unsigned int i, tries;
+
+	for (tries = 0; ; tries++) {
+		bitmap_zero(held, nr);
+		for (i = 0; i < nr; i++) {
+			struct page *page = object_page_locked(o, first + i);
+
+			if (page && page_count(page) != 1)
+				__set_bit(i, held);
+		}
+		if (bitmap_empty(held, nr) || tries == TAKE_TRIES)
+			return bitmap_weight(held, nr);
+		usleep_range(200, 300);
+	}
+}
+
+/* Takes the entry of page @index, which somebody else holds, and leaves its contents in @copy. */
+static void object_take_copy_locked(struct kmm_object *o, pgoff_t index, struct page *copy)
+{
+	void **entry = object_entry_locked(o, index);
+	struct page *page = *entry;
+
+	*entry = NULL;
+	copy_highpage(copy, page);
+	frame_free(o, page);
+}
+
+/**
+ * kmm_object_take_pages() - Take frames out of an object.
+ * @o: object
+ * @first: first page
+ * @nr: how many, 1 .. KMM_TAKE_MAX; all below the end of the object
+ * @to: who pays for the frames from now on; may be @o's account
+ * @pages: filled: a frame for each page that was resident, NULL for each hole
+ * @nr_copied: out: so many of the frames are copies, because somebody outside holds the
+ *	original; that one goes into quarantine, at the cost of @o's account
+ *
+ * All mappings of the range are gone before the first frame is looked at. Afterwards the
+ * range of @o reads as zeros, and nobody but the caller has the frames: no mapping, no
+ * index, no flags of the host, one reference. The caller passes them to
+ * kmm_object_put_pages() or, each for itself, to kmm_buddy_free().
+ *
+ * All or nothing. What @o has behind its size in its last page is zeroed before.
+ *
+ * Context: task, may sleep; serialised with writes, punches, resizes and seals by the caller.
+ * Return: how many frames; -EINVAL @nr; -ENXIO behind the end; -EPERM a seal against writes,
+ * or @o's frames are fixed; -EBUSY pinned; -EDQUOT @to has no room; -ENOMEM for a copy.
+ */
+int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
+			  struct kmm_account *to, struct page **pages, unsigned int *nr_copied)
+{
+	unsigned int i, nr_held, nr_taken, spares = 0;
+	DECLARE_BITMAP(held, KMM_TAKE_MAX);
+	int err;
+
+	if (!nr || nr > KMM_TAKE_MAX)
+		return -EINVAL;
+	for (;;) {
+		mutex_lock(&o->lock);
+		err = object_may_replace_locked(o, first, nr);
+		if (err)
+			goto undo;
+		nr_taken = object_nr_resident_locked(o, first, nr);
+		if (nr_taken && o->mops)
+			o->mops->unmap(o, first, nr);
+		nr_held = object_find_held_locked(o, first, nr, held);
+		if (nr_held <= spares)
+			break;
+		mutex_unlock(&o->lock);
+		/* The first entries of @pages keep the frames for the copies meanwhile. */
+		while (spares < nr_held) {
+			struct page *page = frame_alloc_for(o, to, OBJECT_GFP & ~__GFP_ZERO);
+
+			if (IS_ERR(page)) {
+				err = PTR_ERR(page);
+				goto undo_unlocked;
+			}
+			pages[spares++] = page;
+		}
+	}
+	err = kmm_account_move(o->account, to, KMM_RES_FRAMES, nr_taken - nr_held);
+	if (err)
+		goto undo;
+
+	while (spares > nr_held)
+		frame_free(o, pages[--spares]);
+	object_zero_locked(o, o->size_bytes,
+			   min_t(u64, round_up(o->size_bytes, PAGE_SIZE),
+				 (u64)(first + nr) << PAGE_SHIFT));
+	/* From the end: as many spares are left as copies come, so they are never overwritten. */
+	for (i = nr; i-- > 0;) {
+		if (test_bit(i, held)) {
+			pages[i] = pages[--spares];
+			object_take_copy_locked(o, first + i, pages[i]);
+			continue;
+		}
+		pages[i] = object_page_locked(o, first + i);
+		if (!pages[i])
+			continue;
+		*object_entry_locked(o, first + i) = NULL;
+		frame_clear(pages[i]);
+		kmm_buddy_set_owner(o->set->buddy, pages[i], to->id);
+	}
+	WRITE_ONCE(o->resident, o->resident - nr_taken);
+	mutex_unlock(&o->lock);
+	*nr_copied = nr_held;
+	return nr_taken;
+
+undo:
+	mutex_unlock(&o->lock);
+undo_unlocked:
+	while (spares)
+		frame_free(o, pages[--spares]);
+	return err;
+}
+KMM_EXPORT_INTERNAL(kmm_object_take_pages);
+
+/**
+ * kmm_object_reserve() - Make sure that kmm_object_put_pages() will succeed.
+ * @o: object
+ * @first: first page
+ * @nr: how many; all below the end of the object
+ *
+ * It holds until the caller lets writes, punches, resizes and seals happen; the charge of the
+ * frames is another matter.
+ *
+ * Context: task, may sleep; serialised as kmm_object_put_pages().
+ * Return: 0; -ENXIO, -EPERM, -EBUSY, -EDQUOT (host bytes), -ENOMEM as kmm_object_put_pages().
+ */
+int kmm_object_reserve(struct kmm_object *o, pgoff_t first, unsigned long nr)
+{
+	pgoff_t index = first;
+	int err;
+
+	mutex_lock(&o->lock);
+	err = object_may_replace_locked(o, first, nr);
+	while (!err && index < first + nr) {
+		if (object_entry_locked(o, index)) {
+			index = round_up(index + 1, KMM_LEAF_ENTRIES);
+			continue;
+		}
+		mutex_unlock(&o->lock);
+		err = object_add_leaf(o, index);
+		mutex_lock(&o->lock);
+	}
+	mutex_unlock(&o->lock);
+	return err;
+}
+KMM_EXPORT_INTERNAL(kmm_object_reserve);
+
+/**
+ * kmm_object_put_pages() - Put frames into an object.
+ * @o: object
+ * @first: first page
+ * @nr: how many, 1 .. KMM_TAKE_MAX; all below the end of the object
+ * @from: who pays for the frames now: the @to of kmm_object_take_pages()
+ * @pages: frames, NULL for a page that becomes a hole; taken over when it succeeds
+ *
+ * What was in the range is unmapped and freed. Readers see the old or the new contents of a
+ * page. The charge goes from @from to the account of @o.
+ *
+ * All or nothing: on error the caller still has the frames.
+ *
+ * Context: task, may sleep; serialised with writes, punches, resizes and seals by the caller.
+ * Return: 0; -EINVAL @nr; -ENXIO behind the end; -EPERM a seal against writes, or @o's frames
+ * are fixed; -EBUSY pinned; -EDQUOT; -ENOMEM.
+ */
+int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
+			 struct kmm_account *from, struct page **pages)
+{
+	unsigned int i, nr_new = 0, nr_old = 0;
+	int err;
+
+	if (!nr || nr > KMM_TAKE_MAX)
+		return -EINVAL;
+	for (i = 0; i < nr; i++)
+		nr_new += !!pages[i];
+	err = kmm_object_reserve(o, first, nr);
+	if (err)
+		return err;
+	err = kmm_account_move(from, o->account, KMM_RES_FRAMES, nr_new);
+	if (err)
+		return err;
+
+	mutex_lock(&o->lock);
+	for (i = 0; i < nr; i++) {
+		struct page *page = pages[i];
+		void **entry = object_entry_locked(o, first + i);
+
+		pages[i] = object_page_locked(o, first + i);
+		nr_old += !!pages[i];
+		*entry = NULL;
+		if (!page)
+			continue;
+		kmm_buddy_set_owner(o->set->buddy, page, o->account->id);
+		object_set_page_locked(o, entry, first + i, page);
+	}
+	WRITE_ONCE(o->resident, o->resident - nr_old);
+	if (nr_old && o->mops)
+		o->mops->unmap(o, first, nr);
+	mutex_unlock(&o->lock);
+
+	for (i = 0; i < nr; i++)
+		if (pages[i])
+			frame_free(o, pages[i]);
+	return 0;
+}
+KMM_EXPORT_INTERNAL(kmm_object_put_pages);
 
 /**
  * kmm_object_pin() - Fill an object and keep every frame of it at its index.

@@ -26,6 +26,9 @@ struct page;
 /* Most pages that kmm_object_lock_pages() gives at once: the fault-around window. */
 #define KMM_FAULT_AROUND	16
 
+/* Most pages that change their object in one step: the lock's hold time. */
+#define KMM_TAKE_MAX		512
+
 /**
  * struct kmm_leaf - entries of the page index
  * @entry: NULL: a hole; bit 0 clear: a struct page; bit 0 set: a value (swap, shadow;
@@ -150,6 +153,11 @@ int kmm_object_pin(struct kmm_object *o, bool write);
 void kmm_object_unpin(struct kmm_object *o, bool write);
 unsigned long kmm_object_pinned_pages(struct kmm_object *o, struct page **pages,
 				      unsigned long nr_pages);
+int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
+			  struct kmm_account *to, struct page **pages, unsigned int *nr_copied);
+int kmm_object_reserve(struct kmm_object *o, pgoff_t first, unsigned long nr);
+int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
+			 struct kmm_account *from, struct page **pages);
 u64 kmm_object_seek(struct kmm_object *o, u64 offset, bool data);
 void kmm_object_info(struct kmm_object *o, struct kmm_object_info *info);
 unsigned long kmm_object_check(struct kmm_object *o);
