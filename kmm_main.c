@@ -12,7 +12,7 @@
  *
  *	buddy.relieve, buddy.wake -> reclaim.c
  *	buddy.uncharge -> vm/account.c
- *	reclaim's shrinker -> slab.c
+ *	reclaim's shrinkers -> slab.c, vm/pgtable.c
  *
  * Every step of mm_init is timed, counted (region memory that it took) and kept with a line
  * on its result for debugfs mm_init.
@@ -130,6 +130,13 @@ static unsigned long kmm_shrink_slab(void *ctx)
 	return kmm_slab_shrink(&k->slab);
 }
 
+static unsigned long kmm_shrink_tables(void *ctx)
+{
+	struct kmm *k = ctx;
+
+	return kmm_pgtables_shrink(&k->tables);
+}
+
 static void kmm_wake(void *ctx)
 {
 	struct kmm *k = ctx;
@@ -205,6 +212,15 @@ static void kmm_mem_init_print_info(struct kmm *k)
 		     k->region.nr_frames * kb, k->region.early_frames * kb);
 }
 
+/* The cache of zeroed tables; a lock for each table is in its frame. */
+static void kmm_pgtable_init(struct kmm *k)
+{
+	struct kmm_step_clock c = kmm_step_begin(k, "pgtable_init");
+
+	kmm_pgtables_init(&k->tables, &k->buddy);
+	kmm_step_end(k, &c, "%d levels, a lock per table", pgtable_l5_enabled() ? 5 : 4);
+}
+
 static int kmm_mm_init(struct kmm *k)
 {
 	int err;
@@ -216,12 +232,18 @@ static int kmm_mm_init(struct kmm *k)
 	kmm_mem_init_print_info(k);
 	err = kmm_kmem_cache_init(k);
 	if (err)
-		kmm_buddy_fini(&k->buddy);
+		goto fini_buddy;
+	kmm_pgtable_init(k);
+	return 0;
+
+fini_buddy:
+	kmm_buddy_fini(&k->buddy);
 	return err;
 }
 
 static void kmm_mm_fini(struct kmm *k)
 {
+	kmm_pgtables_fini(&k->tables);
 	kmm_slab_fini(&k->slab);
 	kmm_buddy_fini(&k->buddy);
 }
@@ -287,6 +309,7 @@ static int kmm_open_front(struct kmm *k)
 		.region = &k->region,
 		.buddy = &k->buddy,
 		.slab = &k->slab,
+		.tables = &k->tables,
 		.accounts = &k->accounts,
 		.objects = &k->objects,
 		.steps = k->steps,
@@ -321,6 +344,8 @@ static int __init kmm_init(void)
 		goto fini_mm;
 	k->slab_shrinker = (struct kmm_shrinker) { .shrink = kmm_shrink_slab, .ctx = k };
 	kmm_reclaim_add_shrinker(&k->reclaim, &k->slab_shrinker);
+	k->tables_shrinker = (struct kmm_shrinker) { .shrink = kmm_shrink_tables, .ctx = k };
+	kmm_reclaim_add_shrinker(&k->reclaim, &k->tables_shrinker);
 	kmm_object_set_init(&k->objects, &k->buddy);
 	kmm_buddy_set_client(&k->buddy);
 	kmm_slab_set_client(&k->slab);

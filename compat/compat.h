@@ -52,6 +52,26 @@ static inline void kmm_vm_flags_clear(struct vm_area_struct *vma, unsigned long 
 	alloc_contig_range(start, end, ACR_FLAGS_NONE, gfp)
 #endif
 
+/* This CPU's whole TLB, global entries too. __flush_tlb_all() is exported until 6.16. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define kmm_host_flush_tlb_local()	__flush_tlb_all()
+#else
+static inline void kmm_host_flush_tlb_local(void)
+{
+	unsigned long flags, cr4;
+
+	if (boot_cpu_has(X86_FEATURE_INVPCID)) {
+		invpcid_flush_all();
+		return;
+	}
+	local_irq_save(flags);
+	cr4 = native_read_cr4();
+	asm volatile("mov %0, %%cr4" : : "r" (cr4 ^ X86_CR4_PGE) : "memory");
+	asm volatile("mov %0, %%cr4" : : "r" (cr4) : "memory");
+	local_irq_restore(flags);
+}
+#endif
+
 /* Namespaces of exported symbols: an identifier until 6.12, a string from 6.13. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #define KMM_IMPORT_INTERNAL()	MODULE_IMPORT_NS(KMM_INTERNAL)

@@ -7,6 +7,7 @@
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
 #include <kmm/object.h>
+#include <kmm/pgtable.h>
 #include <kmm/reclaim.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
@@ -21,6 +22,8 @@
  * @slab: object caches
  * @reclaim: background thread
  * @slab_shrinker: @slab's
+ * @tables: page tables
+ * @tables_shrinker: @tables'
  * @accounts: who pays
  * @objects: memory objects
  * @steps: of mm_init, as they went
@@ -32,6 +35,8 @@ struct kmm {
 	struct kmm_slab slab;
 	struct kmm_reclaim reclaim;
 	struct kmm_shrinker slab_shrinker;
+	struct kmm_pgtables tables;
+	struct kmm_shrinker tables_shrinker;
 	struct kmm_accounts accounts;
 	struct kmm_object_set objects;
 	struct kmm_mm_init_step steps[KMM_MAX_STEPS];

@@ -17,6 +17,7 @@ struct kmm_buddy;
 struct kmm_mapping_ops;
 struct kmm_object;
 struct kmm_object_set;
+struct kmm_pgtables;
 struct kmm_region;
 struct kmm_slab;
 struct kmm_slot;
@@ -44,6 +45,7 @@ struct kmm_mm_init_step {
  * @region: the region
  * @buddy: its allocator
  * @slab: object caches and kmalloc on it
+ * @tables: page tables
  * @accounts: who pays
  * @objects: memory objects
  * @steps: of mm_init, in order
@@ -57,6 +59,7 @@ struct kmm_dev_env {
 	struct kmm_region *region;
 	struct kmm_buddy *buddy;
 	struct kmm_slab *slab;
+	struct kmm_pgtables *tables;
 	struct kmm_accounts *accounts;
 	struct kmm_object_set *objects;
 	const struct kmm_mm_init_step *steps;

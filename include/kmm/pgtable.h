@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Page tables: trees of our own, and the entries of the kernel window. See vm/pgtable.c. */
+/* Page tables: trees of our own, and the entries of the kernel window. See vm/pgtable.c, vm/window.c. */
 #ifndef _KMM_PGTABLE_H
 #define _KMM_PGTABLE_H
 
@@ -127,7 +127,7 @@ struct kmm_pt_gather {
 	u32 tables;
 };
 
-int kmm_pgtables_init(struct kmm_pgtables *set, struct kmm_buddy *b);
+void kmm_pgtables_init(struct kmm_pgtables *set, struct kmm_buddy *b);
 void kmm_pgtables_fini(struct kmm_pgtables *set);
 unsigned long kmm_pgtables_shrink(struct kmm_pgtables *set);
 
@@ -135,21 +135,26 @@ int kmm_pgtable_create(struct kmm_pgtable *pt, struct kmm_pgtables *set, struct 
 void kmm_pgtable_destroy(struct kmm_pgtable *pt);
 
 /* Leaves. An entry is the raw word, 0 is none; KMM_PT_HUGE tells a 2 MiB leaf. */
-#define KMM_PT_HUGE		BIT_ULL(_PAGE_BIT_PSE)
+#define KMM_PT_HUGE		_PAGE_PSE
+/* The page belongs to spaces only; its frame counts the entries that map it. */
+#define KMM_PT_PRIVATE		_PAGE_SOFTW1
 #define KMM_PT_AD		(_PAGE_ACCESSED | _PAGE_DIRTY)
 
 unsigned long kmm_pt_get(struct kmm_pgtable *pt, unsigned long addr, bool *huge);
+int kmm_pt_prepare(struct kmm_pgtable *pt, unsigned long addr);
 int kmm_pt_replace(struct kmm_pgtable *pt, unsigned long addr, unsigned long old,
 		   unsigned long new);
 int kmm_pt_map_huge(struct kmm_pgtable *pt, unsigned long addr, struct page *page,
 		    pgprot_t prot);
 int kmm_pt_split_huge(struct kmm_pgtable *pt, unsigned long addr);
+bool kmm_pt_touch(struct kmm_pgtable *pt, unsigned long addr, unsigned long entry,
+		  unsigned long bits);
 unsigned long kmm_pt_test_and_clear(struct kmm_pgtable *pt, unsigned long addr,
 				    unsigned long bits);
 void kmm_pt_protect(struct kmm_pgtable *pt, unsigned long start, unsigned long end,
 		    pgprot_t prot);
-int kmm_pt_clone_range(struct kmm_pgtable *dst, struct kmm_pgtable *src, unsigned long start,
-		       unsigned long end);
+long kmm_pt_clone_range(struct kmm_pgtable *dst, struct kmm_pgtable *src, unsigned long start,
+			unsigned long end);
 unsigned long kmm_pt_make_entry(struct page *page, pgprot_t prot);
 struct page *kmm_pt_entry_page(unsigned long entry, bool huge);
 
@@ -210,22 +215,26 @@ static inline u32 kmm_pt_shares(const struct kmm_frame *f)
  * @nr_pages: 4 KiB pages
  * @tables: host's PTE table of each aligned 2 MiB that the window touches
  * @pmds: its entry in the host's tables
- * @nr_tables: how many
- * @huge_first: first slot (2 MiB, index from the aligned @base) of the 2 MiB part: tables of these
- *	slots are detached, so that a leaf can be put there without a flush
- * @huge_nr: slots in it
- * @saved: what the host had in each PMD entry of the 2 MiB part
+ * @saved: what the host had there
+ * @nr_tables: entries of the three
+ * @found: what the host had in every 4 KiB entry
+ * @huge_first: first address of the 2 MiB part: its slots have no PTE table, so that a leaf can
+ *	be put there without a flush
+ * @huge_nr: slots in it, up to the end of the window's last whole 2 MiB
  * @set: for the ledger
+ *
+ * Immutable after init. Entries are protected by whoever owns the addresses.
  */
 struct kmm_window {
 	unsigned long base;
 	unsigned long nr_pages;
 	pte_t **tables;
 	pmd_t **pmds;
+	pmd_t *saved;
 	unsigned long nr_tables;
+	pte_t found;
 	unsigned long huge_first;
 	unsigned long huge_nr;
-	pmd_t *saved;
 	struct kmm_pgtables *set;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Address spaces: areas, faults, access, isolation. See vm/space.c, fault.c, mmu.c, isolation.c, rmap.c. */
+/* Address spaces: areas, faults, access, isolation. See vm/{space,fault,rmap,mmu,isolation}.c. */
 #ifndef _KMM_SPACE_H
 #define _KMM_SPACE_H
 

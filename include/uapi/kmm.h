@@ -298,7 +298,7 @@ enum kmm_op_kind {
 	KMM_OP_VFREE = 9,
 };
 
-/* arg of KMM_OP_VMALLOC: bits 0-55 bytes, not zero; 56-63 KMM_PROT_*, READ at least, not W and X. */
+/* arg of KMM_OP_VMALLOC: bits 0-55 bytes; 56-63 KMM_PROT_*, READ at least, not W and X */
 #define KMM_VMALLOC_ARG(size, prot)	((__u64)(size) | (__u64)(prot) << 56)
 
 /* kmm_op.flags; of the three operations that allocate, and of no other */
@@ -384,10 +384,10 @@ struct kmm_ops {
 /* kmm_space_map.flags: exactly one of SHARED and PRIVATE */
 #define KMM_MAP_SHARED		(1U << 0)	/* writes go to the object */
 #define KMM_MAP_PRIVATE		(1U << 1)	/* writes go to copies (copy-on-write) */
-#define KMM_MAP_FIXED		(1U << 2)	/* exactly at addr, -EEXIST when something is there */
+#define KMM_MAP_FIXED		(1U << 2)	/* exactly at addr, or -EEXIST */
 #define KMM_MAP_REPLACE		(1U << 3)	/* with FIXED: what is there goes first */
-#define KMM_MAP_GUARD		(1U << 4)	/* no access ever; prot and object_fd must be 0 and -1 */
-#define KMM_MAP_POPULATE	(1U << 5)	/* fill now; a failure to fill is no error */
+#define KMM_MAP_GUARD		(1U << 4)	/* no access; prot 0, object_fd -1 */
+#define KMM_MAP_POPULATE	(1U << 5)	/* fill now, as far as it goes */
 #define KMM_MAP_HUGE		(1U << 6)	/* 2 MiB leaves where address and frames allow */
 
 /**
@@ -467,7 +467,7 @@ struct kmm_space_clone {
 
 /* kmm_space_access.flags, in */
 #define KMM_ACCESS_HARDWARE	(1U << 0)	/* through CR3; CAP_SYS_ADMIN */
-#define KMM_ACCESS_NO_FAULT_IN	(1U << 1)	/* report demand and COW faults, do not resolve them */
+#define KMM_ACCESS_NO_FAULT_IN	(1U << 1)	/* report demand and COW faults only */
 
 /* kmm_space_access.path, out */
 #define KMM_PATH_SOFTWARE	0
@@ -552,7 +552,7 @@ struct kmm_space_access {
 
 /* kmm_space_walk.flags, in */
 #define KMM_WALK_USER_VIEW	(1U << 0)	/* from the user root, not the full one */
-#define KMM_WALK_CLEAR_YOUNG	(1U << 1)	/* clear Accessed and Dirty of the leaf afterwards */
+#define KMM_WALK_CLEAR_YOUNG	(1U << 1)	/* clear Accessed, Dirty of the leaf */
 
 #define KMM_WALK_LEVELS		5
 

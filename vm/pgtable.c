@@ -1,0 +1,1280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Page tables
+ *
+ * The trees of address spaces, made of kmm frames from the root down. Nobody else writes an entry
+ * of theirs; those of the kernel window, where the tables are the host's and only the leaves
+ * are ours, are written by vm/window.c.
+ *
+ * Trees. A tree has the levels that the machine has, 4 or 5. All tables look alike, 512 words, so
+ * levels are numbered from the leaf up and one walk serves them all; only the write of an
+ * entry asks for the level, because the host has a helper for each, and because the top level
+ * must not be written with set_pgd() or set_p4d(): these would write the page behind as well,
+ * as PTI wants it for the host's own tables.
+ *
+ * Two roots. The root is a block of two pages, 8 KiB aligned, as PTI's: its NMI entry clears bit
+ * 12 of CR3, and must then still find a full root. The lower page is the full view; its
+ * entries of the user half carry NX. The upper page is the user view: the same tables, without
+ * the NX, and nothing of the kernel's half. kmm never loads the user view.
+ *
+ * Locks. Tables come under pt->lock. The entries of a table are protected by a lock of this table:
+ * bit 0 of the client's words of its frame, known to lockdep as one class. The other word counts
+ * the table's entries. A table goes only through kmm_pt_prune(), whose caller makes sure that
+ * nobody else is in the range: it holds the space's lock for writing and has taken the range
+ * out of all lists by which reclaim could come. So walks need no lock to follow a table.
+ *
+ * An entry that is taken out goes through four hands: zap clears it under its table's lock,
+ * the drop function decides on its page, flush makes sure that no CPU has it any more, and only
+ * then page and table are freed. A gather (struct kmm_pt_gather) carries them from zap to
+ * free, linked through their frames, so it needs no memory and has no limit.
+ *
+ * Flush of a tree. A tree is in CR3 only with interrupts off, for a few accesses, and each load of
+ * CR3 drops what the CPU knew of user addresses (vm/mmu.c). So a CPU can have stale entries
+ * only while it is inside: flushing means to interrupt the CPUs in pt->active and to wait, they
+ * answer when they are out. Counted in the ledger that the window's flushes are in, too.
+ *
+ * Cache of tables. A table that became empty is zeroed memory already: it is kept, up to
+ * PT_ZEROED_MAX, for the next one that is needed.
+ *
+ * States of a leaf: 0, none; present; not present but not 0: a page without rights (PROT_NONE),
+ * whose frame number is inverted as the host does it (L1TF). KMM_PT_PRIVATE marks pages that
+ * belong to spaces only; how many entries map one is counted in its frame.
+ *
+ * Huge leaves are added and split under pt->lock and the lock of the PMD table.
+ *
+ * Invariants: a table's count is the number of its entries that are not 0; pt->nr and set->nr count
+ * tables; pt->resident counts 4 KiB pages; all are 0 after destroy.
+ *
+ * What this deliberately does not do: no 1 GiB leaves, no PCIDs, no lazy flushes of trees, no
+ * knowledge of areas or objects.
+ */
+#include <linux/bit_spinlock.h>
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+
+#include <compat/compat.h>
+#include <kmm/account.h>
+#include <kmm/assert.h>
+#include <kmm/buddy.h>
+#include <kmm/inject.h>
+#include <kmm/pgtable.h>
+
+/* === Data === */
+
+#define PT_ENTRIES	PTRS_PER_PTE
+
+/* Tables that wait zeroed: 1 MiB at most, and the shrinker takes them back. */
+#define PT_ZEROED_MAX	256
+
+/* Pages of one call to the buddy when a gather ends. */
+#define PT_FREE_BATCH	32
+
+/* What a table may be taken with while an object is locked: no reclaim. */
+#define PT_GFP		(GFP_KERNEL | __GFP_NOWARN)
+#define PT_GFP_FAST	((PT_GFP & ~__GFP_DIRECT_RECLAIM) | __GFP_NORETRY)
+
+static_assert(PTRS_PER_PTE == 512 && PTRS_PER_PMD == 512 && PTRS_PER_PUD == 512);
+
+/* === Levels === */
+
+static inline unsigned int pt_top(void)
+{
+	return pgtable_l5_enabled() ? 4 : 3;
+}
+
+static inline unsigned int pt_shift(unsigned int level)
+{
+	return PAGE_SHIFT + 9 * level;
+}
+
+static inline unsigned int pt_index(unsigned long addr, unsigned int level)
+{
+	return (addr >> pt_shift(level)) & (PT_ENTRIES - 1);
+}
+
+/* The row of the counters: the root counts as PGD on 4-level machines, too. */
+static inline enum kmm_pt_level pt_row(unsigned int level)
+{
+	return level == pt_top() ? KMM_PT_PGD : level;
+}
+
+static inline unsigned long *pt_table_of(unsigned long entry)
+{
+	return __va(entry & PTE_PFN_MASK);
+}
+
+static inline bool pt_is_huge(unsigned long entry)
+{
+	return entry & _PAGE_PSE;
+}
+
+/* Writes an entry of a table below the root. */
+static void pt_write(unsigned long *slot, unsigned int level, unsigned long entry)
+{
+	switch (level) {
+	case KMM_PT_PTE:
+		set_pte((pte_t *)slot, __pte(entry));
+		break;
+	case KMM_PT_PMD:
+		set_pmd((pmd_t *)slot, __pmd(entry));
+		break;
+	case KMM_PT_PUD:
+		set_pud((pud_t *)slot, __pud(entry));
+		break;
+	default:
+		/* A p4d of a 5-level tree; set_p4d() may think that it is a root. */
+		WRITE_ONCE(*slot, entry);
+	}
+}
+
+/* === Frames of tables === */
+
+static inline struct kmm_region *pt_region(const struct kmm_pgtables *set)
+{
+	return set->buddy->region;
+}
+
+static inline struct kmm_frame *pt_frame(const struct kmm_pgtables *set, const void *table)
+{
+	return kmm_region_frame(pt_region(set), __pa(table) >> PAGE_SHIFT);
+}
+
+#ifdef CONFIG_DEBUG_LOCK_ALLOC
+static struct lock_class_key pt_lock_key;
+static struct lockdep_map pt_lock_map = STATIC_LOCKDEP_MAP_INIT("kmm_pt_table", &pt_lock_key);
+
+#define pt_lock_acquired()	lock_map_acquire(&pt_lock_map)
+#define pt_lock_released()	lock_map_release(&pt_lock_map)
+#else
+#define pt_lock_acquired()	do { } while (0)
+#define pt_lock_released()	do { } while (0)
+#endif
+
+/* frame.next and frame.prev of a table: bit 0 is its lock, prev the count of its entries. */
+static inline void pt_lock_table(struct kmm_frame *f)
+{
+	static_assert(offsetof(struct kmm_frame, next) == 0 &&
+		      offsetof(struct kmm_frame, prev) == 4);
+
+	pt_lock_acquired();
+	bit_spin_lock(0, (unsigned long *)f);
+}
+
+static inline void pt_unlock_table(struct kmm_frame *f)
+{
+	bit_spin_unlock(0, (unsigned long *)f);
+	pt_lock_released();
+}
+
+static unsigned long *pt_zeroed_get(struct kmm_pgtables *set)
+{
+	struct kmm_frame *f;
+	unsigned long flags;
+	u32 index;
+
+	if (!READ_ONCE(set->nr_zeroed))
+		return NULL;
+	spin_lock_irqsave(&set->lock, flags);
+	index = set->zeroed;
+	if (index != KMM_LIST_END) {
+		f = &pt_region(set)->frames[index];
+		set->zeroed = f->next;
+		WRITE_ONCE(set->nr_zeroed, set->nr_zeroed - 1);
+	}
+	spin_unlock_irqrestore(&set->lock, flags);
+	return index == KMM_LIST_END ? NULL : page_address(kmm_region_page(pt_region(set), index));
+}
+
+/* Nobody pays for it any more. */
+static void pt_zeroed_put(struct kmm_pgtables *set, unsigned long *table)
+{
+	struct page *page = virt_to_page(table);
+	struct kmm_frame *f = pt_frame(set, table);
+	unsigned long flags;
+	bool kept = false;
+
+	/* Whoever read it through the direct map (a dump of memory) may still hold it. */
+	spin_lock_irqsave(&set->lock, flags);
+	if (set->nr_zeroed < PT_ZEROED_MAX && page_count(page) == 1) {
+		f->next = set->zeroed;
+		set->zeroed = kmm_region_index(pt_region(set), f);
+		WRITE_ONCE(set->nr_zeroed, set->nr_zeroed + 1);
+		kept = true;
+	}
+	spin_unlock_irqrestore(&set->lock, flags);
+	if (!kept)
+		kmm_buddy_free(set->buddy, page, 0);
+}
+
+static unsigned long *pt_table_alloc(struct kmm_pgtable *pt, unsigned int level, gfp_t gfp)
+{
+	struct kmm_pgtables *set = pt->set;
+	unsigned long *table;
+	struct kmm_frame *f;
+	struct page *page;
+
+	if (kmm_should_fail() ||
+	    (pt->account && kmm_account_try_charge(pt->account, KMM_RES_FRAMES, 1)))
+		return NULL;
+	table = pt_zeroed_get(set);
+	if (!table) {
+		page = kmm_buddy_alloc(set->buddy, gfp | __GFP_ZERO, 0);
+		if (!page) {
+			if (pt->account)
+				kmm_account_uncharge(pt->account, KMM_RES_FRAMES, 1);
+			return NULL;
+		}
+		table = page_address(page);
+	}
+	f = pt_frame(set, table);
+	f->next = 0;
+	f->prev = 0;
+	atomic_long_inc(&pt->nr[pt_row(level)]);
+	atomic_long_inc(&set->nr[pt_row(level)]);
+	return table;
+}
+
+/* It is empty, and no CPU knows it. */
+static void pt_table_free(struct kmm_pgtable *pt, unsigned long *table)
+{
+	if (pt->account)
+		kmm_account_uncharge(pt->account, KMM_RES_FRAMES, 1);
+	pt_zeroed_put(pt->set, table);
+}
+
+static void pt_table_uncount(struct kmm_pgtable *pt, unsigned int level)
+{
+	atomic_long_dec(&pt->nr[pt_row(level)]);
+	atomic_long_dec(&pt->set->nr[pt_row(level)]);
+}
+
+/* === Walking down === */
+
+/* The entry of the root in one of the views. */
+static inline unsigned long pt_root_entry(const struct kmm_pgtable *pt, unsigned long addr,
+					  bool user_view)
+{
+	const unsigned long *root = (const unsigned long *)(user_view ? pt->user : pt->full);
+
+	return READ_ONCE(root[pt_index(addr, pt_top())]);
+}
+
+/* The table of @level that covers @addr; NULL when there is none, or a huge leaf above it. */
+static unsigned long *pt_find(const struct kmm_pgtable *pt, unsigned long addr, unsigned int level)
+{
+	unsigned long entry = pt_root_entry(pt, addr, true);
+	unsigned int l = pt_top();
+
+	for (;;) {
+		if (!(entry & _PAGE_PRESENT) || pt_is_huge(entry))
+			return NULL;
+		if (--l == level)
+			return pt_table_of(entry);
+		entry = READ_ONCE(pt_table_of(entry)[pt_index(addr, l)]);
+	}
+}
+
+/* Installs @table at @slot of the level above @level, unless somebody was faster. */
+static bool pt_install(struct kmm_pgtable *pt, unsigned long *parent, unsigned long addr,
+		       unsigned int level, unsigned long *table)
+{
+	unsigned int i = pt_index(addr, level + 1);
+	unsigned long entry = __pa(table) | _PAGE_TABLE;
+	struct kmm_frame *f;
+	bool done = false;
+
+	spin_lock(&pt->lock);
+	if (level + 1 == pt_top()) {
+		if (!((unsigned long *)pt->user)[i]) {
+			/* Not with set_pgd(), see above. */
+			WRITE_ONCE(((unsigned long *)pt->user)[i], entry);
+			WRITE_ONCE(((unsigned long *)pt->full)[i],
+				   entry | (_PAGE_NX & __supported_pte_mask));
+			done = true;
+		}
+	} else if (!parent[i]) {
+		f = pt_frame(pt->set, parent);
+		pt_lock_table(f);
+		f->prev++;
+		pt_write(&parent[i], level + 1, entry);
+		pt_unlock_table(f);
+		done = true;
+	}
+	spin_unlock(&pt->lock);
+	return done;
+}
+
+/* The table of @level that covers @addr, made where it is missing. */
+static unsigned long *pt_make(struct kmm_pgtable *pt, unsigned long addr, unsigned int level,
+			      gfp_t gfp)
+{
+	unsigned long *parent = NULL, *table;
+	unsigned long entry;
+	unsigned int l;
+
+	for (l = pt_top(); l > level; l--) {
+		entry = parent ? READ_ONCE(parent[pt_index(addr, l)]) :
+				 pt_root_entry(pt, addr, true);
+		if (!entry) {
+			table = pt_table_alloc(pt, l - 1, gfp);
+			if (!table)
+				return ERR_PTR(-ENOMEM);
+			if (!pt_install(pt, parent, addr, l - 1, table)) {
+				pt_table_uncount(pt, l - 1);
+				pt_table_free(pt, table);
+				l++;	/* look again */
+				continue;
+			}
+		} else if (pt_is_huge(entry) || !(entry & _PAGE_PRESENT)) {
+			return ERR_PTR(-EEXIST);
+		} else {
+			table = pt_table_of(entry);
+		}
+		parent = table;
+	}
+	return parent;
+}
+
+/* === Leaves === */
+
+/**
+ * kmm_pt_make_entry() - The raw word for a page.
+ * @page: page
+ * @prot: rights; Accessed and Dirty are left out, the hardware sets them
+ *
+ * Context: any. Return: entry; with KMM_PT_HUGE in @prot that of a 2 MiB leaf.
+ */
+unsigned long kmm_pt_make_entry(struct page *page, pgprot_t prot)
+{
+	return pte_val(pfn_pte(page_to_pfn(page), __pgprot(pgprot_val(prot) & ~KMM_PT_AD)));
+}
+KMM_EXPORT_INTERNAL(kmm_pt_make_entry);
+
+/**
+ * kmm_pt_entry_page() - The page of a leaf.
+ * @entry: raw word, not 0, with or without rights
+ * @huge: it is a 2 MiB leaf
+ *
+ * Context: any. Return: page; of a 2 MiB leaf the first of 512.
+ */
+struct page *kmm_pt_entry_page(unsigned long entry, bool huge)
+{
+	return pfn_to_page(huge ? pmd_pfn(__pmd(entry)) : pte_pfn(__pte(entry)));
+}
+KMM_EXPORT_INTERNAL(kmm_pt_entry_page);
+
+/**
+ * kmm_pt_get() - The leaf at an address.
+ * @pt: tree
+ * @addr: address of the user half
+ * @huge: set to true for a 2 MiB leaf; may be NULL
+ *
+ * Context: any, with something that keeps the tables of @addr. Return: raw word, 0 for none.
+ */
+unsigned long kmm_pt_get(struct kmm_pgtable *pt, unsigned long addr, bool *huge)
+{
+	unsigned long *pmds = pt_find(pt, addr, KMM_PT_PMD);
+	unsigned long entry = 0;
+	bool is_huge = false;
+
+	if (pmds) {
+		entry = READ_ONCE(pmds[pt_index(addr, KMM_PT_PMD)]);
+		is_huge = pt_is_huge(entry);
+		if (entry && !is_huge)
+			entry = READ_ONCE(pt_table_of(entry)[pt_index(addr, KMM_PT_PTE)]);
+	}
+	if (huge)
+		*huge = is_huge;
+	return entry;
+}
+KMM_EXPORT_INTERNAL(kmm_pt_get);
+
+/**
+ * kmm_pt_prepare() - Make sure that the tables for an address are there.
+ * @pt: tree
+ * @addr: address of the user half
+ *
+ * To be called before an object is locked: kmm_pt_replace() may not wait for memory.
+ *
+ * Context: task, may sleep and reclaim; the tables stay as long as the area does.
+ * Return: 0, also where a 2 MiB leaf is; -ENOMEM no memory, or a limit.
+ */
+int kmm_pt_prepare(struct kmm_pgtable *pt, unsigned long addr)
+{
+	unsigned long *table = pt_make(pt, addr, KMM_PT_PTE, PT_GFP);
+
+	return IS_ERR(table) && PTR_ERR(table) != -EEXIST ? PTR_ERR(table) : 0;
+}
+KMM_EXPORT_INTERNAL(kmm_pt_prepare);
+
+/**
+ * kmm_pt_replace() - Exchange a 4 KiB leaf for another, if it is still what the caller saw.
+ * @pt: tree
+ * @addr: address of the user half
+ * @old: what kmm_pt_get() gave; Accessed and Dirty do not matter
+ * @new: the new word; 0 for none. Where the page stays the same, Accessed and Dirty stay
+ *
+ * Does not flush: where @old was present, call kmm_pt_flush() or finish a gather before the
+ * old page can be given away.
+ *
+ * Context: task; does not sleep for memory. An object may be locked.
+ * Return: 0; -EAGAIN there is something else now, also a 2 MiB leaf; -ENOMEM no table, see
+ * kmm_pt_prepare().
+ */
+int kmm_pt_replace(struct kmm_pgtable *pt, unsigned long addr, unsigned long old,
+		   unsigned long new)
+{
+	unsigned long *table, *slot, cur;
+	struct kmm_frame *f;
+	int err = -EAGAIN;
+
+	table = pt_make(pt, addr, KMM_PT_PTE, PT_GFP_FAST);
+	if (IS_ERR(table))
+		return PTR_ERR(table) == -EEXIST ? -EAGAIN : PTR_ERR(table);
+	slot = &table[pt_index(addr, KMM_PT_PTE)];
+	f = pt_frame(pt->set, table);
+
+	pt_lock_table(f);
+	cur = READ_ONCE(*slot);
+	do {
+		if ((cur ^ old) & ~KMM_PT_AD)
+			goto out;
+		if (new && cur && !((cur ^ new) & PTE_PFN_MASK))
+			new |= cur & KMM_PT_AD;
+		/* The hardware may set A or D meanwhile. */
+	} while (!try_cmpxchg(slot, &cur, new));
+	if (!old != !new) {
+		int one = new ? 1 : -1;
+
+		f->prev += one;
+		atomic_long_add(one, &pt->resident);
+	}
+	err = 0;
+out:
+	pt_unlock_table(f);
+	return err;
+}
+KMM_EXPORT_INTERNAL(kmm_pt_replace);
+
+/**
+ * kmm_pt_touch() - Set Accessed or Dirty as the hardware does, if the leaf is still there.
+ * @pt: tree
+ * @addr: address of the user half
+ * @entry: what kmm_pt_get() gave; Accessed and Dirty do not matter
+ * @bits: of KMM_PT_AD
+ *
+ * Context: any task. Return: true when the leaf was @entry and has @bits now.
+ */
+bool kmm_pt_touch(struct kmm_pgtable *pt, unsigned long addr, unsigned long entry,
+		  unsigned long bits)
+{
+	unsigned long *table = pt_find(pt, addr, KMM_PT_PMD), *slot, cur;
+	struct kmm_frame *f;
+	bool done = false;
+
+	if (!table)
+		return false;
+	slot = &table[pt_index(addr, KMM_PT_PMD)];
+	cur = READ_ONCE(*slot);
+	if (!pt_is_huge(cur)) {
+		if (!cur)
+			return false;
+		table = pt_table_of(cur);
+		slot = &table[pt_index(addr, KMM_PT_PTE)];
+	}
+	f = pt_frame(pt->set, table);
+	pt_lock_table(f);
+	cur = READ_ONCE(*slot);
+	do {
+		done = !((cur ^ entry) & ~KMM_PT_AD);
+	} while (done && !try_cmpxchg(slot, &cur, cur | (bits & KMM_PT_AD)));
+	pt_unlock_table(f);
+	return done;
+}
+KMM_EXPORT_INTERNAL(kmm_pt_touch);
+
+/**
+ * kmm_pt_test_and_clear() - Read and clear Accessed or Dirty of a leaf.
+ * @pt: tree
+ * @addr: address of the user half
+ * @bits: of KMM_PT_AD
+ *
+ * Without a flush; a tree is not in CR3 for longer than a few accesses.
+ *
+ * Context: any task. Return: those of @bits that were set.
+ */
+unsigned long kmm_pt_test_and_clear(struct kmm_pgtable *pt, unsigned long addr,
+				    unsigned long bits)
+{
+	unsigned long *table = pt_find(pt, addr, KMM_PT_PMD), *slot, cur;
+	struct kmm_frame *f;
+
+	bits &= KMM_PT_AD;
+	if (!table)
+		return 0;
+	slot = &table[pt_index(addr, KMM_PT_PMD)];
+	cur = READ_ONCE(*slot);
+	if (!pt_is_huge(cur)) {
+		if (!cur)
+			return 0;
+		table = pt_table_of(cur);
+		slot = &table[pt_index(addr, KMM_PT_PTE)];
+	}
+	f = pt_frame(pt->set, table);
+	pt_lock_table(f);
+	cur = READ_ONCE(*slot);
+	/* Of none there is nothing to clear, and of a table that took a huge leaf's place neither. */
+	while (cur & bits && !try_cmpxchg(slot, &cur, cur & ~bits))
+		;
+	pt_unlock_table(f);
+	return cur & bits;
+}
+KMM_EXPORT_INTERNAL(kmm_pt_test_and_clear);
+
+/**
+ * kmm_pt_map_huge() - Put a 2 MiB leaf where nothing is.
+ * @pt: tree
+ * @addr: 2 MiB aligned address of the user half
+ * @page: first of 512, 2 MiB aligned
+ * @prot: rights
+ *
+ * Context: task, may sleep.
+ * Return: 0; -EEXIST a leaf, or a table, is there; -ENOMEM.
+ */
+int kmm_pt_map_huge(struct kmm_pgtable *pt, unsigned long addr, struct page *page,
+		    pgprot_t prot)
+{
+	unsigned long *table, entry;
+	struct kmm_frame *f;
+	int err = -EEXIST;
+
+	entry = kmm_pt_make_entry(page, __pgprot(pgprot_val(prot) | KMM_PT_HUGE));
+	table = pt_make(pt, addr, KMM_PT_PMD, PT_GFP);
+	if (IS_ERR(table))
+		return PTR_ERR(table);
+	f = pt_frame(pt->set, table);
+	spin_lock(&pt->lock);
+	pt_lock_table(f);
+	if (!table[pt_index(addr, KMM_PT_PMD)]) {
+		pt_write(&table[pt_index(addr, KMM_PT_PMD)], KMM_PT_PMD, entry);
+		f->prev++;
+		atomic_long_add(PT_ENTRIES, &pt->resident);
+		err = 0;
+	}
+	pt_unlock_table(f);
+	spin_unlock(&pt->lock);
+	return err;
+}
+KMM_EXPORT_INTERNAL(kmm_pt_map_huge);
+
+/* What the 4 KiB leaf number @i of a 2 MiB leaf is. */
+static unsigned long pt_huge_part(unsigned long huge, unsigned int i)
+{
+	pgprot_t prot = __pgprot(huge & ~(pmd_pfn_mask(__pmd(huge)) | KMM_PT_HUGE | KMM_PT_AD));
+
+	return pte_val(pfn_pte(pmd_pfn(__pmd(huge)) + i, prot)) | (huge & KMM_PT_AD);
+}
+
+/**
+ * kmm_pt_split_huge() - Make 512 leaves of 4 KiB out of a 2 MiB leaf.
+ * @pt: tree
+ * @addr: any address in it
+ *
+ * The leaves have its rights, Accessed and Dirty. Flushed when it returns.
+ *
+ * Context: task, may sleep. Return: 0, also when no such leaf is there; -ENOMEM.
+ */
+int kmm_pt_split_huge(struct kmm_pgtable *pt, unsigned long addr)
+{
+	unsigned long *pmds = pt_find(pt, addr, KMM_PT_PMD), *table, *slot, huge;
+	struct kmm_frame *f;
+	unsigned int i;
+
+	if (!pmds || !pt_is_huge(READ_ONCE(pmds[pt_index(addr, KMM_PT_PMD)])))
+		return 0;
+	table = pt_table_alloc(pt, KMM_PT_PTE, PT_GFP);
+	if (!table)
+		return -ENOMEM;
+	slot = &pmds[pt_index(addr, KMM_PT_PMD)];
+	f = pt_frame(pt->set, pmds);
+
+	/* A fault that finds nothing while it is out waits for pt->lock to add a table. */
+	spin_lock(&pt->lock);
+	pt_lock_table(f);
+	huge = READ_ONCE(*slot);
+	if (!pt_is_huge(huge)) {
+		pt_unlock_table(f);
+		spin_unlock(&pt->lock);
+		pt_table_uncount(pt, KMM_PT_PTE);
+		pt_table_free(pt, table);
+		return 0;
+	}
+	/* Never both in the TLB: out, flush, in. */
+	huge = xchg(slot, 0);
+	pt_unlock_table(f);
+	kmm_pt_flush(pt, PT_ENTRIES);
+	for (i = 0; i < PT_ENTRIES; i++)
+		table[i] = pt_huge_part(huge, i);
+	pt_frame(pt->set, table)->prev = PT_ENTRIES;
+	pt_lock_table(f);
+	pt_write(slot, KMM_PT_PMD, __pa(table) | _PAGE_TABLE);
+	pt_unlock_table(f);
+	spin_unlock(&pt->lock);
+	return 0;
+}
+KMM_EXPORT_INTERNAL(kmm_pt_split_huge);
+
+/* === Ranges === */
+
+/**
+ * struct pt_range - a walk over the tables of the two lowest levels
+ * @addr: next address
+ * @end: behind the last
+ * @table: PTE or PMD table of the part that the walk is at
+ * @first: first index in @table
+ * @nr: how many entries of it
+ * @huge: @table is a PMD table and the one entry a 2 MiB leaf
+ */
+struct pt_range {
+	unsigned long addr;
+	unsigned long end;
+	unsigned long *table;
+	unsigned int first;
+	unsigned int nr;
+	bool huge;
+};
+
+/* Behind the part of @level that @addr is in; never past @end. */
+static unsigned long pt_next(unsigned long addr, unsigned long end, unsigned int level)
+{
+	unsigned long next = (addr | ((1UL << pt_shift(level)) - 1)) + 1;
+
+	return next && next < end ? next : end;
+}
+
+/* The next table with something in it; false at the end. @r->addr is then behind it. */
+static bool pt_range_next(struct kmm_pgtable *pt, struct pt_range *r)
+{
+	while (r->addr < r->end) {
+		unsigned long addr = r->addr;
+		unsigned long entry = pt_root_entry(pt, addr, true);
+		unsigned long *table = NULL;
+		unsigned int l = pt_top();
+
+		while (l > KMM_PT_PTE && entry && !(l < pt_top() && pt_is_huge(entry))) {
+			table = pt_table_of(entry);
+			l--;
+			if (l == KMM_PT_PTE)
+				break;
+			entry = READ_ONCE(table[pt_index(addr, l)]);
+		}
+		/* l: where the walk ended: at 0 in a PTE table, above at an entry of none or huge. */
+		if (l == KMM_PT_PTE) {
+			r->addr = pt_next(addr, r->end, KMM_PT_PMD);
+			r->table = table;
+			r->first = pt_index(addr, KMM_PT_PTE);
+			r->nr = ((r->addr - addr) + PAGE_SIZE - 1) >> PAGE_SHIFT;
+			r->huge = false;
+			return true;
+		}
+		r->addr = pt_next(addr, r->end, l);
+		if (entry) {
+			r->table = table;
+			r->first = pt_index(addr, KMM_PT_PMD);
+			r->nr = 1;
+			r->huge = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+/**
+ * kmm_pt_protect() - Change the rights of all leaves in a range.
+ * @pt: tree
+ * @start: page aligned
+ * @end: page aligned; 2 MiB leaves are in the range as a whole
+ * @prot: new rights. A leaf that is not writable does not become so: whether it may is for
+ *	the fault to decide
+ *
+ * Flushed when it returns. Context: task.
+ */
+void kmm_pt_protect(struct kmm_pgtable *pt, unsigned long start, unsigned long end,
+		    pgprot_t prot)
+{
+	struct pt_range r = { .addr = start, .end = end };
+	pgprot_t ro = __pgprot(pgprot_val(prot) & ~_PAGE_RW);
+	unsigned long nr = 0;
+
+	while (pt_range_next(pt, &r)) {
+		struct kmm_frame *f = pt_frame(pt->set, r.table);
+		unsigned int i;
+
+		pt_lock_table(f);
+		for (i = r.first; i < r.first + r.nr; i++) {
+			unsigned long cur = READ_ONCE(r.table[i]), new;
+
+			if (!cur || (r.huge && !pt_is_huge(cur)))
+				continue;
+			do {
+				pgprot_t p = cur & _PAGE_RW ? prot : ro;
+
+				new = r.huge ? pmd_val(pmd_modify(__pmd(cur), p)) :
+					       pte_val(pte_modify(__pte(cur), p));
+			} while (!try_cmpxchg(&r.table[i], &cur, new));
+			nr += r.huge ? PT_ENTRIES : 1;
+		}
+		pt_unlock_table(f);
+		cond_resched();
+	}
+	if (nr)
+		kmm_pt_flush(pt, nr);
+}
+KMM_EXPORT_INTERNAL(kmm_pt_protect);
+
+/* One PTE table into a new one: the private leaves, without the right to write in both. */
+static unsigned int pt_clone_table(struct kmm_pgtable *dst, struct kmm_pgtable *src,
+				   unsigned long *to, const struct pt_range *r)
+{
+	const struct kmm_region *region = pt_region(src->set);
+	unsigned int i, nr = 0;
+
+	for (i = r->first; i < r->first + r->nr; i++) {
+		unsigned long entry = READ_ONCE(r->table[i]);
+
+		if (!(entry & KMM_PT_PRIVATE) || to[i])
+			continue;
+		if (entry & _PAGE_RW) {
+			clear_bit(_PAGE_BIT_RW, &r->table[i]);
+			entry &= ~_PAGE_RW;
+		}
+		kmm_pt_share_get(kmm_region_frame(region, pte_pfn(__pte(entry))));
+		to[i] = entry & ~KMM_PT_AD;
+		nr++;
+	}
+	return nr;
+}
+
+/**
+ * kmm_pt_clone_range() - Share the private pages of a range with another tree.
+ * @dst: tree that nobody else knows yet
+ * @src: tree; its private leaves lose the right to write
+ * @start: page aligned
+ * @end: page aligned
+ *
+ * Other leaves are left to faults. Private 2 MiB leaves are split. The caller flushes @src, once
+ * for all ranges.
+ *
+ * Context: task, may sleep; no fault can be in @src (the space's lock is held for writing).
+ * Return: pages shared; -ENOMEM, with a part of them shared.
+ */
+long kmm_pt_clone_range(struct kmm_pgtable *dst, struct kmm_pgtable *src, unsigned long start,
+			unsigned long end)
+{
+	struct pt_range r = { .addr = start, .end = end };
+	long total = 0;
+
+	while (pt_range_next(src, &r)) {
+		struct kmm_frame *f = pt_frame(src->set, r.table);
+		unsigned long *to;
+		unsigned int nr;
+
+		if (r.huge) {
+			unsigned long huge_addr = (r.addr - 1) & PMD_MASK;
+
+			if (!(r.table[r.first] & KMM_PT_PRIVATE))
+				continue;
+			if (kmm_pt_split_huge(src, huge_addr))
+				return -ENOMEM;
+			r.addr = max(huge_addr, start);
+			continue;
+		}
+		if (!f->prev)
+			continue;
+		to = pt_make(dst, (r.addr - 1) & PMD_MASK, KMM_PT_PTE, PT_GFP);
+		if (IS_ERR(to))
+			return -ENOMEM;
+		pt_lock_table(f);
+		nr = pt_clone_table(dst, src, to, &r);
+		pt_unlock_table(f);
+		pt_frame(dst->set, to)->prev += nr;
+		atomic_long_add(nr, &dst->resident);
+		total += nr;
+		cond_resched();
+	}
+	return total;
+}
+KMM_EXPORT_INTERNAL(kmm_pt_clone_range);
+
+/* === Taking out === */
+
+/**
+ * kmm_pt_gather_init() - Begin to take entries out.
+ * @g: caller's, on the stack
+ * @pt: tree
+ * @drop: told of each leaf; or NULL
+ * @ctx: kept in @g for @drop
+ *
+ * Context: any.
+ */
+void kmm_pt_gather_init(struct kmm_pt_gather *g, struct kmm_pgtable *pt, kmm_pt_drop_t drop,
+			void *ctx)
+{
+	*g = (struct kmm_pt_gather) {
+		.pt = pt,
+		.drop = drop,
+		.ctx = ctx,
+		.pages = KMM_LIST_END,
+		.tables = KMM_LIST_END,
+	};
+}
+KMM_EXPORT_INTERNAL(kmm_pt_gather_init);
+
+static void pt_gather_link(struct kmm_pt_gather *g, u32 *list, struct kmm_frame *f)
+{
+	f->prev = *list;
+	*list = kmm_region_index(pt_region(g->pt->set), f);
+}
+
+/**
+ * kmm_pt_gather_page() - Have a page freed after the flush.
+ * @g: gather
+ * @page: order-0 frame of the region that nobody else uses; its client's words are free
+ *
+ * Context: any.
+ */
+void kmm_pt_gather_page(struct kmm_pt_gather *g, struct page *page)
+{
+	pt_gather_link(g, &g->pages, kmm_region_frame(pt_region(g->pt->set), page_to_pfn(page)));
+}
+KMM_EXPORT_INTERNAL(kmm_pt_gather_page);
+
+/**
+ * kmm_pt_zap() - Take the leaves of a range out.
+ * @g: gather
+ * @start: page aligned
+ * @end: page aligned; 2 MiB leaves are in the range as a whole
+ *
+ * The tables stay. Nothing is flushed or freed before kmm_pt_gather_finish().
+ *
+ * Context: task; the caller keeps the tables of the range, by the space's lock, or by the rmap
+ * lock of an object whose area it is.
+ */
+void kmm_pt_zap(struct kmm_pt_gather *g, unsigned long start, unsigned long end)
+{
+	struct pt_range r = { .addr = start, .end = end };
+	struct kmm_pgtable *pt = g->pt;
+
+	while (pt_range_next(pt, &r)) {
+		struct kmm_frame *f = pt_frame(pt->set, r.table);
+		unsigned int nr_pages = r.huge ? PT_ENTRIES : 1;
+		unsigned long addr = (r.addr - 1) & PMD_MASK;
+		unsigned int i, nr = 0;
+
+		pt_lock_table(f);
+		for (i = r.first; i < r.first + r.nr; i++) {
+			unsigned long entry = READ_ONCE(r.table[i]);
+
+			if (!entry || (r.huge && !pt_is_huge(entry)))
+				continue;
+			entry = xchg(&r.table[i], 0);
+			nr++;
+			if (g->drop)
+				g->drop(g, r.huge ? addr : addr + i * PAGE_SIZE, entry,
+					kmm_pt_entry_page(entry, r.huge), nr_pages);
+		}
+		f->prev -= nr;
+		pt_unlock_table(f);
+		g->nr_flush += nr * nr_pages;
+		atomic_long_sub(nr * nr_pages, &pt->resident);
+	}
+}
+KMM_EXPORT_INTERNAL(kmm_pt_zap);
+
+/* Unhooks the table below @slot of @parent; NULL is the root. */
+static void pt_unhook(struct kmm_pt_gather *g, unsigned long *parent, unsigned int i,
+		      unsigned int level)
+{
+	struct kmm_pgtable *pt = g->pt;
+	struct kmm_frame *f;
+
+	if (!parent) {
+		WRITE_ONCE(((unsigned long *)pt->full)[i], 0);
+		WRITE_ONCE(((unsigned long *)pt->user)[i], 0);
+		return;
+	}
+	f = pt_frame(pt->set, parent);
+	pt_lock_table(f);
+	pt_write(&parent[i], level, 0);
+	f->prev--;
+	pt_unlock_table(f);
+}
+
+/*
+ * Below the entry @entry of a table of @level: frees empty tables that lie in [start, end) as a
+ * whole. @base: first address of what the entry covers. True when the table itself is empty and in
+ * the range.
+ */
+static bool pt_prune_below(struct kmm_pt_gather *g, unsigned long entry, unsigned int level,
+			   unsigned long base, unsigned long start, unsigned long end)
+{
+	unsigned long *table = pt_table_of(entry);
+	struct kmm_frame *f = pt_frame(g->pt->set, table);
+	unsigned long size = 1UL << pt_shift(level), addr;
+	unsigned int first, last, i;
+
+	level--;	/* of @table */
+	if (level > KMM_PT_PTE) {
+		first = pt_index(max(start, base), level);
+		last = pt_index(min(end, base + size) - 1, level);
+		for (i = first; i <= last; i++) {
+			unsigned long e = READ_ONCE(table[i]);
+
+			addr = base + ((unsigned long)i << pt_shift(level));
+			if (!e || pt_is_huge(e) ||
+			    !pt_prune_below(g, e, level, addr, start, end))
+				continue;
+			pt_unhook(g, table, i, level);
+			pt_gather_link(g, &g->tables, pt_frame(g->pt->set, pt_table_of(e)));
+			pt_table_uncount(g->pt, level - 1);
+		}
+	}
+	return !f->prev && base >= start && base + size <= end;
+}
+
+/**
+ * kmm_pt_prune() - Take empty tables out.
+ * @g: gather
+ * @start: first address of the gap: tables that begin before it stay
+ * @end: behind the last; tables that end behind it stay
+ *
+ * Context: task. Nobody else walks, maps or zaps in the range: the space's lock is held for
+ * writing, and no area in it is on an object's list.
+ */
+void kmm_pt_prune(struct kmm_pt_gather *g, unsigned long start, unsigned long end)
+{
+	unsigned int top = pt_top();
+	unsigned long size = 1UL << pt_shift(top);
+	struct kmm_pgtable *pt = g->pt;
+	unsigned int i;
+
+	if (start >= end)
+		return;
+	spin_lock(&pt->lock);
+	for (i = pt_index(start, top); i <= pt_index(end - 1, top); i++) {
+		unsigned long entry = ((unsigned long *)pt->user)[i];
+
+		if (!entry || !pt_prune_below(g, entry, top, i * size, start, end))
+			continue;
+		pt_unhook(g, NULL, i, top);
+		pt_gather_link(g, &g->tables, pt_frame(pt->set, pt_table_of(entry)));
+		pt_table_uncount(pt, top - 1);
+	}
+	spin_unlock(&pt->lock);
+}
+KMM_EXPORT_INTERNAL(kmm_pt_prune);
+
+static void pt_gather_free_pages(struct kmm_pt_gather *g)
+{
+	struct kmm_region *r = pt_region(g->pt->set);
+	struct kmm_buddy *b = g->pt->set->buddy;
+	struct page *pages[PT_FREE_BATCH];
+	unsigned int nr = 0;
+
+	while (g->pages != KMM_LIST_END) {
+		pages[nr++] = kmm_region_page(r, g->pages);
+		g->pages = r->frames[g->pages].prev;
+		if (nr == PT_FREE_BATCH || g->pages == KMM_LIST_END) {
+			kmm_buddy_free_bulk(b, pages, nr);
+			nr = 0;
+			cond_resched();
+		}
+	}
+}
+
+/**
+ * kmm_pt_gather_finish() - Flush, then free what was taken out.
+ * @g: gather; empty afterwards and ready for more
+ *
+ * Context: task, may sleep; an object may be locked.
+ */
+void kmm_pt_gather_finish(struct kmm_pt_gather *g)
+{
+	struct kmm_region *r = pt_region(g->pt->set);
+	u32 index;
+
+	if (g->nr_flush || g->tables != KMM_LIST_END)
+		kmm_pt_flush(g->pt, g->nr_flush);
+	g->nr_flush = 0;
+	pt_gather_free_pages(g);
+	while (g->tables != KMM_LIST_END) {
+		index = g->tables;
+		g->tables = r->frames[index].prev;
+		pt_table_free(g->pt, page_address(kmm_region_page(r, index)));
+	}
+}
+KMM_EXPORT_INTERNAL(kmm_pt_gather_finish);
+
+static void pt_flush_nothing(void *unused)
+{
+}
+
+/**
+ * kmm_pt_flush() - Wait until no CPU has an entry that was taken out before.
+ * @pt: tree
+ * @nr_pages: how many pages these covered, for the ledger
+ *
+ * Whoever loads the tree puts itself into pt->active, issues a full barrier, and only then
+ * loads CR3, which empties its TLB of user addresses; it leaves with interrupts off all the
+ * time. So a CPU that is not seen there will read the tables anew, and one that is there answers
+ * the interrupt when it is out.
+ *
+ * Context: interrupts on; spinlocks that no interrupt takes may be held.
+ */
+void kmm_pt_flush(struct kmm_pgtable *pt, unsigned long nr_pages)
+{
+	struct kmm_tlb_stat *tlb = &pt->set->tlb;
+	unsigned int nr;
+
+	/* Pairs with the barrier between pt->active and CR3 in vm/mmu.c. */
+	smp_mb();
+	atomic64_inc(&tlb->space_flushes);
+	atomic64_add(nr_pages, &tlb->space_pages);
+	if (cpumask_empty(&pt->active))
+		return;
+	preempt_disable();
+	nr = cpumask_weight(&pt->active);
+	if (cpumask_test_cpu(smp_processor_id(), &pt->active))
+		nr--;
+	atomic64_add(nr, &tlb->ipis);
+	smp_call_function_many(&pt->active, pt_flush_nothing, NULL, true);
+	preempt_enable();
+}
+KMM_EXPORT_INTERNAL(kmm_pt_flush);
+
+/* === Looking === */
+
+/**
+ * kmm_pt_walk() - Every level of one translation.
+ * @pt: tree
+ * @addr: any address; only the bits that tables look at count
+ * @user_view: from the user root
+ * @path: filled
+ *
+ * Context: any, with something that keeps the tables of @addr.
+ */
+void kmm_pt_walk(struct kmm_pgtable *pt, unsigned long addr, bool user_view,
+		 struct kmm_pt_path *path)
+{
+	unsigned long entry = pt_root_entry(pt, addr, user_view);
+	unsigned int l = pt_top();
+
+	*path = (struct kmm_pt_path) { .levels = l + 1 };
+	for (;;) {
+		path->index[path->depth] = pt_index(addr, l);
+		path->entry[path->depth++] = entry;
+		if (!(entry & _PAGE_PRESENT))
+			return;
+		if (l == KMM_PT_PTE || (l < pt_top() && pt_is_huge(entry))) {
+			path->leaf_shift = pt_shift(l);
+			return;
+		}
+		entry = READ_ONCE(pt_table_of(entry)[pt_index(addr, --l)]);
+	}
+}
+KMM_EXPORT_INTERNAL(kmm_pt_walk);
+
+/**
+ * struct pt_visit - what a walk over all leaves carries
+ * @leaf: called for each
+ * @ctx: its argument
+ * @start: first address
+ * @end: behind the last
+ */
+struct pt_visit {
+	int (*leaf)(void *ctx, unsigned long addr, unsigned int shift, unsigned long entry,
+		    unsigned long effective);
+	void *ctx;
+	unsigned long start;
+	unsigned long end;
+};
+
+#define PT_RIGHTS	(_PAGE_PRESENT | _PAGE_RW | _PAGE_USER)
+
+/* What all levels allow: a right must be in each, NX in one. */
+static unsigned long pt_effective(unsigned long above, unsigned long entry)
+{
+	return (above & entry & PT_RIGHTS) | ((above | entry) & _PAGE_NX);
+}
+
+static int pt_visit_table(const struct pt_visit *v, const unsigned long *table,
+			  unsigned int level, unsigned long base, unsigned long above)
+{
+	unsigned long size = 1UL << pt_shift(level);
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < PT_ENTRIES && !err; i++) {
+		unsigned long addr = base + i * size, entry = READ_ONCE(table[i]), eff;
+
+		if (!entry || addr + size <= v->start)
+			continue;
+		if (addr >= v->end)
+			break;
+		eff = pt_effective(above, entry);
+		if (level == KMM_PT_PTE || (level < pt_top() && pt_is_huge(entry)))
+			err = v->leaf(v->ctx, addr, pt_shift(level), entry, eff);
+		else
+			err = pt_visit_table(v, pt_table_of(entry), level - 1, addr, eff);
+	}
+	return err;
+}
+
+/**
+ * kmm_pt_for_each() - Every leaf of the user half.
+ * @pt: tree
+ * @user_view: from the user root
+ * @start: first address
+ * @end: behind the last
+ * @leaf: called with address, shift (12 or 21), raw entry, and the rights that all levels
+ *	together give: of P, RW, US what each has, NX when one has it. Not 0: the walk ends
+ * @ctx: its argument
+ *
+ * Context: as @leaf, with something that keeps the tables. Return: 0, or what @leaf returned.
+ */
+int kmm_pt_for_each(struct kmm_pgtable *pt, bool user_view, unsigned long start,
+		    unsigned long end,
+		    int (*leaf)(void *ctx, unsigned long addr, unsigned int shift,
+				unsigned long entry, unsigned long effective), void *ctx)
+{
+	struct pt_visit v = { .leaf = leaf, .ctx = ctx, .start = start, .end = end };
+	const unsigned long *root = (const unsigned long *)(user_view ? pt->user : pt->full);
+	unsigned long size = 1UL << pt_shift(pt_top());
+	unsigned int i;
+	int err = 0;
+
+	/* The user half only: what the full root has above is the host's. */
+	for (i = 0; i < PT_ENTRIES / 2 && !err; i++) {
+		unsigned long entry = READ_ONCE(root[i]);
+
+		if (entry && i * size < end && (i + 1) * size > start)
+			err = pt_visit_table(&v, pt_table_of(entry), pt_top() - 1, i * size,
+					     pt_effective(PT_RIGHTS, entry));
+	}
+	return err;
+}
+KMM_EXPORT_INTERNAL(kmm_pt_for_each);
+
+/* === Trees === */
+
+/**
+ * kmm_pgtables_init() - What the trees of an instance share.
+ * @set: caller's memory
+ * @b: where tables will come from
+ *
+ * Context: task.
+ */
+void kmm_pgtables_init(struct kmm_pgtables *set, struct kmm_buddy *b)
+{
+	memset(set, 0, sizeof(*set));
+	set->buddy = b;
+	spin_lock_init(&set->lock);
+	set->zeroed = KMM_LIST_END;
+}
+KMM_EXPORT_INTERNAL(kmm_pgtables_init);
+
+/**
+ * kmm_pgtables_shrink() - Give the zeroed tables back.
+ * @set: set
+ *
+ * Context: any; a shrinker of reclaim. Return: how many.
+ */
+unsigned long kmm_pgtables_shrink(struct kmm_pgtables *set)
+{
+	unsigned long *table, nr = 0;
+
+	for (; (table = pt_zeroed_get(set)); nr++)
+		kmm_buddy_free(set->buddy, virt_to_page(table), 0);
+	return nr;
+}
+KMM_EXPORT_INTERNAL(kmm_pgtables_shrink);
+
+/**
+ * kmm_pgtables_fini() - The end; all trees are destroyed.
+ * @set: set
+ *
+ * Context: task.
+ */
+void kmm_pgtables_fini(struct kmm_pgtables *set)
+{
+	unsigned int row;
+
+	for (row = 0; row < KMM_PT_LEVELS; row++)
+		kmm_assert(!atomic_long_read(&set->nr[row]));
+	kmm_pgtables_shrink(set);
+}
+KMM_EXPORT_INTERNAL(kmm_pgtables_fini);
+
+/**
+ * kmm_pgtable_create() - A tree without a leaf.
+ * @pt: caller's memory
+ * @set: what it shares
+ * @a: pays for the tables; the caller keeps it alive; or NULL
+ *
+ * Context: task, may sleep. Return: 0; -EDQUOT; -ENOMEM.
+ */
+int kmm_pgtable_create(struct kmm_pgtable *pt, struct kmm_pgtables *set, struct kmm_account *a)
+{
+	int err;
+
+	memset(pt, 0, sizeof(*pt));
+	pt->set = set;
+	pt->account = a;
+	spin_lock_init(&pt->lock);
+	err = a ? kmm_account_try_charge(a, KMM_RES_FRAMES, 2) : 0;
+	if (err)
+		return err;
+	pt->root = kmm_should_fail() ? NULL : kmm_buddy_alloc(set->buddy, PT_GFP | __GFP_ZERO, 1);
+	if (!pt->root) {
+		if (a)
+			kmm_account_uncharge(a, KMM_RES_FRAMES, 2);
+		return -ENOMEM;
+	}
+	pt->full = page_address(pt->root);
+	pt->user = page_address(pt->root + 1);
+	/* Bit 12 of CR3 is PTI's. A block of order 1 is aligned to its size. */
+	kmm_assert(!(__pa(pt->full) & PAGE_SIZE));
+	atomic_long_inc(&pt->nr[KMM_PT_PGD]);
+	atomic_long_inc(&set->nr[KMM_PT_PGD]);
+	return 0;
+}
+KMM_EXPORT_INTERNAL(kmm_pgtable_create);
+
+/**
+ * kmm_pgtable_destroy() - Free a tree and its tables.
+ * @pt: tree; its leaves are zapped, nobody uses it any more
+ *
+ * Context: task, may sleep.
+ */
+void kmm_pgtable_destroy(struct kmm_pgtable *pt)
+{
+	struct kmm_pt_gather g;
+	unsigned int row;
+
+	kmm_pt_gather_init(&g, pt, NULL, NULL);
+	kmm_pt_prune(&g, 0, 1UL << (pt_shift(pt_top()) + 8));
+	kmm_pt_gather_finish(&g);
+	pt_table_uncount(pt, pt_top());
+	for (row = 0; row < KMM_PT_LEVELS; row++)
+		kmm_assert(!atomic_long_read(&pt->nr[row]));
+	kmm_assert(!atomic_long_read(&pt->resident));
+	if (pt->account)
+		kmm_account_uncharge(pt->account, KMM_RES_FRAMES, 2);
+	kmm_buddy_free(pt->set->buddy, pt->root, 1);
+	pt->root = NULL;
+}
+KMM_EXPORT_INTERNAL(kmm_pgtable_destroy);
