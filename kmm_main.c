@@ -312,6 +312,7 @@ static int kmm_open_front(struct kmm *k)
 		.tables = &k->tables,
 		.accounts = &k->accounts,
 		.objects = &k->objects,
+		.pipes = &k->pipes,
 		.steps = k->steps,
 		.nr_steps = k->nr_steps,
 		.max_slots = max_slots,
@@ -347,6 +348,7 @@ static int __init kmm_init(void)
 	k->tables_shrinker = (struct kmm_shrinker) { .shrink = kmm_shrink_tables, .ctx = k };
 	kmm_reclaim_add_shrinker(&k->reclaim, &k->tables_shrinker);
 	kmm_object_set_init(&k->objects, &k->buddy);
+	kmm_pipe_set_init(&k->pipes, &k->buddy);
 	kmm_buddy_set_client(&k->buddy);
 	kmm_slab_set_client(&k->slab);
 	err = kmm_open_front(k);
@@ -359,6 +361,7 @@ static int __init kmm_init(void)
 fini_reclaim:
 	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);
+	kmm_pipe_set_fini(&k->pipes);
 	kmm_object_set_fini(&k->objects);
 	kmm_reclaim_fini(&k->reclaim);
 fini_mm:
@@ -382,6 +385,7 @@ static void __exit kmm_exit(void)
 	kmm_dev_fini();
 	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);
+	kmm_pipe_set_fini(&k->pipes);
 	kmm_object_set_fini(&k->objects);
 	kmm_reclaim_fini(&k->reclaim);
 	kmm_mm_fini(k);

@@ -94,7 +94,8 @@ static int ioctl_info(struct kmm_call *call)
 static int ioctl_features(struct kmm_call *call)
 {
 	call->arg.features.features = KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES |
-				      KMM_FEATURE_OPS_SLAB;
+				      KMM_FEATURE_OPS_SLAB |
+				      KMM_FEATURE_PIPE;
 	if (IS_ENABLED(CONFIG_TRACEPOINTS))
 		call->arg.features.features |= KMM_FEATURE_TRACEPOINTS;
 	if (IS_ENABLED(CONFIG_DEBUG_FS))
@@ -143,7 +144,8 @@ static int ioctl_ops(struct kmm_call *call)
  * @call: the call
  * @file: new file, or ERR_PTR; taken over, also on error
  *
- * The number is @call->new_fd; it is installed when the struct has reached user space.
+ * The number is @call->new_fd; it is installed when the struct has reached user space. At most
+ * KMM_CALL_FILES in one call.
  *
  * Context: task, may sleep. Return: 0, or a negative errno.
  */
@@ -158,7 +160,8 @@ int kmm_call_offer_file(struct kmm_call *call, struct file *file)
 		fput(file);
 		return fd;
 	}
-	call->new_file = file;
+	call->new_file[call->nr_new] = file;
+	call->fd[call->nr_new++] = fd;
 	call->new_fd = fd;
 	return 0;
 }
@@ -235,6 +238,12 @@ static const struct ioctl_row ioctl_table[] = {
 		  ioctl_object_reopen),
 	IOCTL_ROW(KMM_IOC_OBJECT_SEAL, kmm_object_seal, seals, KMM_ON_OBJECT, -1,
 		  ioctl_object_seal),
+	IOCTL_ROW(KMM_IOC_PIPE_CREATE, kmm_pipe_create, reserved, KMM_ON_DEVICE, -1,
+		  kmm_call_pipe_create),
+	IOCTL_ROW(KMM_IOC_PIPE_RESIZE, kmm_pipe_resize, size_bytes, KMM_ON_PIPE, -1,
+		  kmm_call_pipe_resize),
+	IOCTL_ROW(KMM_IOC_PIPE_INFO, kmm_pipe_info, reserved, KMM_ON_PIPE, -1,
+		  kmm_call_pipe_info),
 };
 
 static const struct ioctl_row *ioctl_find(unsigned int cmd, enum kmm_call_kind kind)
@@ -266,6 +275,7 @@ long kmm_call_run(struct file *file, unsigned int cmd, unsigned long arg,
 	const struct ioctl_row *row = ioctl_find(cmd, kind);
 	struct kmm_call call = { .file = file };
 	size_t usize = _IOC_SIZE(cmd);
+	unsigned int i;
 	int err;
 
 	if (!row)
@@ -278,16 +288,14 @@ long kmm_call_run(struct file *file, unsigned int cmd, unsigned long arg,
 	if (err)
 		return err;
 	err = row->run(&call);
-	if (err)
-		return err;
-	if (copy_to_user(uarg, &call.arg, min_t(size_t, usize, row->size)))
+	if (!err && copy_to_user(uarg, &call.arg, min_t(size_t, usize, row->size)))
 		err = -EFAULT;
-	if (call.new_file) {
+	for (i = 0; i < call.nr_new; i++) {
 		if (err) {
-			put_unused_fd(call.new_fd);
-			fput(call.new_file);
+			put_unused_fd(call.fd[i]);
+			fput(call.new_file[i]);
 		} else {
-			fd_install(call.new_fd, call.new_file);
+			fd_install(call.fd[i], call.new_file[i]);
 		}
 	}
 	return err;

@@ -14,6 +14,7 @@
  *	meminfo		where the frames are, in kB; the sum is exact
  *	vmstat		counters since load
  *	objects		memory objects, one a line
+ *	pipes		pipes, one a line; in pipe.c
  *	frag_map	a character for each 2 MiB: how much of it is free
  *	slabinfo, slab/, slab_explain, slab_shrink	see debugfs_slab.c
  *
@@ -337,6 +338,7 @@ void kmm_debugfs_init(void)
 	debugfs_create_file("vmstat", 0444, d, NULL, &vmstat_fops);
 	debugfs_create_file("objects", 0444, d, NULL, &objects_fops);
 	debugfs_create_file("frag_map", 0400, d, NULL, &frag_map_fops);
+	kmm_debugfs_pipes_init(d);
 	kmm_debugfs_slab_init(d);
 }
 

@@ -8,6 +8,7 @@
 #include <kmm/dev.h>
 #include <kmm/object.h>
 #include <kmm/pgtable.h>
+#include <kmm/pipe.h>
 #include <kmm/reclaim.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
@@ -26,6 +27,7 @@
  * @tables_shrinker: @tables'
  * @accounts: who pays
  * @objects: memory objects
+ * @pipes: pipes
  * @steps: of mm_init, as they went
  * @nr_steps: how many
  */
@@ -39,6 +41,7 @@ struct kmm {
 	struct kmm_shrinker tables_shrinker;
 	struct kmm_accounts accounts;
 	struct kmm_object_set objects;
+	struct kmm_pipe_set pipes;
 	struct kmm_mm_init_step steps[KMM_MAX_STEPS];
 	unsigned int nr_steps;
 };

@@ -18,6 +18,7 @@ struct kmm_mapping_ops;
 struct kmm_object;
 struct kmm_object_set;
 struct kmm_pgtables;
+struct kmm_pipe_set;
 struct kmm_region;
 struct kmm_slab;
 struct kmm_slot;
@@ -48,6 +49,7 @@ struct kmm_mm_init_step {
  * @tables: page tables
  * @accounts: who pays
  * @objects: memory objects
+ * @pipes: pipes
  * @steps: of mm_init, in order
  * @nr_steps: how many
  * @max_slots: slots of one open file, at most
@@ -62,6 +64,7 @@ struct kmm_dev_env {
 	struct kmm_pgtables *tables;
 	struct kmm_accounts *accounts;
 	struct kmm_object_set *objects;
+	struct kmm_pipe_set *pipes;
 	const struct kmm_mm_init_step *steps;
 	unsigned int nr_steps;
 	unsigned int max_slots;
@@ -159,16 +162,23 @@ enum kmm_call_kind {
 	KMM_ON_PIPE,
 };
 
+/* Descriptors that one call may return: a pipe has two ends. */
+#define KMM_CALL_FILES	2
+
 /**
  * struct kmm_call - one ioctl on its way
  * @file: the descriptor it came on
- * @new_file: file to install at @new_fd when all is well, or NULL
- * @new_fd: reserved number
+ * @new_file: files to install when all is well
+ * @fd: their numbers, reserved
+ * @nr_new: entries of @new_file and @fd
+ * @new_fd: number of the file that was offered last
  * @arg: the caller's struct
  */
 struct kmm_call {
 	struct file *file;
-	struct file *new_file;
+	struct file *new_file[KMM_CALL_FILES];
+	int fd[KMM_CALL_FILES];
+	unsigned int nr_new;
 	int new_fd;
 	union {
 		struct kmm_info info;
@@ -179,6 +189,9 @@ struct kmm_call {
 		struct kmm_object_info object_info;
 		struct kmm_object_reopen reopen;
 		struct kmm_object_seal seal;
+		struct kmm_pipe_create pipe_create;
+		struct kmm_pipe_resize pipe_resize;
+		struct kmm_pipe_info pipe_info;
 	} arg;
 };
 
@@ -186,6 +199,12 @@ struct kmm_call {
 long kmm_call_run(struct file *file, unsigned int cmd, unsigned long arg,
 		  enum kmm_call_kind kind);
 int kmm_call_offer_file(struct kmm_call *call, struct file *file);
+
+/* dev/pipe.c */
+int kmm_call_pipe_create(struct kmm_call *call);
+int kmm_call_pipe_resize(struct kmm_call *call);
+int kmm_call_pipe_info(struct kmm_call *call);
+void kmm_debugfs_pipes_init(struct dentry *dir);
 
 /* dev/debugfs.c */
 void kmm_debugfs_init(void);

@@ -21,7 +21,7 @@
  *   -E2BIG      the struct is larger than known and its unknown tail is not zero,
  *               or a batch has more entries than KMM_OPS_MAX
  *   -EFBIG      a size above KMM_OBJECT_SIZE_MAX, or above 2^ORDER_MAX pages for CONTIG
- *               and KMALLOC
+ *               and KMALLOC; a pipe above KMM_PIPE_SIZE_HARD_MAX
  *   -EOVERFLOW  offset + length wraps
  *   -ENOTTY     no such ioctl on this kind of descriptor
  *   -EBADF      the descriptor in a struct is not open
@@ -32,10 +32,12 @@
  *               names, host bytes)
  *   -ENOMEM     the region has no frame left, or the host no memory for kmm's own
  *               structs
+ *   -EAGAIN     a read or write would have to wait, and the descriptor is O_NONBLOCK
+ *   -EPIPE      a write to a pipe without read end; SIGPIPE comes with it
  *   -ENOSPC     a write at or behind the end of a memory object
  *   -EBUSY      sealing against writes while a shared writable mapping exists, or
  *               while a frame of the object is pinned; destroying a cache that has
- *               objects
+ *               objects; a capacity below what is in the pipe
  *   -EEXIST     the slot is in use
  *   -ENOENT     the slot is empty
  *   -EBADSLT    the slot holds something of another kind
@@ -124,6 +126,7 @@ struct kmm_info {
 #define KMM_FEATURE_OPS_SLAB	(1ULL << 4)	/* KMM_IOC_OPS: caches, kmalloc */
 #define KMM_FEATURE_OPS_VMALLOC	(1ULL << 5)	/* KMM_IOC_OPS: vmalloc */
 #define KMM_FEATURE_SPACES	(1ULL << 6)	/* address spaces */
+#define KMM_FEATURE_PIPE	(1ULL << 9)	/* pipes */
 
 /**
  * struct kmm_features - bits that this build offers
@@ -606,6 +609,78 @@ struct kmm_space_info {
 	__u64 audit_bad;
 };
 
+/* === Pipes === */
+
+/* A write of at most so many bytes is never mixed with others; PIPE_BUF of pipe(7). */
+#define KMM_PIPE_BUF		4096
+/* Capacity when none is asked for; pages are taken when bytes are in them. */
+#define KMM_PIPE_SIZE_DEFAULT	(1UL << 16)
+/* More than this wants CAP_SYS_RESOURCE. */
+#define KMM_PIPE_SIZE_MAX	(1UL << 20)
+#define KMM_PIPE_SIZE_HARD_MAX	(1UL << 24)
+
+/* kmm_pipe_create.flags */
+#define KMM_PIPE_NONBLOCK	(1U << 0)	/* O_NONBLOCK at both ends */
+#define KMM_PIPE_PACKET		(1U << 1)	/* O_DIRECT at the write end: each write a packet */
+
+/**
+ * struct kmm_pipe_create - KMM_IOC_PIPE_CREATE, on /dev/kmm: a new pipe
+ * @size_bytes: capacity; 0 is KMM_PIPE_SIZE_DEFAULT; rounded up to a power of two of pages;
+ *	out: what it is
+ * @flags: KMM_PIPE_*
+ * @fd_read: out: the read end
+ * @fd_write: out: the write end
+ * @reserved: must be zero
+ *
+ * Both ends behave as those of pipe2(2), see pipe(7): read, write, poll, FIONREAD, O_NONBLOCK,
+ * O_ASYNC and O_DIRECT by fcntl, splice to and from pipes of the host, sendfile from files. Not:
+ * F_SETPIPE_SZ (KMM_IOC_PIPE_RESIZE does that), tee, opening an end again under /proc (-ENXIO).
+ * A write that gets no page ends in -EDQUOT or -ENOMEM, or short.
+ * Errors: -EINVAL, -EFBIG, -EPERM, -EDQUOT, -ENOMEM, -EMFILE, -ENFILE.
+ */
+struct kmm_pipe_create {
+	__u64 size_bytes;
+	__u32 flags;
+	__s32 fd_read;
+	__s32 fd_write;
+	__u32 reserved;
+};
+
+/**
+ * struct kmm_pipe_resize - KMM_IOC_PIPE_RESIZE, on either end: another capacity
+ * @size_bytes: wanted; out: what it is now
+ *
+ * Errors: -EINVAL size 0; -EFBIG; -EPERM; -EBUSY more is in the pipe; -EDQUOT; -ENOMEM;
+ * -EINTR.
+ */
+struct kmm_pipe_resize {
+	__u64 size_bytes;
+};
+
+/**
+ * struct kmm_pipe_info - KMM_IOC_PIPE_INFO, on either end
+ * @id: number, unique since load; the key in debugfs pipes
+ * @bytes: in it, unread
+ * @size_bytes: capacity
+ * @frames: frames that it holds, spare ones included
+ * @host_bytes: host memory that describes it
+ * @readers: 1 while the read end is open somewhere, else 0
+ * @writers: the same of the write end
+ * @flags: KMM_PIPE_* of its creation; fcntl may have changed O_NONBLOCK and O_DIRECT since
+ * @reserved: zero
+ */
+struct kmm_pipe_info {
+	__u64 id;
+	__u64 bytes;
+	__u64 size_bytes;
+	__u64 frames;
+	__u64 host_bytes;
+	__u32 readers;
+	__u32 writers;
+	__u32 flags;
+	__u32 reserved;
+};
+
 /* === Numbers === */
 
 #define KMM_IOC_MAGIC		'K'
@@ -626,6 +701,9 @@ struct kmm_space_info {
 #define KMM_IOC_SPACE_ACCESS	_IOWR(KMM_IOC_MAGIC, 0x25, struct kmm_space_access)
 #define KMM_IOC_SPACE_WALK	_IOWR(KMM_IOC_MAGIC, 0x26, struct kmm_space_walk)
 #define KMM_IOC_SPACE_INFO	_IOWR(KMM_IOC_MAGIC, 0x27, struct kmm_space_info)
+#define KMM_IOC_PIPE_CREATE	_IOWR(KMM_IOC_MAGIC, 0x40, struct kmm_pipe_create)
+#define KMM_IOC_PIPE_RESIZE	_IOWR(KMM_IOC_MAGIC, 0x41, struct kmm_pipe_resize)
+#define KMM_IOC_PIPE_INFO	_IOWR(KMM_IOC_MAGIC, 0x42, struct kmm_pipe_info)
 
 /* 0x1x objects and names, 0x2x spaces, 0x3x queues, 0x4x pipes, 0x5x swap, 0x6x policies */
 

@@ -164,3 +164,31 @@ int kmm_kfree(int dev, uint32_t slot)
 {
 	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_KFREE, .slot = slot }, NULL);
 }
+
+int kmm_pipe_create(int dev, uint64_t size_bytes, uint32_t flags, int fd[2])
+{
+	struct kmm_pipe_create c = { .size_bytes = size_bytes, .flags = flags };
+	int ret = call(dev, KMM_IOC_PIPE_CREATE, &c);
+
+	if (ret < 0)
+		return ret;
+	fd[0] = c.fd_read;
+	fd[1] = c.fd_write;
+	return 0;
+}
+
+int kmm_pipe_resize(int pipe, uint64_t *size_bytes)
+{
+	struct kmm_pipe_resize r = { .size_bytes = *size_bytes };
+	int ret = call(pipe, KMM_IOC_PIPE_RESIZE, &r);
+
+	if (ret >= 0)
+		*size_bytes = r.size_bytes;
+	return ret;
+}
+
+int kmm_pipe_info(int pipe, struct kmm_pipe_info *info)
+{
+	*info = (struct kmm_pipe_info){ 0 };
+	return call(pipe, KMM_IOC_PIPE_INFO, info);
+}

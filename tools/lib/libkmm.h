@@ -192,6 +192,33 @@ int kmm_kmalloc(int dev, uint32_t slot, uint64_t size, uint16_t flags, uint64_t 
  */
 int kmm_kfree(int dev, uint32_t slot);
 
+/**
+ * kmm_pipe_create() - A new pipe.
+ * @dev: descriptor of /dev/kmm
+ * @size_bytes: capacity, 0 is KMM_PIPE_SIZE_DEFAULT
+ * @flags: KMM_PIPE_*
+ * @fd: out: the read end, the write end, as pipe(2) gives them
+ *
+ * Return: 0, or a negative errno.
+ */
+int kmm_pipe_create(int dev, uint64_t size_bytes, uint32_t flags, int fd[2]);
+
+/**
+ * kmm_pipe_resize() - Change the capacity of a pipe.
+ * @pipe: either end
+ * @size_bytes: wanted; out: what it is now; unchanged on error
+ *
+ * Return: 0, or a negative errno: -EBUSY when more is in it.
+ */
+int kmm_pipe_resize(int pipe, uint64_t *size_bytes);
+
+/**
+ * kmm_pipe_info() - What a pipe holds, and which ends are open.
+ * @pipe: either end
+ * @info: out
+ */
+int kmm_pipe_info(int pipe, struct kmm_pipe_info *info);
+
 #ifdef __cplusplus
 }
 #endif

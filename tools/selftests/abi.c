@@ -11,31 +11,37 @@
 #define KERNEL_ADDRESS	0xffff888000000000UL
 #define PATTERN		0x5a
 
+enum kind { DEV, OBJ, PIPE, NR_KINDS };
+
 struct target {
 	const char *name;
 	unsigned int nr;		/* of the ioctl */
 	size_t size;			/* of its struct */
-	bool on_object;			/* else on /dev/kmm */
+	enum kind on;
 	size_t first_out;		/* bytes that the caller fills, then outputs */
-	bool makes_fd;
+	unsigned int makes_fds;		/* from first_out on */
 	int flags_at;			/* offset of a u32 of flags, -1: none */
 	uint64_t known;			/* the flags that exist */
 };
 
 static const struct target targets[] = {
-	{ "INFO", 0x00, sizeof(struct kmm_info), false, 0, false, -1, 0 },
-	{ "FEATURES", 0x01, sizeof(struct kmm_features), false, 0, false, -1, 0 },
-	{ "STAT", 0x02, sizeof(struct kmm_stat), false, 8, false,
+	{ "INFO", 0x00, sizeof(struct kmm_info), DEV, 0, 0, -1, 0 },
+	{ "FEATURES", 0x01, sizeof(struct kmm_features), DEV, 0, 0, -1, 0 },
+	{ "STAT", 0x02, sizeof(struct kmm_stat), DEV, 8, 0,
 	  offsetof(struct kmm_stat, flags), KMM_STAT_EXACT },
-	{ "OPS", 0x08, sizeof(struct kmm_ops), false, 16, false,
+	{ "OPS", 0x08, sizeof(struct kmm_ops), DEV, 16, 0,
 	  offsetof(struct kmm_ops, flags), KMM_OPS_KEEP_GOING },
-	{ "OBJECT_CREATE", 0x10, sizeof(struct kmm_object_create), false, 12, true,
+	{ "OBJECT_CREATE", 0x10, sizeof(struct kmm_object_create), DEV, 12, 1,
 	  offsetof(struct kmm_object_create, flags), ALL_FLAGS },
-	{ "OBJECT_INFO", 0x11, sizeof(struct kmm_object_info), true, 0, false, -1, 0 },
-	{ "OBJECT_REOPEN", 0x12, sizeof(struct kmm_object_reopen), true, 4, true,
+	{ "OBJECT_INFO", 0x11, sizeof(struct kmm_object_info), OBJ, 0, 0, -1, 0 },
+	{ "OBJECT_REOPEN", 0x12, sizeof(struct kmm_object_reopen), OBJ, 4, 1,
 	  offsetof(struct kmm_object_reopen, flags), KMM_REOPEN_RDONLY },
-	{ "OBJECT_SEAL", 0x13, sizeof(struct kmm_object_seal), true, 4, false,
+	{ "OBJECT_SEAL", 0x13, sizeof(struct kmm_object_seal), OBJ, 4, 0,
 	  offsetof(struct kmm_object_seal, add), 0x1f },
+	{ "PIPE_CREATE", 0x40, sizeof(struct kmm_pipe_create), DEV, 12, 2,
+	  offsetof(struct kmm_pipe_create, flags), KMM_PIPE_NONBLOCK | KMM_PIPE_PACKET },
+	{ "PIPE_RESIZE", 0x41, sizeof(struct kmm_pipe_resize), PIPE, 8, 0, -1, 0 },
+	{ "PIPE_INFO", 0x42, sizeof(struct kmm_pipe_info), PIPE, 0, 0, -1, 0 },
 };
 
 static struct kmm_op one_op[1];
@@ -50,6 +56,7 @@ static void good(const struct target *t, void *buf, size_t size)
 {
 	struct kmm_object_create c = { .size_bytes = PAGE };
 	struct kmm_object_reopen r = { .flags = KMM_REOPEN_RDONLY };
+	struct kmm_pipe_resize p = { .size_bytes = PAGE };
 	struct kmm_ops o = { .ops = (uintptr_t)one_op, .nr = 1, .flags = KMM_OPS_KEEP_GOING };
 
 	memset(buf, 0, size);
@@ -59,19 +66,21 @@ static void good(const struct target *t, void *buf, size_t size)
 		memcpy(buf, &c, sizeof(c) < size ? sizeof(c) : size);
 	else if (t->nr == 0x12)
 		memcpy(buf, &r, sizeof(r) < size ? sizeof(r) : size);
+	else if (t->nr == 0x41)
+		memcpy(buf, &p, sizeof(p) < size ? sizeof(p) : size);
 	else if (t->nr == 0x08)
 		memcpy(buf, &o, sizeof(o) < size ? sizeof(o) : size);
 }
 
-/* The descriptor in the output, closed. */
+/* The descriptors in the output, closed. */
 static void close_made(const struct target *t, const void *buf)
 {
 	int fd;
 
-	if (!t->makes_fd)
-		return;
-	memcpy(&fd, (const char *)buf + t->first_out, sizeof(fd));
-	close(fd);
+	for (unsigned int i = 0; i < t->makes_fds; i++) {
+		memcpy(&fd, (const char *)buf + t->first_out + i * sizeof(fd), sizeof(fd));
+		close(fd);
+	}
 }
 
 /* The lowest descriptor that is not in use: a call that fails must not use it up. */
@@ -90,6 +99,8 @@ FIXTURE(abi) {
 	int probe;
 	int dev;
 	int obj;
+	int pipe[2];
+	int fd[NR_KINDS];
 	struct kmm_stat before;
 };
 
@@ -101,6 +112,10 @@ FIXTURE_SETUP(abi)
 	ASSERT_LE(0, self->dev);
 	self->obj = kmm_object_create(self->dev, 4 * PAGE, 0);
 	ASSERT_LE(0, self->obj);
+	ASSERT_EQ(0, kmm_pipe_create(self->dev, PAGE, 0, self->pipe));
+	self->fd[DEV] = self->dev;
+	self->fd[OBJ] = self->obj;
+	self->fd[PIPE] = self->pipe[0];
 	shrink_slabs();
 	/* All that a call here could add is visible against this, host memory included. */
 	ASSERT_EQ(0, kmm_get_stat(self->probe, KMM_STAT_EXACT, &self->before));
@@ -121,12 +136,14 @@ FIXTURE_TEARDOWN(abi)
 	EXPECT_EQ(4 * PAGE, i.size_bytes);
 	EXPECT_EQ(0, i.resident);
 	EXPECT_EQ(0, i.seals);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
 	close(self->obj);
 	close(self->dev);
 	close(self->probe);
 }
 
-#define FD_OF(t) ((t)->on_object ? self->obj : self->dev)
+#define FD_OF(t) (self->fd[(t)->on])
 
 TEST_F(abi, the_good_request_is_good)
 {
@@ -145,6 +162,7 @@ TEST_F(abi, numbers)
 	const unsigned long want[] = {
 		KMM_IOC_INFO, KMM_IOC_FEATURES, KMM_IOC_STAT, KMM_IOC_OPS, KMM_IOC_OBJECT_CREATE,
 		KMM_IOC_OBJECT_INFO, KMM_IOC_OBJECT_REOPEN, KMM_IOC_OBJECT_SEAL,
+		KMM_IOC_PIPE_CREATE, KMM_IOC_PIPE_RESIZE, KMM_IOC_PIPE_INFO,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
@@ -309,7 +327,7 @@ TEST_F(abi, no_descriptor_left)
 		n++;
 	ASSERT_LT(n, 64);
 	FOR_EACH_TARGET(t) {
-		if (!t->makes_fd)
+		if (!t->makes_fds)
 			continue;
 		good(t, buf, sizeof(buf));
 		EXPECT_EQ(EMFILE, ERR(ioctl(FD_OF(t), request(t, t->size), buf)))
@@ -323,25 +341,26 @@ TEST_F(abi, wrong_descriptor_or_number)
 {
 	char buf[512] = "";
 
-	FOR_EACH_TARGET(t) {
-		good(t, buf, sizeof(buf));
-		EXPECT_EQ(ENOTTY, ERR(ioctl(t->on_object ? self->dev : self->obj,
-					    request(t, t->size), buf))) TH_LOG("%s", t->name);
-	}
+	FOR_EACH_TARGET(t)
+		for (enum kind k = 0; k < NR_KINDS; k++) {
+			if (k == t->on)
+				continue;
+			good(t, buf, sizeof(buf));
+			EXPECT_EQ(ENOTTY, ERR(ioctl(self->fd[k], request(t, t->size), buf)))
+				TH_LOG("%s on kind %d", t->name, k);
+		}
 	memset(buf, 0, sizeof(buf));
 	for (unsigned int nr = 0; nr < 256; nr++) {
-		bool dev = false, obj = false;
+		bool on[NR_KINDS] = { 0 };
 
 		FOR_EACH_TARGET(t)
-			if (t->nr == nr) {
-				dev = !t->on_object;
-				obj = t->on_object;
-			}
-		if (!dev) {
-			EXPECT_EQ(ENOTTY, ERR(ioctl(self->dev, _IOWR('K', nr, char[8]), buf)));
-		}
-		if (!obj) {
-			EXPECT_EQ(ENOTTY, ERR(ioctl(self->obj, _IOWR('K', nr, char[8]), buf)));
+			if (t->nr == nr)
+				on[t->on] = true;
+		for (enum kind k = 0; k < NR_KINDS; k++) {
+			if (on[k])
+				continue;
+			EXPECT_EQ(ENOTTY, ERR(ioctl(self->fd[k], _IOWR('K', nr, char[8]), buf)))
+				TH_LOG("number %#x on kind %d", nr, k);
 		}
 	}
 	EXPECT_EQ(ENOTTY, ERR(ioctl(self->dev, _IOWR('L', 0, struct kmm_info), buf)));
@@ -392,8 +411,10 @@ TEST_F_TIMEOUT(abi, random_requests, 1200)
 		ENOMEM, ENOSPC, EBUSY, EEXIST, ENOENT, ERANGE, EINTR, EMFILE, ENFILE,
 	};
 	unsigned long rounds = env_number("KMM_FUZZ_ROUNDS", 20000);
+	uint64_t page = PAGE;
 	int dev = kmm_open(), obj = kmm_object_create(self->dev, 16 * PAGE, 0);
 	uint64_t seed = seed_from_env();
+	int fd[NR_KINDS] = { dev, obj, self->pipe[0] };
 	bool known;
 	int err;
 	static const uint64_t spice[] = {
@@ -426,9 +447,8 @@ TEST_F_TIMEOUT(abi, random_requests, 1200)
 		/* An eager one that fits would only take time. */
 		if (t->nr == 0x10 && buf[0] > (1 << 20) && (buf[1] & ALL_FLAGS))
 			buf[1] &= ~(uint64_t)ALL_FLAGS;
-		if (ioctl(t->on_object ? obj : dev, request(t, size), buf) == 0) {
-			if (t->makes_fd && size >= t->first_out + 4)
-				close_made(t, buf);
+		if (ioctl(fd[t->on], request(t, size), buf) == 0) {
+			close_made(t, buf);
 			continue;
 		}
 		err = errno;
@@ -439,6 +459,8 @@ TEST_F_TIMEOUT(abi, random_requests, 1200)
 	}
 	close(obj);
 	close(dev);
+	/* Another capacity is another amount of host memory. */
+	EXPECT_EQ(0, kmm_pipe_resize(self->pipe[0], &page));
 }
 
 TEST_HARNESS_MAIN

@@ -238,6 +238,36 @@ TRACE_EVENT_FN(kfree,
 	kmm_slab_trace_reg, kmm_slab_trace_unreg
 );
 
+DECLARE_EVENT_CLASS(kmm_pipe,
+
+	TP_PROTO(u64 id, ssize_t ret, unsigned int bytes),
+
+	TP_ARGS(id, ret, bytes),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(ssize_t, ret)
+		__field(unsigned int, bytes)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->ret = ret;
+		__entry->bytes = bytes;
+	),
+
+	TP_printk("id=%llu ret=%zd bytes=%u", __entry->id, __entry->ret, __entry->bytes)
+);
+
+/* What write(2) or read(2) returned, and what is in the pipe after it. */
+DEFINE_EVENT(kmm_pipe, pipe_write,
+	TP_PROTO(u64 id, ssize_t ret, unsigned int bytes),
+	TP_ARGS(id, ret, bytes));
+
+DEFINE_EVENT(kmm_pipe, pipe_read,
+	TP_PROTO(u64 id, ssize_t ret, unsigned int bytes),
+	TP_ARGS(id, ret, bytes));
+
 #endif /* _TRACE_KMM_H */
 
 #include <trace/define_trace.h>
