@@ -313,6 +313,7 @@ static int kmm_open_front(struct kmm *k)
 		.accounts = &k->accounts,
 		.objects = &k->objects,
 		.pipes = &k->pipes,
+		.names = &k->names,
 		.steps = k->steps,
 		.nr_steps = k->nr_steps,
 		.max_slots = max_slots,
@@ -349,6 +350,7 @@ static int __init kmm_init(void)
 	kmm_reclaim_add_shrinker(&k->reclaim, &k->tables_shrinker);
 	kmm_object_set_init(&k->objects, &k->buddy);
 	kmm_pipe_set_init(&k->pipes, &k->buddy);
+	kmm_names_init(&k->names);
 	kmm_buddy_set_client(&k->buddy);
 	kmm_slab_set_client(&k->slab);
 	err = kmm_open_front(k);
@@ -362,6 +364,7 @@ fini_reclaim:
 	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);
 	kmm_pipe_set_fini(&k->pipes);
+	kmm_names_fini(&k->names);
 	kmm_object_set_fini(&k->objects);
 	kmm_reclaim_fini(&k->reclaim);
 fini_mm:
@@ -386,6 +389,8 @@ static void __exit kmm_exit(void)
 	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);
 	kmm_pipe_set_fini(&k->pipes);
+	/* what lives by its name alone goes with it */
+	kmm_names_fini(&k->names);
 	kmm_object_set_fini(&k->objects);
 	kmm_reclaim_fini(&k->reclaim);
 	kmm_mm_fini(k);

@@ -12,7 +12,8 @@
  * the handler on the copy, copy out as much as the caller has room for. Nothing is
  * copied out when the handler fails. A handler that makes a descriptor reserves its number and
  * hands both up in struct kmm_call; it is installed only after the struct has reached
- * user space, because a descriptor cannot be taken back.
+ * user space, because a descriptor cannot be taken back. What others can see at once, a name, is
+ * taken back by the handler's undo when the call fails later.
  *
  * The direction bits of a number must be those of _IOWR, its size is the caller's.
  *
@@ -290,6 +291,8 @@ long kmm_call_run(struct file *file, unsigned int cmd, unsigned long arg,
 	err = row->run(&call);
 	if (!err && copy_to_user(uarg, &call.arg, min_t(size_t, usize, row->size)))
 		err = -EFAULT;
+	if (err && call.undo)
+		call.undo(&call);
 	for (i = 0; i < call.nr_new; i++) {
 		if (err) {
 			put_unused_fd(call.fd[i]);

@@ -2,9 +2,9 @@
 /**
  * DOC: kmm_kunit.ko
  *
- * The KUnit suites kmm_region, kmm_buddy, kmm_buddy_load, kmm_slab, kmm_slab_load and
- * kmm_object. They run when the module is loaded (kmm.ko must be there) and print KTAP to the
- * kernel log; insmod returns 0 whether they pass or not, so read the log:
+ * The KUnit suites listed in kmm_suites below. They run when the module is loaded (kmm.ko must
+ * be there) and print KTAP to the kernel log; insmod returns 0 whether they pass or not, so
+ * read the log:
  *
  *	insmod kmm.ko && insmod kmm_kunit.ko && dmesg
  *
@@ -43,6 +43,7 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_slab_suite,
 	&kmm_slab_load_suite,
 	&kmm_object_suite,
+	&kmm_names_suite,
 };
 
 static int __init kmm_kunit_init(void)

@@ -6,6 +6,7 @@
 #include <kmm/account.h>
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
+#include <kmm/names.h>
 #include <kmm/object.h>
 #include <kmm/pgtable.h>
 #include <kmm/pipe.h>
@@ -28,6 +29,7 @@
  * @accounts: who pays
  * @objects: memory objects
  * @pipes: pipes
+ * @names: of objects and queues
  * @steps: of mm_init, as they went
  * @nr_steps: how many
  */
@@ -42,6 +44,7 @@ struct kmm {
 	struct kmm_accounts accounts;
 	struct kmm_object_set objects;
 	struct kmm_pipe_set pipes;
+	struct kmm_names names;
 	struct kmm_mm_init_step steps[KMM_MAX_STEPS];
 	unsigned int nr_steps;
 };

@@ -15,6 +15,7 @@ struct kmm_account;
 struct kmm_accounts;
 struct kmm_buddy;
 struct kmm_mapping_ops;
+struct kmm_names;
 struct kmm_object;
 struct kmm_object_set;
 struct kmm_pgtables;
@@ -50,6 +51,7 @@ struct kmm_mm_init_step {
  * @accounts: who pays
  * @objects: memory objects
  * @pipes: pipes
+ * @names: of objects and queues
  * @steps: of mm_init, in order
  * @nr_steps: how many
  * @max_slots: slots of one open file, at most
@@ -65,6 +67,7 @@ struct kmm_dev_env {
 	struct kmm_accounts *accounts;
 	struct kmm_object_set *objects;
 	struct kmm_pipe_set *pipes;
+	struct kmm_names *names;
 	const struct kmm_mm_init_step *steps;
 	unsigned int nr_steps;
 	unsigned int max_slots;
@@ -172,6 +175,9 @@ enum kmm_call_kind {
  * @fd: their numbers, reserved
  * @nr_new: entries of @new_file and @fd
  * @new_fd: number of the file that was offered last
+ * @undo: what the handler wants done when the call fails after all, or NULL; the new files
+ *	are closed after it
+ * @undo_arg: for @undo
  * @arg: the caller's struct
  */
 struct kmm_call {
@@ -180,6 +186,8 @@ struct kmm_call {
 	int fd[KMM_CALL_FILES];
 	unsigned int nr_new;
 	int new_fd;
+	void (*undo)(struct kmm_call *call);
+	void *undo_arg;
 	union {
 		struct kmm_info info;
 		struct kmm_features features;

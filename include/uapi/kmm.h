@@ -41,6 +41,7 @@
  *   -EEXIST     the slot is in use
  *   -ENOENT     the slot is empty
  *   -EBADSLT    the slot holds something of another kind
+ *   -ENAMETOOLONG  a name longer than KMM_NAME_MAX
  *   -ERANGE     the slot number is above the session's limit
  *   -EINTR      a signal ended a batch before its first operation, or a fatal one the
  *               filling of an object
@@ -262,6 +263,11 @@ struct kmm_object_seal {
 	__u32 add;
 	__u32 seals;
 };
+
+/* === Names === */
+
+/* Longest name, in bytes. A name is any bytes but NUL and '/', and is not terminated. */
+#define KMM_NAME_MAX		255
 
 /* === Allocator operations by slot, in batches: on a /dev/kmm descriptor === */
 
