@@ -12,7 +12,7 @@
  *
  *	buddy.relieve, buddy.wake -> reclaim.c
  *	buddy.uncharge -> vm/account.c
- *	reclaim's shrinkers -> slab.c, vm/pgtable.c
+ *	reclaim's shrinkers -> slab.c, vm/pgtable.c, vmap.c
  *
  * Every step of mm_init is timed, counted (region memory that it took) and kept with a line
  * on its result for debugfs mm_init.
@@ -24,6 +24,7 @@
 
 #define pr_fmt(fmt) "kmm: " fmt
 
+#include <linux/err.h>
 #include <linux/init.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -137,6 +138,13 @@ static unsigned long kmm_shrink_tables(void *ctx)
 	return kmm_pgtables_shrink(&k->tables);
 }
 
+static unsigned long kmm_shrink_vmap(void *ctx)
+{
+	struct kmm *k = ctx;
+
+	return kmm_vmap_unmap_aliases(k->vmap);
+}
+
 static void kmm_wake(void *ctx)
 {
 	struct kmm *k = ctx;
@@ -221,6 +229,25 @@ static void kmm_pgtable_init(struct kmm *k)
 	kmm_step_end(k, &c, "%d levels, a lock per table", pgtable_l5_enabled() ? 5 : 4);
 }
 
+/* The rest of the window. Without one there is no vmalloc, and everything else works. */
+static int kmm_vmalloc_init(struct kmm *k)
+{
+	struct kmm_step_clock c = kmm_step_begin(k, "vmalloc_init");
+	struct kmm_window *w;
+
+	if (!k->region.window) {
+		kmm_step_end(k, &c, "no window, no vmalloc");
+		return 0;
+	}
+	k->vmap = kmm_vmap_create(&k->region, &k->buddy, &k->tables);
+	if (IS_ERR(k->vmap))
+		return PTR_ERR(k->vmap);
+	w = kmm_vmap_window(k->vmap);
+	kmm_step_end(k, &c, "%lu MiB by pages, %lu MiB by 2 MiB",
+		     (w->nr_pages >> 8) - w->huge_nr * 2, w->huge_nr * 2);
+	return 0;
+}
+
 static int kmm_mm_init(struct kmm *k)
 {
 	int err;
@@ -234,8 +261,14 @@ static int kmm_mm_init(struct kmm *k)
 	if (err)
 		goto fini_buddy;
 	kmm_pgtable_init(k);
+	err = kmm_vmalloc_init(k);
+	if (err)
+		goto fini_tables;
 	return 0;
 
+fini_tables:
+	kmm_pgtables_fini(&k->tables);
+	kmm_slab_fini(&k->slab);
 fini_buddy:
 	kmm_buddy_fini(&k->buddy);
 	return err;
@@ -243,6 +276,7 @@ fini_buddy:
 
 static void kmm_mm_fini(struct kmm *k)
 {
+	kmm_vmap_destroy(k->vmap);
 	kmm_pgtables_fini(&k->tables);
 	kmm_slab_fini(&k->slab);
 	kmm_buddy_fini(&k->buddy);
@@ -310,6 +344,7 @@ static int kmm_open_front(struct kmm *k)
 		.buddy = &k->buddy,
 		.slab = &k->slab,
 		.tables = &k->tables,
+		.vmap = k->vmap,
 		.accounts = &k->accounts,
 		.objects = &k->objects,
 		.pipes = &k->pipes,
@@ -348,11 +383,16 @@ static int __init kmm_init(void)
 	kmm_reclaim_add_shrinker(&k->reclaim, &k->slab_shrinker);
 	k->tables_shrinker = (struct kmm_shrinker) { .shrink = kmm_shrink_tables, .ctx = k };
 	kmm_reclaim_add_shrinker(&k->reclaim, &k->tables_shrinker);
+	if (k->vmap) {
+		k->vmap_shrinker = (struct kmm_shrinker) { .shrink = kmm_shrink_vmap, .ctx = k };
+		kmm_reclaim_add_shrinker(&k->reclaim, &k->vmap_shrinker);
+	}
 	kmm_object_set_init(&k->objects, &k->buddy);
 	kmm_pipe_set_init(&k->pipes, &k->buddy);
 	kmm_names_init(&k->names);
 	kmm_buddy_set_client(&k->buddy);
 	kmm_slab_set_client(&k->slab);
+	kmm_vmap_set_client(k->vmap);
 	err = kmm_open_front(k);
 	if (err)
 		goto fini_reclaim;
@@ -361,6 +401,7 @@ static int __init kmm_init(void)
 	return 0;
 
 fini_reclaim:
+	kmm_vmap_set_client(NULL);
 	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);
 	kmm_pipe_set_fini(&k->pipes);
@@ -386,6 +427,7 @@ static void __exit kmm_exit(void)
 	unsigned long leaked;
 
 	kmm_dev_fini();
+	kmm_vmap_set_client(NULL);
 	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);
 	kmm_pipe_set_fini(&k->pipes);

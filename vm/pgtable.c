@@ -323,18 +323,18 @@ static unsigned long *pt_make(struct kmm_pgtable *pt, unsigned long addr, unsign
 			table = pt_table_alloc(pt, l - 1, gfp);
 			if (!table)
 				return ERR_PTR(-ENOMEM);
-			if (!pt_install(pt, parent, addr, l - 1, table)) {
-				pt_table_uncount(pt, l - 1);
-				pt_table_free(pt, table);
-				l++;	/* look again */
+			if (pt_install(pt, parent, addr, l - 1, table)) {
+				parent = table;
 				continue;
 			}
-		} else if (pt_is_huge(entry) || !(entry & _PAGE_PRESENT)) {
-			return ERR_PTR(-EEXIST);
-		} else {
-			table = pt_table_of(entry);
+			pt_table_uncount(pt, l - 1);
+			pt_table_free(pt, table);
+			l++;	/* somebody was faster: look again */
+			continue;
 		}
-		parent = table;
+		if (pt_is_huge(entry) || !(entry & _PAGE_PRESENT))
+			return ERR_PTR(-EEXIST);
+		parent = pt_table_of(entry);
 	}
 	return parent;
 }
@@ -527,7 +527,7 @@ unsigned long kmm_pt_test_and_clear(struct kmm_pgtable *pt, unsigned long addr,
 	f = pt_frame(pt->set, table);
 	pt_lock_table(f);
 	cur = READ_ONCE(*slot);
-	/* Of none there is nothing to clear, and of a table that took a huge leaf's place neither. */
+	/* None has nothing to clear; nor has a table that took a huge leaf's place. */
 	while (cur & bits && !try_cmpxchg(slot, &cur, cur & ~bits))
 		;
 	pt_unlock_table(f);
@@ -672,7 +672,7 @@ static bool pt_range_next(struct kmm_pgtable *pt, struct pt_range *r)
 				break;
 			entry = READ_ONCE(table[pt_index(addr, l)]);
 		}
-		/* l: where the walk ended: at 0 in a PTE table, above at an entry of none or huge. */
+		/* The walk ended in a PTE table, or above, at an entry of none or huge. */
 		if (l == KMM_PT_PTE) {
 			r->addr = pt_next(addr, r->end, KMM_PT_PMD);
 			r->table = table;

@@ -361,19 +361,6 @@ void kmm_window_map_huge(struct kmm_window *w, unsigned long addr, struct page *
 KMM_EXPORT_INTERNAL(kmm_window_map_huge);
 
 /**
- * kmm_window_unmap_huge() - Take a 2 MiB leaf out; the slot has nothing then.
- * @w: window
- * @addr: its address
- *
- * Not flushed: before the slot is used again for anything, it must be. Context: any.
- */
-void kmm_window_unmap_huge(struct kmm_window *w, unsigned long addr)
-{
-	pmd_clear(w->pmds[window_table(w, addr)]);
-}
-KMM_EXPORT_INTERNAL(kmm_window_unmap_huge);
-
-/**
  * kmm_window_attach() - Give a slot of the 2 MiB part its PTE table back.
  * @w: window
  * @addr: 2 MiB aligned; the slot has nothing; the table is empty
@@ -389,14 +376,23 @@ void kmm_window_attach(struct kmm_window *w, unsigned long addr)
 KMM_EXPORT_INTERNAL(kmm_window_attach);
 
 /**
- * kmm_window_detach() - Take the PTE table of a slot away again.
+ * kmm_window_clear_slots() - Take everything out of slots; they have nothing then.
  * @w: window
- * @addr: 2 MiB aligned; its entries are taken out
+ * @addr: 2 MiB aligned, in the 2 MiB part
+ * @nr: how many slots
  *
- * Not flushed: before the slot is used again for anything, it must be. Context: any.
+ * Not flushed: before a slot is used again for anything, it must be. Context: any.
  */
-void kmm_window_detach(struct kmm_window *w, unsigned long addr)
+void kmm_window_clear_slots(struct kmm_window *w, unsigned long addr, unsigned long nr)
 {
-	pmd_clear(w->pmds[window_table(w, addr)]);
+	for (; nr--; addr += PMD_SIZE) {
+		pmd_t *pmd = w->pmds[window_table(w, addr)];
+
+		if (pmd_none(*pmd))
+			continue;
+		if (!window_is_huge(pmd_val(*pmd)))
+			kmm_window_unmap(w, addr, PTRS_PER_PTE);
+		pmd_clear(pmd);
+	}
 }
-KMM_EXPORT_INTERNAL(kmm_window_detach);
+KMM_EXPORT_INTERNAL(kmm_window_clear_slots);

@@ -13,6 +13,7 @@
 #include <kmm/reclaim.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
+#include <kmm/vmap.h>
 
 /* The region, the window, and the steps of DESIGN.md section 7. */
 #define KMM_MAX_STEPS	20
@@ -26,6 +27,8 @@
  * @slab_shrinker: @slab's
  * @tables: page tables
  * @tables_shrinker: @tables'
+ * @vmap: vmalloc; NULL without a window
+ * @vmap_shrinker: @vmap's
  * @accounts: who pays
  * @objects: memory objects
  * @pipes: pipes
@@ -41,6 +44,8 @@ struct kmm {
 	struct kmm_shrinker slab_shrinker;
 	struct kmm_pgtables tables;
 	struct kmm_shrinker tables_shrinker;
+	struct kmm_vmap *vmap;
+	struct kmm_shrinker vmap_shrinker;
 	struct kmm_accounts accounts;
 	struct kmm_object_set objects;
 	struct kmm_pipe_set pipes;

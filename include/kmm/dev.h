@@ -23,6 +23,7 @@ struct kmm_pipe_set;
 struct kmm_region;
 struct kmm_slab;
 struct kmm_slot;
+struct kmm_vmap;
 struct dentry;
 struct file;
 struct seq_file;
@@ -48,6 +49,7 @@ struct kmm_mm_init_step {
  * @buddy: its allocator
  * @slab: object caches and kmalloc on it
  * @tables: page tables
+ * @vmap: vmalloc, or NULL
  * @accounts: who pays
  * @objects: memory objects
  * @pipes: pipes
@@ -64,6 +66,7 @@ struct kmm_dev_env {
 	struct kmm_buddy *buddy;
 	struct kmm_slab *slab;
 	struct kmm_pgtables *tables;
+	struct kmm_vmap *vmap;
 	struct kmm_accounts *accounts;
 	struct kmm_object_set *objects;
 	struct kmm_pipe_set *pipes;

@@ -17,6 +17,8 @@
  *   page->lru, page->private, PG_slab      never touched by kmm: the client's or the host's
  *   __GFP_NOFAIL                           may return NULL, as for every module allocator
  *   __GFP_ACCOUNT                          ignored: kmm has its own limits
+ *   vmalloc_to_page() of memory of vfree() the frames come back with the next flush, not at once
+ *   vmap() with VM_MAP_PUT_PAGES           refused (NULL)
  *
  * A pointer that kmm does not own is refused: a report with the stack in the log, a
  * counter, and nothing else. It is never followed.
@@ -27,6 +29,7 @@
 #include <linux/gfp.h>
 #include <linux/log2.h>
 #include <linux/overflow.h>
+#include <linux/pgtable.h>
 #include <linux/slab.h>
 
 struct page;
@@ -136,5 +139,18 @@ static inline void *kmm_kcalloc(size_t n, size_t size, gfp_t gfp)
 {
 	return kmm_kmalloc_array(n, size, gfp | __GFP_ZERO);
 }
+
+/* === vmalloc === */
+
+void *kmm_vmalloc(unsigned long size);
+void *kmm_vzalloc(unsigned long size);
+void *__kmm_vmalloc(unsigned long size, gfp_t gfp);
+void kmm_vfree(const void *addr);
+void *kmm_vmap(struct page **pages, unsigned int count, unsigned long flags, pgprot_t prot);
+void kmm_vunmap(const void *addr);
+void *kmm_vm_map_ram(struct page **pages, unsigned int count, int node);
+void kmm_vm_unmap_ram(const void *mem, unsigned int count);
+void kmm_vm_unmap_aliases(void);
+struct page *kmm_vmalloc_to_page(const void *addr);
 
 #endif /* _KMM_KMM_H */

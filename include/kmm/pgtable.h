@@ -253,9 +253,8 @@ void kmm_window_protect(struct kmm_window *w, unsigned long addr, unsigned long 
 			pgprot_t prot);
 void kmm_window_map_huge(struct kmm_window *w, unsigned long addr, struct page *page,
 			 pgprot_t prot);
-void kmm_window_unmap_huge(struct kmm_window *w, unsigned long addr);
+void kmm_window_clear_slots(struct kmm_window *w, unsigned long addr, unsigned long nr);
 void kmm_window_attach(struct kmm_window *w, unsigned long addr);
-void kmm_window_detach(struct kmm_window *w, unsigned long addr);
 void kmm_tlb_flush_window(struct kmm_pgtables *set, unsigned long nr_pages);
 
 #endif /* _KMM_PGTABLE_H */

@@ -88,6 +88,7 @@ bool kmm_vmap_unmap(struct kmm_vmap *v, const void *addr);
 void *kmm_vmap_map_ram(struct kmm_vmap *v, struct page **pages, unsigned int nr_pages);
 void kmm_vmap_unmap_ram(struct kmm_vmap *v, const void *addr, unsigned int nr_pages);
 unsigned long kmm_vmap_purge(struct kmm_vmap *v);
+unsigned long kmm_vmap_unmap_aliases(struct kmm_vmap *v);
 struct page *kmm_vmap_page(struct kmm_vmap *v, const void *addr);
 
 unsigned long kmm_vmap_lazy_frames(struct kmm_vmap *v);
