@@ -55,6 +55,10 @@ static bool lab;
 module_param(lab, bool, 0444);
 MODULE_PARM_DESC(lab, "Allow experiments that plant bugs on purpose (default 0)");
 
+static bool allow_wx;
+module_param(allow_wx, bool, 0444);
+MODULE_PARM_DESC(allow_wx, "Areas of address spaces may be writable and executable (default 0)");
+
 static unsigned int max_slots = KMM_DEFAULT_MAX_SLOTS;
 module_param(max_slots, uint, 0444);
 MODULE_PARM_DESC(max_slots, "Slots of one open file for KMM_IOC_OPS (default 65536)");
@@ -349,6 +353,7 @@ static int kmm_open_front(struct kmm *k)
 		.objects = &k->objects,
 		.pipes = &k->pipes,
 		.names = &k->names,
+		.spaces = &k->spaces,
 		.steps = k->steps,
 		.nr_steps = k->nr_steps,
 		.max_slots = max_slots,
@@ -390,6 +395,7 @@ static int __init kmm_init(void)
 	kmm_object_set_init(&k->objects, &k->buddy);
 	kmm_pipe_set_init(&k->pipes, &k->buddy);
 	kmm_names_init(&k->names);
+	kmm_space_set_init(&k->spaces, &k->buddy, &k->tables, NULL, allow_wx);
 	kmm_buddy_set_client(&k->buddy);
 	kmm_slab_set_client(&k->slab);
 	kmm_vmap_set_client(k->vmap);
@@ -406,6 +412,7 @@ fini_reclaim:
 	kmm_buddy_set_client(NULL);
 	kmm_pipe_set_fini(&k->pipes);
 	kmm_names_fini(&k->names);
+	kmm_space_set_fini(&k->spaces);
 	kmm_object_set_fini(&k->objects);
 	kmm_reclaim_fini(&k->reclaim);
 fini_mm:
@@ -433,6 +440,7 @@ static void __exit kmm_exit(void)
 	kmm_pipe_set_fini(&k->pipes);
 	/* what lives by its name alone goes with it */
 	kmm_names_fini(&k->names);
+	kmm_space_set_fini(&k->spaces);
 	kmm_object_set_fini(&k->objects);
 	kmm_reclaim_fini(&k->reclaim);
 	kmm_mm_fini(k);

@@ -14,6 +14,7 @@
  *	seed	of the random cases; 0: from the clock. It is printed, and given again it
  *		repeats the run
  *	ops	operations of a random case; 1 million in make soak
+ *	suite	run this one only
  *
  * The suites are not registered with kunit_test_suites(): on 6.1 these run before the
  * module's parameters are parsed.
@@ -36,6 +37,10 @@ unsigned long kmm_test_nr_ops = 50000;
 module_param_named(ops, kmm_test_nr_ops, ulong, 0444);
 MODULE_PARM_DESC(ops, "operations of a random case");
 
+static char *kmm_test_suite;
+module_param_named(suite, kmm_test_suite, charp, 0444);
+MODULE_PARM_DESC(suite, "run this suite only");
+
 static struct kunit_suite * const kmm_suites[] = {
 	&kmm_region_suite,
 	&kmm_buddy_suite,
@@ -44,20 +49,30 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_slab_load_suite,
 	&kmm_object_suite,
 	&kmm_names_suite,
+	&kmm_space_suite,
 };
+
+static struct kunit_suite *kmm_wanted[ARRAY_SIZE(kmm_suites)];
+static int kmm_nr_wanted;
 
 static int __init kmm_kunit_init(void)
 {
+	unsigned int i, nr = 0;
+
 	if (!kmm_test_seed)
 		kmm_test_seed = (u32)ktime_get_ns() | 1;
 	pr_info("kmm_kunit: seed=%lu ops=%lu\n", kmm_test_seed, kmm_test_nr_ops);
-	return __kunit_test_suites_init(kmm_suites, ARRAY_SIZE(kmm_suites));
+	for (i = 0; i < ARRAY_SIZE(kmm_suites); i++)
+		if (!kmm_test_suite || !strcmp(kmm_test_suite, kmm_suites[i]->name))
+			kmm_wanted[nr++] = kmm_suites[i];
+	kmm_nr_wanted = nr;
+	return __kunit_test_suites_init(kmm_wanted, nr);
 }
 module_init(kmm_kunit_init);
 
 static void __exit kmm_kunit_exit(void)
 {
-	__kunit_test_suites_exit((struct kunit_suite **)kmm_suites, ARRAY_SIZE(kmm_suites));
+	__kunit_test_suites_exit(kmm_wanted, kmm_nr_wanted);
 }
 module_exit(kmm_kunit_exit);
 

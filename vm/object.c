@@ -67,6 +67,7 @@
 #include <kmm/buddy.h>
 #include <kmm/inject.h>
 #include <kmm/object.h>
+#include <kmm/space.h>
 
 /* === Data === */
 
@@ -297,6 +298,14 @@ static void object_free_erased(struct kmm_object *o, struct object_erased *e)
 	}
 }
 
+/* From processes and from spaces. */
+static void object_unmap(struct kmm_object *o, pgoff_t first, unsigned long nr)
+{
+	if (o->mops)
+		o->mops->unmap(o, first, nr);
+	kmm_rmap_unmap(o, first, nr);
+}
+
 /* Erase, unmap, free. @unmap is false where nobody can have a mapping. */
 static void object_drop(struct kmm_object *o, pgoff_t first, pgoff_t end, bool unmap)
 {
@@ -310,8 +319,8 @@ static void object_drop(struct kmm_object *o, pgoff_t first, pgoff_t end, bool u
 		mutex_unlock(&o->lock);
 		if (first >= end)
 			return;
-		if (unmap && o->mops && (e.nr_pages || e.nr_leaves))
-			o->mops->unmap(o, first, next - first);
+		if (unmap && (e.nr_pages || e.nr_leaves))
+			object_unmap(o, first, next - first);
 		object_free_erased(o, &e);
 		first = next;
 		cond_resched();
@@ -513,6 +522,8 @@ struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_acco
 	}
 
 	mutex_init(&o->lock);
+	mutex_init(&o->rmap_lock);
+	INIT_LIST_HEAD(&o->areas);
 	INIT_LIST_HEAD(&o->node);
 	kmm_account_get(a);
 	o->set = set;
@@ -581,11 +592,13 @@ void kmm_object_destroy(struct kmm_object *o)
 	mutex_unlock(&set->lock);
 
 	kmm_assert(!o->nr_pins);
+	kmm_assert(list_empty(&o->areas));
 	object_drop(o, 0, ULONG_MAX, false);
 	kmm_assert(!o->resident);
 	kmm_account_free(a, o->top, o->nr_top * sizeof(*o->top));
 	kmm_account_uncharge(a, KMM_RES_HOST_BYTES, o->extra_bytes);
 	kmm_account_uncharge(a, KMM_RES_OBJECTS, 1);
+	mutex_destroy(&o->rmap_lock);
 	mutex_destroy(&o->lock);
 	kmm_account_free(a, o, sizeof(*o));
 	kmm_account_put(a);
@@ -1035,8 +1048,8 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 		if (err)
 			goto undo;
 		nr_taken = object_nr_resident_locked(o, first, nr);
-		if (nr_taken && o->mops)
-			o->mops->unmap(o, first, nr);
+		if (nr_taken)
+			object_unmap(o, first, nr);
 		nr_held = object_find_held_locked(o, first, nr, held);
 		if (nr_held <= spares)
 			break;
@@ -1170,8 +1183,8 @@ int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 		object_set_page_locked(o, entry, first + i, page);
 	}
 	WRITE_ONCE(o->resident, o->resident - nr_old);
-	if (nr_old && o->mops)
-		o->mops->unmap(o, first, nr);
+	if (nr_old)
+		object_unmap(o, first, nr);
 	mutex_unlock(&o->lock);
 
 	for (i = 0; i < nr; i++)

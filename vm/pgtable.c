@@ -465,7 +465,7 @@ KMM_EXPORT_INTERNAL(kmm_pt_replace);
  * @pt: tree
  * @addr: address of the user half
  * @entry: what kmm_pt_get() gave; Accessed and Dirty do not matter
- * @bits: of KMM_PT_AD
+ * @bits: of KMM_PT_AD; also _PAGE_RW, when a fault gives the right to write
  *
  * Context: any task. Return: true when the leaf was @entry and has @bits now.
  */
@@ -491,7 +491,7 @@ bool kmm_pt_touch(struct kmm_pgtable *pt, unsigned long addr, unsigned long entr
 	cur = READ_ONCE(*slot);
 	do {
 		done = !((cur ^ entry) & ~KMM_PT_AD);
-	} while (done && !try_cmpxchg(slot, &cur, cur | (bits & KMM_PT_AD)));
+	} while (done && !try_cmpxchg(slot, &cur, cur | (bits & (KMM_PT_AD | _PAGE_RW))));
 	pt_unlock_table(f);
 	return done;
 }
@@ -843,7 +843,7 @@ static void pt_gather_link(struct kmm_pt_gather *g, u32 *list, struct kmm_frame 
 /**
  * kmm_pt_gather_page() - Have a page freed after the flush.
  * @g: gather
- * @page: order-0 frame of the region that nobody else uses; its client's words are free
+ * @page: first of a block of the region that nobody else uses; its client's words are free
  *
  * Context: any.
  */
@@ -879,7 +879,7 @@ void kmm_pt_zap(struct kmm_pt_gather *g, unsigned long start, unsigned long end)
 		for (i = r.first; i < r.first + r.nr; i++) {
 			unsigned long entry = READ_ONCE(r.table[i]);
 
-			if (!entry || (r.huge && !pt_is_huge(entry)))
+			if (!entry || entry & g->keep || (r.huge && !pt_is_huge(entry)))
 				continue;
 			entry = xchg(&r.table[i], 0);
 			nr++;
@@ -986,8 +986,14 @@ static void pt_gather_free_pages(struct kmm_pt_gather *g)
 	unsigned int nr = 0;
 
 	while (g->pages != KMM_LIST_END) {
-		pages[nr++] = kmm_region_page(r, g->pages);
-		g->pages = r->frames[g->pages].prev;
+		struct kmm_frame *f = &r->frames[g->pages];
+		struct page *page = kmm_region_page(r, g->pages);
+
+		g->pages = f->prev;
+		if (kmm_frame_order(f))
+			kmm_buddy_free(b, page, kmm_frame_order(f));
+		else
+			pages[nr++] = page;
 		if (nr == PT_FREE_BATCH || g->pages == KMM_LIST_END) {
 			kmm_buddy_free_bulk(b, pages, nr);
 			nr = 0;

@@ -13,6 +13,7 @@
 #include <kmm/reclaim.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
+#include <kmm/space.h>
 #include <kmm/vmap.h>
 
 /* The region, the window, and the steps of DESIGN.md section 7. */
@@ -33,6 +34,7 @@
  * @objects: memory objects
  * @pipes: pipes
  * @names: of objects and queues
+ * @spaces: address spaces
  * @steps: of mm_init, as they went
  * @nr_steps: how many
  */
@@ -50,6 +52,7 @@ struct kmm {
 	struct kmm_object_set objects;
 	struct kmm_pipe_set pipes;
 	struct kmm_names names;
+	struct kmm_space_set spaces;
 	struct kmm_mm_init_step steps[KMM_MAX_STEPS];
 	unsigned int nr_steps;
 };

@@ -23,6 +23,7 @@ struct kmm_pipe_set;
 struct kmm_region;
 struct kmm_slab;
 struct kmm_slot;
+struct kmm_space_set;
 struct kmm_vmap;
 struct dentry;
 struct file;
@@ -54,6 +55,7 @@ struct kmm_mm_init_step {
  * @objects: memory objects
  * @pipes: pipes
  * @names: of objects and queues
+ * @spaces: address spaces
  * @steps: of mm_init, in order
  * @nr_steps: how many
  * @max_slots: slots of one open file, at most
@@ -71,6 +73,7 @@ struct kmm_dev_env {
 	struct kmm_object_set *objects;
 	struct kmm_pipe_set *pipes;
 	struct kmm_names *names;
+	struct kmm_space_set *spaces;
 	const struct kmm_mm_init_step *steps;
 	unsigned int nr_steps;
 	unsigned int max_slots;

@@ -72,7 +72,7 @@ struct kmm_object_set {
 /**
  * struct kmm_object - pages by index
  * @lock: protects everything below that is not immutable. Order: inode lock, mmap_lock,
- *	this, i_mmap lock, page-table lock. No user memory is touched and no host
+ *	this, @rmap_lock or i_mmap lock, page-table lock. No user memory is touched and no host
  *	memory that may need reclaim is allocated under it.
  * @set: immutable
  * @account: who pays; holds a reference; immutable
@@ -88,6 +88,9 @@ struct kmm_object_set {
  * @seals: KMM_SEAL_*; only ever grows; also read without the lock
  * @nr_pins: who relies on every frame staying at its index; also read without the lock
  * @nr_write_pins: those of @nr_pins that may write; also read without the lock
+ * @rmap_lock: protects @areas and their extents, and is held from the moment that an entry of
+ *	a space loses one of our frames until the flush is done; see vm/rmap.c
+ * @areas: areas of spaces that show it
  * @id: unique since load; immutable
  * @extra_bytes: host bytes charged for the caller's own structs; immutable
  * @uid: creator; immutable
@@ -111,6 +114,8 @@ struct kmm_object {
 	u32 seals;
 	unsigned int nr_pins;
 	unsigned int nr_write_pins;
+	struct mutex rmap_lock;	/* protects areas; order: see above */
+	struct list_head areas;
 	u64 id;
 	u64 extra_bytes;
 	kuid_t uid;

@@ -114,6 +114,7 @@ typedef void (*kmm_pt_drop_t)(struct kmm_pt_gather *g, unsigned long addr, unsig
  * @pt: tree
  * @drop: see kmm_pt_drop_t; NULL: leaves are just removed
  * @ctx: for @drop
+ * @keep: leaves with one of these bits stay; 0 after kmm_pt_gather_init()
  * @nr_flush: entries that the next flush covers
  * @pages: first frame to free after the flush, linked by frame.prev; KMM_LIST_END
  * @tables: first empty table to free after the flush, linked by frame.prev
@@ -122,6 +123,7 @@ struct kmm_pt_gather {
 	struct kmm_pgtable *pt;
 	kmm_pt_drop_t drop;
 	void *ctx;
+	unsigned long keep;
 	unsigned long nr_flush;
 	u32 pages;
 	u32 tables;

@@ -18,8 +18,8 @@
 struct file;
 struct kmm_account;
 struct kmm_buddy;
-struct kmm_object;
 struct kmm_espfix;
+struct kmm_object;
 
 /**
  * struct kmm_space_set - all spaces of one instance
@@ -46,22 +46,26 @@ struct kmm_space_set {
 /**
  * struct kmm_area - a run of addresses with one meaning
  * @node: in the space's tree, by start
+ * @gap: bytes that are free below @start, down to the area before or KMM_SPACE_MIN
+ * @gap_max: the largest @gap in the tree below @node
  * @space: immutable
  * @start: first address
  * @end: behind the last
  * @prot: KMM_PROT_*
  * @max_prot: what protect may raise @prot to
- * @flags: KMM_MAP_SHARED, _PRIVATE, _GUARD, _HUGE
+ * @flags: one of KMM_MAP_SHARED, _PRIVATE, _GUARD; with it KMM_MAP_HUGE
  * @object: what it shows; NULL for zero-filled private memory and guards
  * @file: holds the object; NULL in tests and where there is no object
- * @pgoff: page of the object at @start
+ * @pgoff: page of the object at @start; 0 without object
  * @rmap: in @object's list of areas; see vm/rmap.c
  *
  * Changed under the space's lock for writing; @start, @end and @pgoff also under the object's
- * rmap lock, because reclaim looks at them from there.
+ * rmap lock, because whoever revokes pages looks at them from there.
  */
 struct kmm_area {
 	struct rb_node node;
+	unsigned long gap;
+	unsigned long gap_max;
 	struct kmm_space *space;
 	unsigned long start;
 	unsigned long end;
@@ -83,6 +87,8 @@ struct kmm_area {
  * @nr_areas: how many
  * @mapped_bytes: their length
  * @pt: tables
+ * @cloned: it was cloned, or is a clone: private frames may have more than one share; protected
+ *	by @lock
  * @private_frames: entries that map private frames
  * @faults: demand faults
  * @cow_faults: copies made
@@ -101,6 +107,7 @@ struct kmm_space {
 	unsigned long nr_areas;
 	u64 mapped_bytes;
 	struct kmm_pgtable pt;
+	bool cloned;
 	atomic_long_t private_frames;
 	atomic64_t faults;
 	atomic64_t cow_faults;
@@ -159,7 +166,14 @@ void kmm_space_info(struct kmm_space *s, struct kmm_space_info *info);
 unsigned long kmm_space_check(struct kmm_space *s);
 struct kmm_area *kmm_space_find_locked(struct kmm_space *s, unsigned long addr);
 
+/* Between the files of vm/ */
+pgprot_t kmm_space_pgprot(u32 prot);
+void kmm_space_drop(struct kmm_pt_gather *g, unsigned long addr, unsigned long entry,
+		    struct page *page, unsigned int nr_pages);
+
 /* vm/rmap.c: who maps an object; called by vm/space.c and vm/object.c */
+void kmm_rmap_lock(struct kmm_area *area);
+void kmm_rmap_unlock(struct kmm_area *area);
 void kmm_rmap_add(struct kmm_area *area);
 void kmm_rmap_remove(struct kmm_area *area);
 void kmm_rmap_unmap(struct kmm_object *o, pgoff_t first, unsigned long nr);
@@ -179,9 +193,8 @@ struct kmm_fault {
 	int error;
 };
 
-/* vm/fault.c: demand and copy-on-write faults; takes the space's lock for reading */
+/* vm/fault.c: demand and copy-on-write faults */
 void kmm_fault_handle(struct kmm_space *s, struct kmm_fault *f);
-/* The same look without doing anything: which rule would deny it, or NOT_PRESENT, COW. */
 void kmm_fault_explain(struct kmm_space *s, struct kmm_fault *f);
 
 /**

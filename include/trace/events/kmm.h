@@ -14,6 +14,7 @@
 #include <trace/events/mmflags.h>
 
 #include <kmm/hardening.h>
+#include <uapi/kmm.h>
 
 TRACE_EVENT_FN(mm_page_alloc,
 
@@ -340,6 +341,112 @@ TRACE_EVENT(free_vmap_area_noflush,
 
 	TP_printk("va_start=0x%lx nr_lazy=%lu nr_lazy_max=%lu", __entry->va_start,
 		  __entry->nr_lazy, __entry->nr_lazy_max)
+);
+
+TRACE_EVENT(space_map,
+
+	TP_PROTO(u64 space, unsigned long start, unsigned long end, u32 prot, u32 flags),
+
+	TP_ARGS(space, start, end, prot, flags),
+
+	TP_STRUCT__entry(
+		__field(u64, space)
+		__field(unsigned long, start)
+		__field(unsigned long, end)
+		__field(u32, prot)
+		__field(u32, flags)
+	),
+
+	TP_fast_assign(
+		__entry->space = space;
+		__entry->start = start;
+		__entry->end = end;
+		__entry->prot = prot;
+		__entry->flags = flags;
+	),
+
+	TP_printk("space=%llu start=0x%lx end=0x%lx prot=%s flags=%s", __entry->space,
+		  __entry->start, __entry->end,
+		  __print_flags(__entry->prot, "|", { KMM_PROT_READ, "r" },
+				{ KMM_PROT_WRITE, "w" }, { KMM_PROT_EXEC, "x" }),
+		  __print_flags(__entry->flags, "|", { KMM_MAP_SHARED, "shared" },
+				{ KMM_MAP_PRIVATE, "private" }, { KMM_MAP_GUARD, "guard" },
+				{ KMM_MAP_HUGE, "huge" }))
+);
+
+TRACE_EVENT(space_unmap,
+
+	TP_PROTO(u64 space, unsigned long start, unsigned long end),
+
+	TP_ARGS(space, start, end),
+
+	TP_STRUCT__entry(
+		__field(u64, space)
+		__field(unsigned long, start)
+		__field(unsigned long, end)
+	),
+
+	TP_fast_assign(
+		__entry->space = space;
+		__entry->start = start;
+		__entry->end = end;
+	),
+
+	TP_printk("space=%llu start=0x%lx end=0x%lx", __entry->space, __entry->start,
+		  __entry->end)
+);
+
+TRACE_EVENT(space_fault,
+
+	TP_PROTO(u64 space, unsigned long addr, u32 code, u32 rule, int error),
+
+	TP_ARGS(space, addr, code, rule, error),
+
+	TP_STRUCT__entry(
+		__field(u64, space)
+		__field(unsigned long, addr)
+		__field(u32, code)
+		__field(u32, rule)
+		__field(int, error)
+	),
+
+	TP_fast_assign(
+		__entry->space = space;
+		__entry->addr = addr;
+		__entry->code = code;
+		__entry->rule = rule;
+		__entry->error = error;
+	),
+
+	TP_printk("space=%llu addr=0x%lx code=%s rule=%u error=%d", __entry->space, __entry->addr,
+		  __print_flags(__entry->code, "|", { KMM_PF_PRESENT, "present" },
+				{ KMM_PF_WRITE, "write" }, { KMM_PF_USER, "user" },
+				{ KMM_PF_RSVD, "reserved" }, { KMM_PF_INSTR, "fetch" }),
+		  __entry->rule, __entry->error)
+);
+
+TRACE_EVENT(space_cow,
+
+	TP_PROTO(u64 space, unsigned long addr, unsigned long old_pfn, unsigned long new_pfn),
+
+	TP_ARGS(space, addr, old_pfn, new_pfn),
+
+	TP_STRUCT__entry(
+		__field(u64, space)
+		__field(unsigned long, addr)
+		__field(unsigned long, old_pfn)
+		__field(unsigned long, new_pfn)
+	),
+
+	TP_fast_assign(
+		__entry->space = space;
+		__entry->addr = addr;
+		__entry->old_pfn = old_pfn;
+		__entry->new_pfn = new_pfn;
+	),
+
+	TP_printk("space=%llu addr=0x%lx old_pfn=0x%lx new_pfn=0x%lx", __entry->space,
+		  __entry->addr, __entry->old_pfn, __entry->new_pfn)
 );
 
 #endif /* _TRACE_KMM_H */
