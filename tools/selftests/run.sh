@@ -29,7 +29,7 @@ bin=$top/build/selftests
 ko=$top/kmm.ko
 count=check
 # lifecycle last: it loads and unloads the module itself
-all=(basic object mmap sync seals reopen scm_rights pins ops slab abi limits races kill9 failnth cmd lifecycle)
+all=(basic object mmap sync seals reopen scm_rights pins pipe pipe_load ops slab abi limits races kill9 failnth cmd lifecycle)
 smoke=(basic object mmap ops lifecycle)
 suites=()
 
@@ -52,7 +52,7 @@ limit() {
 	case $1/$count in
 	lifecycle/check) echo 240 ;;
 	lifecycle/soak) echo 2400 ;;
-	kill9/soak|races/soak|abi/soak) echo 1200 ;;
+	kill9/soak|pipe_load/soak|races/soak|abi/soak) echo 1200 ;;
 	*) echo 240 ;;
 	esac
 }
