@@ -93,6 +93,7 @@ extern struct kunit_suite kmm_slab_load_suite;
 extern struct kunit_suite kmm_object_suite;
 extern struct kunit_suite kmm_names_suite;
 extern struct kunit_suite kmm_space_suite;
+extern struct kunit_suite kmm_pipe_suite;
 
 struct kmm_test *kmm_test_create(struct kunit *test, const struct kmm_test_layout *layout);
 int kmm_test_start_region(struct kmm_test *t);

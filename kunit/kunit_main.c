@@ -50,6 +50,7 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_object_suite,
 	&kmm_names_suite,
 	&kmm_space_suite,
+	&kmm_pipe_suite,
 };
 
 static struct kunit_suite *kmm_wanted[ARRAY_SIZE(kmm_suites)];

@@ -200,12 +200,12 @@ static void same_as_host(struct __test_metadata *_metadata, FIXTURE_DATA(kmm) *s
 
 TEST_F(kmm, stream_as_the_hosts)
 {
-	same_as_host(_metadata, self, 0, 6000);
+	same_as_host(_metadata, self, 0, 3000);
 }
 
 TEST_F(kmm, packets_as_the_hosts)
 {
-	same_as_host(_metadata, self, O_DIRECT, 6000);
+	same_as_host(_metadata, self, O_DIRECT, 3000);
 }
 
 TEST_F(kmm, packet_mode_by_fcntl)
