@@ -75,10 +75,25 @@ static inline void kmm_host_flush_tlb_local(void)
 /* Namespaces of exported symbols: an identifier until 6.12, a string from 6.13. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #define KMM_IMPORT_INTERNAL()	MODULE_IMPORT_NS(KMM_INTERNAL)
+#define KMM_IMPORT_DMA_BUF()	MODULE_IMPORT_NS(DMA_BUF)
 #define KMM_EXPORT_INTERNAL(s)	EXPORT_SYMBOL_NS_GPL(s, KMM_INTERNAL)
 #else
 #define KMM_IMPORT_INTERNAL()	MODULE_IMPORT_NS("KMM_INTERNAL")
+#define KMM_IMPORT_DMA_BUF()	MODULE_IMPORT_NS("DMA_BUF")
 #define KMM_EXPORT_INTERNAL(s)	EXPORT_SYMBOL_NS_GPL(s, "KMM_INTERNAL")
+#endif
+
+/* From 6.2 importers hold the dma-buf's reservation lock, or call the _unlocked functions. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define kmm_dma_buf_map_attachment	dma_buf_map_attachment
+#define kmm_dma_buf_unmap_attachment	dma_buf_unmap_attachment
+#define kmm_dma_buf_vmap		dma_buf_vmap
+#define kmm_dma_buf_vunmap		dma_buf_vunmap
+#else
+#define kmm_dma_buf_map_attachment	dma_buf_map_attachment_unlocked
+#define kmm_dma_buf_unmap_attachment	dma_buf_unmap_attachment_unlocked
+#define kmm_dma_buf_vmap		dma_buf_vmap_unlocked
+#define kmm_dma_buf_vunmap		dma_buf_vunmap_unlocked
 #endif
 
 /*

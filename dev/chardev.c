@@ -101,6 +101,8 @@ static int ioctl_features(struct kmm_call *call)
 		call->arg.features.features |= KMM_FEATURE_TRACEPOINTS;
 	if (IS_ENABLED(CONFIG_DEBUG_FS))
 		call->arg.features.features |= KMM_FEATURE_DEBUGFS;
+	if (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER))
+		call->arg.features.features |= KMM_FEATURE_DMABUF;
 	return 0;
 }
 
@@ -179,6 +181,17 @@ static int ioctl_object_create(struct kmm_call *call)
 	return err;
 }
 
+static int ioctl_object_import(struct kmm_call *call)
+{
+	struct kmm_object_import *i = &call->arg.import;
+	int err;
+
+	err = kmm_call_offer_file(call, kmm_file_import(i->dmabuf_fd));
+	if (!err)
+		i->fd = call->new_fd;
+	return err;
+}
+
 /* === On an object === */
 
 static int ioctl_object_info(struct kmm_call *call)
@@ -194,7 +207,7 @@ static int ioctl_object_reopen(struct kmm_call *call)
 
 	if (r->flags != KMM_REOPEN_RDONLY)
 		return -EINVAL;
-	err = kmm_call_offer_file(call, kmm_file_reopen(call->file));
+	err = kmm_call_offer_file(call, kmm_file_reopen(call->file, O_RDONLY));
 	if (!err)
 		r->fd = call->new_fd;
 	return err;
@@ -212,6 +225,20 @@ static int ioctl_object_seal(struct kmm_call *call)
 	}
 	s->seals = READ_ONCE(kmm_file_object(call->file)->seals);
 	return 0;
+}
+
+static int ioctl_object_export(struct kmm_call *call)
+{
+	struct kmm_object_export *e = &call->arg.export;
+	int err;
+
+	if (e->flags & ~KMM_EXPORT_RDONLY)
+		return -EINVAL;
+	err = kmm_call_offer_file(call, kmm_file_export(call->file,
+							!(e->flags & KMM_EXPORT_RDONLY)));
+	if (!err)
+		e->fd = call->new_fd;
+	return err;
 }
 
 /* === The table === */
@@ -239,6 +266,10 @@ static const struct ioctl_row ioctl_table[] = {
 		  ioctl_object_reopen),
 	IOCTL_ROW(KMM_IOC_OBJECT_SEAL, kmm_object_seal, seals, KMM_ON_OBJECT, -1,
 		  ioctl_object_seal),
+	IOCTL_ROW(KMM_IOC_OBJECT_EXPORT, kmm_object_export, fd, KMM_ON_OBJECT, -1,
+		  ioctl_object_export),
+	IOCTL_ROW(KMM_IOC_OBJECT_IMPORT, kmm_object_import, fd, KMM_ON_DEVICE, -1,
+		  ioctl_object_import),
 	IOCTL_ROW(KMM_IOC_PIPE_CREATE, kmm_pipe_create, reserved, KMM_ON_DEVICE, -1,
 		  kmm_call_pipe_create),
 	IOCTL_ROW(KMM_IOC_PIPE_RESIZE, kmm_pipe_resize, size_bytes, KMM_ON_PIPE, -1,

@@ -49,6 +49,7 @@
 #include <compat/compat.h>
 #include <kmm/account.h>
 #include <kmm/dev.h>
+#include <kmm/dmabuf.h>
 #include <kmm/inject.h>
 #include <kmm/object.h>
 
@@ -486,18 +487,61 @@ unpin:
 }
 
 /**
- * kmm_file_reopen() - A second file of the same object that can never write.
+ * kmm_file_reopen() - A second file of the same object.
  * @file: any file of the object
+ * @flags: O_RDONLY: it can never write; or O_RDWR
  *
  * Context: task, may sleep.
  * Return: file, or ERR_PTR.
  */
-struct file *kmm_file_reopen(struct file *file)
+struct file *kmm_file_reopen(struct file *file, int flags)
 {
 	struct inode *inode = file_inode(file);
 
 	ihold(inode);
-	return file_open_object(inode, O_RDONLY);
+	return file_open_object(inode, flags);
+}
+
+/**
+ * kmm_file_export() - A dma-buf of the object of a descriptor.
+ * @file: descriptor
+ * @write: importers may write
+ *
+ * Context: task, may sleep.
+ * Return: the dma-buf's file, or ERR_PTR: -EACCES @write and a descriptor that may not; else as
+ * kmm_dmabuf_export().
+ */
+struct file *kmm_file_export(struct file *file, bool write)
+{
+	struct inode *inode = file_inode(file);
+	struct file *dmabuf;
+
+	if (write && !(file->f_mode & FMODE_WRITE))
+		return ERR_PTR(-EACCES);
+	inode_lock(inode);
+	dmabuf = kmm_dmabuf_export(file, inode->i_private, write);
+	inode_unlock(inode);
+	return dmabuf;
+}
+
+/**
+ * kmm_file_import() - A file of the object behind a dma-buf, as strong as this is.
+ * @dmabuf_fd: descriptor of this process
+ *
+ * Context: task, may sleep.
+ * Return: file, or ERR_PTR as kmm_dmabuf_get_object() and kmm_file_reopen().
+ */
+struct file *kmm_file_import(int dmabuf_fd)
+{
+	struct file *file, *again;
+	bool write;
+
+	file = kmm_dmabuf_get_object(dmabuf_fd, &write);
+	if (IS_ERR(file))
+		return file;
+	again = kmm_file_reopen(file, write ? O_RDWR : O_RDONLY);
+	fput(file);
+	return again;
 }
 
 /**

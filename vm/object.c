@@ -32,8 +32,8 @@
  *
  * LOCKED and CONTIG objects keep the frames that they are made with: no punch, no shrink.
  * A LOCKED one may grow; the new part is filled before anybody can see it. A pinned object
- * (kmm_object_pin()) is filled and keeps its frames in the same way, until the last pin goes: whoever
- * pins it hands them to somebody who finds them by address, not by index.
+ * (kmm_object_pin()) is filled and keeps its frames in the same way, until the last pin goes:
+ * whoever pins it hands them to somebody who finds them by address, not by index.
  *
  * Invariants (kmm_object_check()): resident = page entries; host_bytes = struct + caller's
  * structs + index; no entry at or above nr_pages once a shrink has ended; each page has our

@@ -146,7 +146,9 @@ bool kmm_file_is_object(struct file *file);
 int kmm_file_pin_fs(void);
 void kmm_file_unpin_fs(void);
 struct file *kmm_file_create(struct kmm_account *a, u64 size_bytes, u32 flags);
-struct file *kmm_file_reopen(struct file *file);
+struct file *kmm_file_reopen(struct file *file, int flags);
+struct file *kmm_file_export(struct file *file, bool write);
+struct file *kmm_file_import(int dmabuf_fd);
 struct kmm_object *kmm_file_object(struct file *file);
 int kmm_file_add_seals(struct file *file, u32 seals);
 
@@ -203,6 +205,8 @@ struct kmm_call {
 		struct kmm_object_info object_info;
 		struct kmm_object_reopen reopen;
 		struct kmm_object_seal seal;
+		struct kmm_object_export export;
+		struct kmm_object_import import;
 		struct kmm_pipe_create pipe_create;
 		struct kmm_pipe_resize pipe_resize;
 		struct kmm_pipe_info pipe_info;

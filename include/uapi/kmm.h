@@ -28,6 +28,7 @@
  *   -EPERM      the capability that the table below names is missing, or a seal
  *               forbids the operation
  *   -EACCES     the descriptor was not opened for this (read-only object)
+ *   -EXDEV      the descriptor in a struct is no dma-buf, or one of another exporter
  *   -EDQUOT     a limit of this file or this user is reached (frames, objects,
  *               names, host bytes)
  *   -ENOMEM     the region has no frame left, or the host no memory for kmm's own
@@ -35,9 +36,10 @@
  *   -EAGAIN     a read or write would have to wait, and the descriptor is O_NONBLOCK
  *   -EPIPE      a write to a pipe without read end; SIGPIPE comes with it
  *   -ENOSPC     a write at or behind the end of a memory object
- *   -EBUSY      sealing against writes while a shared writable mapping exists, or
- *               while a frame of the object is pinned; destroying a cache that has
- *               objects; a capacity below what is in the pipe
+ *   -EBUSY      sealing against writes while a shared writable mapping or a writable
+ *               dma-buf exists, or while a frame of the object is pinned; punching or
+ *               shrinking an object of which there is a dma-buf; destroying a cache that
+ *               has objects; a capacity below what is in the pipe
  *   -EEXIST     the slot is in use
  *   -ENOENT     the slot is empty
  *   -EBADSLT    the slot holds something of another kind
@@ -45,7 +47,8 @@
  *   -ERANGE     the slot number is above the session's limit
  *   -EINTR      a signal ended a batch before its first operation, or a fatal one the
  *               filling of an object
- *   -EOPNOTSUPP a mode of fallocate that memory objects do not have
+ *   -EOPNOTSUPP a mode of fallocate that memory objects do not have; dma-buf, where the
+ *               host has none
  *   -ENXIO      no data, or no hole, behind an offset; opening or watching an object by
  *               its path under /proc
  *   -EMFILE     this process has no descriptor left
@@ -128,6 +131,7 @@ struct kmm_info {
 #define KMM_FEATURE_OPS_VMALLOC	(1ULL << 5)	/* KMM_IOC_OPS: vmalloc */
 #define KMM_FEATURE_SPACES	(1ULL << 6)	/* address spaces */
 #define KMM_FEATURE_PIPE	(1ULL << 9)	/* pipes */
+#define KMM_FEATURE_DMABUF	(1ULL << 10)	/* KMM_IOC_OBJECT_EXPORT, _IMPORT */
 
 /**
  * struct kmm_features - bits that this build offers
@@ -257,11 +261,47 @@ struct kmm_object_reopen {
  * @seals: out: the seals in force
  *
  * Errors: -EPERM sealed against sealing; -EACCES a read-only descriptor with @add;
- * -EBUSY KMM_SEAL_WRITE while a shared writable mapping or a pinned frame exists.
+ * -EBUSY KMM_SEAL_WRITE while a shared writable mapping or a pinned frame exists, or this
+ * or KMM_SEAL_FUTURE_WRITE while a writable dma-buf exists.
  */
 struct kmm_object_seal {
 	__u32 add;
 	__u32 seals;
+};
+
+/* kmm_object_export.flags */
+#define KMM_EXPORT_RDONLY	(1U << 0)	/* importers may only read */
+
+/**
+ * struct kmm_object_export - KMM_IOC_OBJECT_EXPORT, on an object: a dma-buf of it
+ * @flags: KMM_EXPORT_*
+ * @fd: out: descriptor of the dma-buf
+ *
+ * Holes are filled; where that fails, those that were filled stay filled. As long as the dma-buf
+ * lives, no frame leaves the object: punch and shrink are -EBUSY; the object may grow, the dma-buf
+ * does not. A mapping of the dma-buf is one of the object, and stays when the dma-buf goes.
+ * Of a read-only dma-buf there is no vmap, and devices map it with DMA_TO_DEVICE only.
+ * Without KMM_EXPORT_RDONLY the object's descriptor must be open for writing. Host memory
+ * (16 bytes a page, scatter lists) is charged to whoever made the object.
+ * Errors: -EINVAL also an empty object; -EACCES; -EPERM sealed against writes; -EDQUOT;
+ * -ENOMEM; -EINTR; -EMFILE; -ENFILE; -EOPNOTSUPP.
+ */
+struct kmm_object_export {
+	__u32 flags;
+	__s32 fd;
+};
+
+/**
+ * struct kmm_object_import - KMM_IOC_OBJECT_IMPORT, on /dev/kmm: the object behind a dma-buf
+ * @dmabuf_fd: dma-buf that KMM_IOC_OBJECT_EXPORT made
+ * @fd: out: a new descriptor of the same object, read-only if the dma-buf is
+ *
+ * Nothing new is made that would be charged; the creator keeps paying.
+ * Errors: -EBADF; -EXDEV; -ENOMEM; -EMFILE; -ENFILE; -EOPNOTSUPP.
+ */
+struct kmm_object_import {
+	__s32 dmabuf_fd;
+	__s32 fd;
 };
 
 /* === Names === */
@@ -698,6 +738,8 @@ struct kmm_pipe_info {
 #define KMM_IOC_OBJECT_INFO	_IOWR(KMM_IOC_MAGIC, 0x11, struct kmm_object_info)
 #define KMM_IOC_OBJECT_REOPEN	_IOWR(KMM_IOC_MAGIC, 0x12, struct kmm_object_reopen)
 #define KMM_IOC_OBJECT_SEAL	_IOWR(KMM_IOC_MAGIC, 0x13, struct kmm_object_seal)
+#define KMM_IOC_OBJECT_EXPORT	_IOWR(KMM_IOC_MAGIC, 0x15, struct kmm_object_export)
+#define KMM_IOC_OBJECT_IMPORT	_IOWR(KMM_IOC_MAGIC, 0x16, struct kmm_object_import)
 
 #define KMM_IOC_SPACE_CREATE	_IOWR(KMM_IOC_MAGIC, 0x20, struct kmm_space_create)
 #define KMM_IOC_SPACE_MAP	_IOWR(KMM_IOC_MAGIC, 0x21, struct kmm_space_map)

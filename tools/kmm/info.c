@@ -115,6 +115,7 @@ static const struct {
 	{ KMM_FEATURE_PIPE, "pipe", "pipes" },
 	{ KMM_FEATURE_TRACEPOINTS, "tracepoints", "kmm:* trace events" },
 	{ KMM_FEATURE_DEBUGFS, "debugfs", DEBUGFS_DIR },
+	{ KMM_FEATURE_DMABUF, "dmabuf", "objects as dma-bufs and back" },
 };
 
 #define NR_FEATURES	(sizeof(features) / sizeof(features[0]))

@@ -96,6 +96,22 @@ int kmm_object_seal(int obj, uint32_t add, uint32_t *seals)
 	return ret;
 }
 
+int kmm_object_export(int obj, uint32_t flags)
+{
+	struct kmm_object_export e = { .flags = flags };
+	int ret = call(obj, KMM_IOC_OBJECT_EXPORT, &e);
+
+	return ret < 0 ? ret : e.fd;
+}
+
+int kmm_object_import(int dev, int dmabuf)
+{
+	struct kmm_object_import i = { .dmabuf_fd = dmabuf };
+	int ret = call(dev, KMM_IOC_OBJECT_IMPORT, &i);
+
+	return ret < 0 ? ret : i.fd;
+}
+
 int kmm_ops(int dev, struct kmm_op *ops, uint32_t nr, uint32_t flags, uint32_t *failed)
 {
 	struct kmm_ops b = { .ops = (uintptr_t)ops, .nr = nr, .flags = flags };

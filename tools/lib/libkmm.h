@@ -97,6 +97,24 @@ int kmm_object_reopen(int obj, uint32_t flags);
 int kmm_object_seal(int obj, uint32_t add, uint32_t *seals);
 
 /**
+ * kmm_object_export() - Make a dma-buf of an object.
+ * @obj: descriptor of the object
+ * @flags: KMM_EXPORT_RDONLY, or 0
+ *
+ * Return: descriptor of the dma-buf, or a negative errno.
+ */
+int kmm_object_export(int obj, uint32_t flags);
+
+/**
+ * kmm_object_import() - The object behind a dma-buf that kmm_object_export() made.
+ * @dev: descriptor of /dev/kmm
+ * @dmabuf: descriptor of the dma-buf
+ *
+ * Return: a new descriptor of the object, or a negative errno.
+ */
+int kmm_object_import(int dev, int dmabuf);
+
+/**
  * kmm_ops() - Run a batch of allocator operations.
  * @dev: descriptor of /dev/kmm; it owns what the slots hold
  * @ops: operations; each one's result is written

@@ -79,7 +79,8 @@ TEST_F(kmm, features)
 	EXPECT_NE(0, f & KMM_FEATURE_OBJECTS);
 	EXPECT_NE(0, f & KMM_FEATURE_OPS_PAGES);
 	EXPECT_EQ(0, f & ~(KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES | KMM_FEATURE_OPS_SLAB |
-			   KMM_FEATURE_PIPE | KMM_FEATURE_TRACEPOINTS | KMM_FEATURE_DEBUGFS));
+			   KMM_FEATURE_PIPE | KMM_FEATURE_DMABUF | KMM_FEATURE_TRACEPOINTS |
+			   KMM_FEATURE_DEBUGFS));
 	/* What is claimed is there. */
 	if (!access("/sys/kernel/debug/tracing", F_OK)) {
 		EXPECT_EQ(!!(f & KMM_FEATURE_DEBUGFS), !access("/sys/kernel/debug/kmm", F_OK));

@@ -5,6 +5,7 @@
  * fails must say ENOMEM (or ENFILE, or EFAULT for a copy) and leave nothing behind. Needs a
  * kernel with fault injection: the debug one.
  */
+#include "importer.h"
 #include "kmm_test.h"
 
 #define NTH_MAX		400
@@ -219,6 +220,46 @@ static int fail_contents(int dev, int obj)
 	return err;
 }
 
+/* Export of an object with holes, a mapping, an import. */
+static int fail_export(int dev, int obj)
+{
+	int own = kmm_object_create(dev, SIZE, 0), dmabuf, again, err;
+
+	(void)obj;
+	if (own < 0)
+		return own;
+	dmabuf = kmm_object_export(own, 0);
+	close(own);
+	if (dmabuf < 0)
+		return dmabuf;
+	err = map(dmabuf);
+	again = kmm_object_import(dev, dmabuf);
+	close(dmabuf);
+	if (again < 0)
+		return again;
+	close(again);
+	return err;
+}
+
+/* A driver that attaches, maps for DMA and into the kernel. */
+static int fail_attach(int dev, int obj)
+{
+	int dmabuf, im;
+
+	(void)dev;
+	if (!have_importer())
+		return 0;
+	dmabuf = kmm_object_export(obj, 0);
+	if (dmabuf < 0)
+		return dmabuf;
+	im = importer_attach(dmabuf, IMPORTER_BIDIRECTIONAL, IMPORTER_SG | IMPORTER_VMAP, NULL);
+	close(dmabuf);
+	if (im < 0)
+		return im;
+	close(im);
+	return 0;
+}
+
 FIXTURE_VARIANT(kmm) {
 	int (*call)(int dev, int obj);
 };
@@ -233,6 +274,8 @@ FIXTURE_VARIANT_ADD(kmm, mmap_locked) { .call = fail_mmap_locked };
 FIXTURE_VARIANT_ADD(kmm, ops) { .call = fail_ops };
 FIXTURE_VARIANT_ADD(kmm, slab) { .call = fail_slab };
 FIXTURE_VARIANT_ADD(kmm, contents) { .call = fail_contents };
+FIXTURE_VARIANT_ADD(kmm, export) { .call = fail_export };
+FIXTURE_VARIANT_ADD(kmm, attach) { .call = fail_attach };
 
 TEST_F(kmm, leaves_nothing_behind)
 {

@@ -263,6 +263,36 @@ TEST_F(lifecycle, refused_while_in_flight)
 	EXPECT_EQ(0, unload_soon());
 }
 
+TEST_F(lifecycle, refused_while_exported)
+{
+	int dev, obj, dmabuf;
+	char *p;
+
+	ASSERT_EQ(0, load(SMALL));
+	dev = kmm_open();
+	ASSERT_LE(0, dev);
+	obj = kmm_object_create(dev, 8 * PAGE, 0);
+	ASSERT_LE(0, obj);
+	dmabuf = kmm_object_export(obj, 0);
+	close(obj);
+	close(dev);
+	if (dmabuf == -EOPNOTSUPP) {
+		EXPECT_EQ(0, unload_soon());
+		SKIP(return, "this kernel has no dma-buf");
+	}
+	ASSERT_LE(0, dmabuf);
+	sleep_ms(20);
+	EXPECT_EQ(-EAGAIN, unload());
+	p = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dmabuf, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	close(dmabuf);
+	sleep_ms(20);
+	EXPECT_EQ(-EAGAIN, unload());
+	memset(p, 'x', 8 * PAGE);
+	munmap(p, 8 * PAGE);
+	EXPECT_EQ(0, unload_soon());
+}
+
 /* rmmod in a loop while processes with objects, mappings and slots die. */
 TEST_F_TIMEOUT(lifecycle, against_dying_processes, 300)
 {
@@ -288,6 +318,7 @@ TEST_F_TIMEOUT(lifecycle, against_dying_processes, 300)
 					_exit(1);
 				kmm_pages_alloc(dev, 1, 4, 0);
 				memset(p, 'd', 64 * PAGE);
+				kmm_object_export(obj, 0);
 				if (k & 1)
 					kill(getpid(), SIGKILL);
 				_exit(0);

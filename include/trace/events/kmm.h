@@ -449,6 +449,39 @@ TRACE_EVENT(space_cow,
 		  __entry->addr, __entry->old_pfn, __entry->new_pfn)
 );
 
+/* A memory object becomes a dma-buf, or a dma-buf an object's descriptor. */
+DECLARE_EVENT_CLASS(object_dmabuf,
+
+	TP_PROTO(u64 id, u64 size_bytes, bool write),
+
+	TP_ARGS(id, size_bytes, write),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, size_bytes)
+		__field(bool, write)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->size_bytes = size_bytes;
+		__entry->write = write;
+	),
+
+	TP_printk("id=%llu size=%llu %s", __entry->id, __entry->size_bytes,
+		  __entry->write ? "read-write" : "read-only")
+);
+
+DEFINE_EVENT(object_dmabuf, object_export,
+	TP_PROTO(u64 id, u64 size_bytes, bool write),
+	TP_ARGS(id, size_bytes, write)
+);
+
+DEFINE_EVENT(object_dmabuf, object_import,
+	TP_PROTO(u64 id, u64 size_bytes, bool write),
+	TP_ARGS(id, size_bytes, write)
+);
+
 #endif /* _TRACE_KMM_H */
 
 #include <trace/define_trace.h>
