@@ -443,7 +443,7 @@ int kmm_pt_replace(struct kmm_pgtable *pt, unsigned long addr, unsigned long old
 	do {
 		if ((cur ^ old) & ~KMM_PT_AD)
 			goto out;
-		if (new && cur && !((cur ^ new) & PTE_PFN_MASK))
+		if (new && cur && pte_pfn(__pte(cur)) == pte_pfn(__pte(new)))
 			new |= cur & KMM_PT_AD;
 		/* The hardware may set A or D meanwhile. */
 	} while (!try_cmpxchg(slot, &cur, new));
