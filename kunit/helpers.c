@@ -30,6 +30,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "helpers.h"
 
@@ -287,6 +288,20 @@ void kmm_test_end(struct kunit *test)
 	kmm_test_free_host(t);
 }
 
+/* Whatever an aborted case mapped goes, so that the host's tables can be put back. */
+static void kmm_test_clear_window(struct kmm_test *t)
+{
+	struct kmm_window *w = &t->window;
+	unsigned long addr = w->base, end = w->base + w->nr_pages * PAGE_SIZE;
+
+	kmm_window_clear_slots(w, w->huge_first, w->huge_nr);
+	for (; addr < end; addr += PAGE_SIZE)
+		if (addr - w->huge_first >= w->huge_nr * PMD_SIZE)
+			kmm_window_unmap(w, addr, 1);
+	kmm_window_fini(w);
+	t->has_window = false;
+}
+
 /* The suite's exit: what an aborted case left. */
 void kmm_test_exit(struct kunit *test)
 {
@@ -295,12 +310,16 @@ void kmm_test_exit(struct kunit *test)
 	kmm_go_anywhere();
 	if (!t)
 		return;
+	if (t->has_window)
+		kmm_test_clear_window(t);
 	if (t->has_slab)
 		kmm_slab_fini(&t->slab);
 	if (t->has_buddy)
 		kmm_buddy_fini(&t->buddy);
-	if (t->has_region)
+	if (t->has_region) {
+		kmm_region_fini_window(&t->region);
 		kmm_region_fini(&t->region);
+	}
 	kmm_test_free_host(t);
 }
 
@@ -349,6 +368,85 @@ void kmm_test_end_slab(struct kunit *test)
 	kmm_slab_fini(&t->slab);
 	t->has_slab = false;
 	kmm_test_end(test);
+}
+
+/* === Instances with page tables === */
+
+struct kmm_test *kmm_test_begin_tables(struct kunit *test, const struct kmm_test_layout *layout)
+{
+	struct kmm_test *t = kmm_test_begin(test, layout);
+
+	kmm_pgtables_init(&t->tables, &t->buddy);
+	return t;
+}
+
+void kmm_test_end_tables(struct kunit *test)
+{
+	struct kmm_test *t = test->priv;
+	unsigned int row;
+
+	for (row = 0; row < KMM_PT_LEVELS; row++)
+		KUNIT_EXPECT_EQ_MSG(test, atomic_long_read(&t->tables.nr[row]), 0, "level %u", row);
+	kmm_pgtables_fini(&t->tables);
+	kmm_test_end(test);
+}
+
+/* Region with a window reserved, buddy, tables. */
+struct kmm_test *kmm_test_begin_reserved(struct kunit *test, const struct kmm_test_layout *layout,
+					 unsigned long nr_pages)
+{
+	struct kmm_test *t = kmm_test_create(test, layout);
+
+	KUNIT_ASSERT_EQ(test, kmm_test_start_region(t), 0);
+	KUNIT_ASSERT_EQ(test, kmm_region_init_window(&t->region, nr_pages), 0);
+	KUNIT_ASSERT_EQ(test, kmm_test_start(t), 0);
+	kmm_test_free_blocks(t, t->initial);
+	kmm_pgtables_init(&t->tables, &t->buddy);
+	return t;
+}
+
+struct kmm_test *kmm_test_begin_window(struct kunit *test, const struct kmm_test_layout *layout,
+				       unsigned long nr_pages)
+{
+	struct kmm_test *t = kmm_test_begin_reserved(test, layout, nr_pages);
+
+	KUNIT_ASSERT_EQ(test, kmm_window_init(&t->window, &t->region, &t->tables), 0);
+	t->has_window = true;
+	return t;
+}
+
+void kmm_test_end_reserved(struct kunit *test)
+{
+	struct kmm_test *t = test->priv;
+
+	kmm_region_fini_window(&t->region);
+	kmm_test_end_tables(test);
+}
+
+void kmm_test_end_window(struct kunit *test)
+{
+	struct kmm_test *t = test->priv;
+
+	kmm_window_fini(&t->window);
+	t->has_window = false;
+	kmm_test_end_reserved(test);
+}
+
+/* 0, or -EFAULT: what reading there does. The macros' exception tables are this module's. */
+int kmm_test_read(const void *addr, unsigned long *value)
+{
+	__get_kernel_nofault(value, addr, unsigned long, fault);
+	return 0;
+fault:
+	return -EFAULT;
+}
+
+int kmm_test_write(void *addr, unsigned long value)
+{
+	__put_kernel_nofault(addr, &value, unsigned long, fault);
+	return 0;
+fault:
+	return -EFAULT;
 }
 
 struct kmm_cache *kmm_test_cache(struct kunit *test, unsigned int size, unsigned int align,

@@ -7,6 +7,7 @@
 #include <linux/prandom.h>
 
 #include <kmm/buddy.h>
+#include <kmm/pgtable.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
 
@@ -58,6 +59,8 @@ extern const struct kmm_test_layout kmm_layout_odd;
  * @region: what is tested
  * @buddy: what is tested
  * @slab: what is tested, on @buddy
+ * @tables: what is tested, on @buddy
+ * @window: what is tested, on @region
  * @layout: immutable
  * @host: first page of each host block, lowest first
  * @released: frames that release() got
@@ -66,12 +69,15 @@ extern const struct kmm_test_layout kmm_layout_odd;
  * @has_region: @region is to be given back
  * @has_buddy: @buddy is to be given back
  * @has_slab: @slab is to be given back
+ * @has_window: @window is to be given back
  * @initial: free blocks by order after init
  */
 struct kmm_test {
 	struct kmm_region region;
 	struct kmm_buddy buddy;
 	struct kmm_slab slab;
+	struct kmm_pgtables tables;
+	struct kmm_window window;
 	const struct kmm_test_layout *layout;
 	struct page *host[KMM_TEST_BLOCKS];
 	unsigned long released;
@@ -80,6 +86,7 @@ struct kmm_test {
 	bool has_region;
 	bool has_buddy;
 	bool has_slab;
+	bool has_window;
 	unsigned long initial[KMM_NR_ORDERS];
 };
 
@@ -94,6 +101,8 @@ extern struct kunit_suite kmm_object_suite;
 extern struct kunit_suite kmm_names_suite;
 extern struct kunit_suite kmm_space_suite;
 extern struct kunit_suite kmm_pipe_suite;
+extern struct kunit_suite kmm_pgtable_suite;
+extern struct kunit_suite kmm_window_suite;
 
 struct kmm_test *kmm_test_create(struct kunit *test, const struct kmm_test_layout *layout);
 int kmm_test_start_region(struct kmm_test *t);
@@ -108,6 +117,16 @@ struct kmm_cache *kmm_test_cache(struct kunit *test, unsigned int size, unsigned
 				 slab_flags_t flags, void (*ctor)(void *obj));
 unsigned long kmm_test_active(struct kmm_cache *s);
 unsigned long kmm_test_slabs(struct kmm_cache *s);
+struct kmm_test *kmm_test_begin_tables(struct kunit *test, const struct kmm_test_layout *layout);
+void kmm_test_end_tables(struct kunit *test);
+struct kmm_test *kmm_test_begin_reserved(struct kunit *test, const struct kmm_test_layout *layout,
+					 unsigned long nr_pages);
+struct kmm_test *kmm_test_begin_window(struct kunit *test, const struct kmm_test_layout *layout,
+				       unsigned long nr_pages);
+void kmm_test_end_reserved(struct kunit *test);
+void kmm_test_end_window(struct kunit *test);
+int kmm_test_read(const void *addr, unsigned long *value);
+int kmm_test_write(void *addr, unsigned long value);
 void kmm_test_log_is_fresh(void);
 void kmm_test_exit(struct kunit *test);
 unsigned long kmm_test_frames(const struct kmm_test *t);

@@ -51,6 +51,8 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_names_suite,
 	&kmm_space_suite,
 	&kmm_pipe_suite,
+	&kmm_pgtable_suite,
+	&kmm_window_suite,
 };
 
 static struct kunit_suite *kmm_wanted[ARRAY_SIZE(kmm_suites)];
