@@ -3,11 +3,12 @@
  * DOC: vmalloc and its like
  *
  * Kernel addresses for frames that do not follow each other. The addresses are the window that
- * region/ reserved, the entries are written by vm/window.c, the frames are the buddy's; here it is
- * decided what stands where.
+ * region/ reserved, the entries are written by vm/window.c, the frames are the buddy's; here it
+ * is decided what stands where.
  *
- * An area is a run of pages of the window with one owner; the last page, or in the 2 MiB part what
- * follows the last frame, is a guard that is never mapped. An area is in one of these states:
+ * An area is a run of pages of the window with one owner; the last page, or in the 2 MiB part
+ * what follows the last frame, is a guard that is never mapped. An area is in one of these
+ * states:
  *
  *	free	in a tree by address, augmented with the largest area below each node: first fit
  *	pooled	of up to KMM_VMAP_POOL_PAGES pages: kept whole on a stack of this CPU, by size
@@ -17,31 +18,32 @@
  *	free -> used -> lazy -> (purge) -> pooled -> used ...
  *	                              \-> free
  *
- * Lazy areas wait on a list of the CPU that freed them, their frames with them. When one CPU has more
- * than its share of what may wait (LAZY_SHARE of the region in frames), a purge takes the lists of all
- * CPUs, flushes every TLB once, and only then gives frames and addresses back. So a pair of
- * vmalloc and vfree costs a stack's push and pop, frames and entries; the tree is for what is large or
- * new, the flush for thousands at a time. Nobody can reach a frame through the window once it
- * is free for others: unmap, flush, free.
+ * Lazy areas wait on a list of the CPU that freed them, their frames with them. When one CPU has
+ * more than its share of what may wait (LAZY_SHARE of the region in frames), a purge takes the
+ * lists of all CPUs, flushes every TLB once, and only then gives frames and addresses back. So a
+ * pair of vmalloc and vfree costs a stack's push and pop, frames and entries; the tree is for
+ * what is large or new, the flush for thousands at a time. Nobody can reach a frame through the
+ * window once it is free for others: unmap, flush, free.
  *
- * The frames of an area are linked through the client's word of their first frame. They are taken in
- * the largest blocks that fit (2 MiB, 32 KiB, single pages), all of them before the first
- * entry is written: once written, an entry may be in a TLB, and only a purge could take it back.
+ * The frames of an area are linked through the client's word of their first frame. They are
+ * taken in the largest blocks that fit (2 MiB, 32 KiB, single pages), all of them before the
+ * first entry is written: once written, an entry may be in a TLB, and only a purge could take it
+ * back.
  *
- * The window has two parts (vm/window.c). Areas of 2 MiB and more go to the upper one, by slots of
- * 2 MiB: each slot gets a 2 MiB leaf if the buddy has such a block, else its table back and
+ * The window has two parts (vm/window.c). Areas of 2 MiB and more go to the upper one, by slots
+ * of 2 MiB: each slot gets a 2 MiB leaf if the buddy has such a block, else its table back and
  * single pages. Where that part is full the lower one serves.
  *
  * vm_map_ram() takes short runs of addresses from a block of this CPU, one after the other; they
- * are not used again before the whole block has been used and freed and has gone through a purge.
- * Such runs have no guard page, as in Linux.
+ * are not used again before the whole block has been used and freed and has gone through a
+ * purge. Such runs have no guard page, as in Linux.
  *
  * A freed address is looked up in a table by page of the window. What is not the start of a used
  * area is refused, reported and counted.
  *
- * Locks: the per-CPU lock, with interrupts off, for pools, lazy list, block, counters; v->lock for the
- * trees and for areas coming to and going from the table; never both. purge_lock serialises purges;
- * nothing is allocated under it, so reclaim may purge.
+ * Locks: the per-CPU lock, with interrupts off, for pools, lazy list, block, counters; v->lock
+ * for the trees and for areas coming to and going from the table; never both. purge_lock
+ * serialises purges; nothing is allocated under it, so reclaim may purge.
  *
  * Invariants (kmm_vmap_check()): free, pooled, used and lazy areas cover each part exactly once;
  * only used areas have entries.
@@ -82,7 +84,7 @@
 /* Frames are taken in blocks of these orders, as far as they go; the buddy caches both per CPU. */
 #define BLOCK_ORDER		3
 #define HUGE_ORDER		9
-#define HUGE_PAGES		(1UL << HUGE_ORDER)
+#define HUGE_PAGES		BIT(HUGE_ORDER)
 
 /* Single frames of one call to the buddy. */
 #define FRAME_BATCH		16
@@ -276,12 +278,13 @@ static struct kmm_vmap_area *vmap_tree_find(struct rb_root *root, unsigned long 
 	if (vmap_max_below(n) < nr_pages)
 		return NULL;
 	for (;;) {
-		if (vmap_max_below(n->rb_left) >= nr_pages)
+		if (vmap_max_below(n->rb_left) >= nr_pages) {
 			n = n->rb_left;
-		else if (vmap_node(n)->nr_pages >= nr_pages)
+			continue;
+		}
+		if (vmap_node(n)->nr_pages >= nr_pages)
 			return vmap_node(n);
-		else
-			n = n->rb_right;
+		n = n->rb_right;
 	}
 }
 
@@ -345,7 +348,8 @@ static void vmap_tree_add_locked(struct kmm_vmap *v, struct kmm_vmap_area *a)
  * it is then left to the caller.
  */
 static struct kmm_vmap_area *vmap_tree_take_locked(struct kmm_vmap *v, enum vmap_part part,
-					       unsigned long nr_pages, struct kmm_vmap_area **spare)
+						   unsigned long nr_pages,
+						   struct kmm_vmap_area **spare)
 {
 	struct kmm_vmap_area *a = vmap_tree_find(&v->free[part], nr_pages), *taken;
 
@@ -378,7 +382,7 @@ static void vmap_tree_add(struct kmm_vmap *v, struct kmm_vmap_area *a)
 }
 
 static struct kmm_vmap_area *vmap_tree_take(struct kmm_vmap *v, enum vmap_part part,
-					unsigned long nr_pages, struct kmm_vmap_area **spare)
+					    unsigned long nr_pages, struct kmm_vmap_area **spare)
 {
 	struct kmm_vmap_area *a;
 	unsigned long flags;
@@ -725,8 +729,9 @@ static struct kmm_vmap_area *vmap_area_alloc(void)
 }
 
 /* Addresses that no pool had. What is lazy or scattered is brought together before giving up. */
-static noinline struct kmm_vmap_area *vmap_area_take_slow(struct kmm_vmap *v, enum vmap_part part,
-						      unsigned long nr_pages)
+static noinline struct kmm_vmap_area *vmap_area_take_slow(struct kmm_vmap *v,
+							  enum vmap_part part,
+							  unsigned long nr_pages)
 {
 	struct kmm_vmap_area *spare = vmap_area_alloc(), *a;
 
@@ -768,12 +773,13 @@ static void vmap_area_publish(struct kmm_vmap *v, struct kmm_vmap_area *a, unsig
 	a->writable = pgprot_val(prot) & _PAGE_RW;
 	a->exec = !(pgprot_val(prot) & _PAGE_NX);
 	a->caller = caller;
+	/* Whoever finds the kind finds the rest. Pairs with cmpxchg() in vmap_area_release(). */
 	smp_store_release(&a->kind, kind);
 }
 
 /* The used area of @kind that starts at @addr becomes lazy; NULL: there is none. */
 static struct kmm_vmap_area *vmap_area_release(struct kmm_vmap *v, unsigned long addr,
-					   enum kmm_vmap_kind kind)
+					       enum kmm_vmap_kind kind)
 {
 	struct kmm_vmap_area *a;
 
@@ -793,7 +799,8 @@ static noinline void vmap_report_bad(struct kmm_vmap *v, const void *addr, const
 	if (!__ratelimit(&rs))
 		return;
 	pr_err("==================================================================\n");
-	pr_err("BUG: KMM: bad %s of %px: no such area; nothing was freed\n\n", what, addr);
+	pr_err("BUG: KMM: bad %s of %#lx: no such area; nothing was freed\n\n", what,
+	       (unsigned long)addr);
 	dump_stack();
 	pr_err("==================================================================\n");
 }
@@ -1017,7 +1024,7 @@ KMM_EXPORT_INTERNAL(kmm_vmap_map_ram);
 
 /* The block that has all of a run; NULL: none. */
 static struct kmm_vmap_area *vmap_ram_find(struct kmm_vmap *v, unsigned long addr,
-				       unsigned int nr_pages)
+					   unsigned int nr_pages)
 {
 	struct kmm_vmap_area *a;
 
@@ -1392,8 +1399,8 @@ static int vmap_leftover(void *ctx, const struct kmm_vmap_info *info)
 
 	if (info->kind != KMM_VMAP_VMALLOC && info->kind != KMM_VMAP_VMAP)
 		return 0;
-	pr_err("%lu pages at %px were never freed, allocated by %pS\n", info->nr_pages,
-	       (void *)info->start, info->caller);
+	pr_err("%lu pages at %#lx were never freed, allocated by %pS\n", info->nr_pages,
+	       info->start, info->caller);
 	if (info->kind == KMM_VMAP_VMALLOC)
 		kmm_vmap_free(v, (void *)info->start);
 	else
@@ -1411,8 +1418,8 @@ static void vmap_ram_leftover(struct kmm_vmap *v)
 
 		if (!a || a->kind != KMM_VMAP_RAM || vmap_page_index(v, a->start) != i)
 			continue;
-		pr_err("%u pages of vm_map_ram() at %px were never unmapped\n", a->live,
-		       (void *)a->start);
+		pr_err("%u pages of vm_map_ram() at %#lx were never unmapped\n", a->live,
+		       a->start);
 		kmm_window_unmap(&v->window, a->start, RAM_BLOCK_PAGES);
 		a->cpu->block = a->cpu->block == a ? NULL : a->cpu->block;
 		vmap_ram_retire(v, a);

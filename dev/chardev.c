@@ -44,6 +44,7 @@
 #include <kmm/inject.h>
 #include <kmm/object.h>
 #include <kmm/region.h>
+#include <kmm/vmap.h>
 
 /* === Data === */
 
@@ -113,18 +114,22 @@ static int ioctl_stat(struct kmm_call *call)
 	struct kmm_account *a = s->account;
 	u64 flags = call->arg.stat.flags;
 	struct kmm_buddy_stat st;
+	unsigned long lazy;
 
 	if (flags & ~KMM_STAT_EXACT)
 		return -EINVAL;
 	kmm_buddy_stat(b, &st, flags & KMM_STAT_EXACT);
+	/* They are given out as far as the buddy knows. */
+	lazy = min(kmm_vmap_lazy_frames(kmm_dev_env.vmap), st.used);
 	call->arg.stat = (struct kmm_stat) {
 		.flags = flags,
 		.total = st.total,
 		.metadata = st.metadata,
 		.free = st.free,
 		.cached = st.cached,
+		.lazy = lazy,
 		.quarantined = st.quarantined,
-		.used = st.used,
+		.used = st.used - lazy,
 		.watermark_min = b->watermark[KMM_WMARK_MIN],
 		.watermark_low = b->watermark[KMM_WMARK_LOW],
 		.watermark_high = b->watermark[KMM_WMARK_HIGH],

@@ -40,6 +40,7 @@
 #include <kmm/dev.h>
 #include <kmm/object.h>
 #include <kmm/region.h>
+#include <kmm/vmap.h>
 
 /* === Data === */
 
@@ -172,14 +173,17 @@ static void meminfo_row(struct seq_file *m, const char *name, unsigned long nr_p
 static int meminfo_show(struct seq_file *m, void *unused)
 {
 	struct kmm_buddy_stat st;
+	unsigned long lazy;
 
 	kmm_buddy_stat(kmm_dev_env.buddy, &st, true);
+	/* They are given out as far as the buddy knows. */
+	lazy = min(kmm_vmap_lazy_frames(kmm_dev_env.vmap), st.used);
 	meminfo_row(m, "KmmTotal:", st.total);
 	meminfo_row(m, "KmmFree:", st.free);
 	meminfo_row(m, "KmmCached:", st.cached);
-	meminfo_row(m, "KmmLazy:", 0);
+	meminfo_row(m, "KmmLazy:", lazy);
 	meminfo_row(m, "KmmQuarantined:", st.quarantined);
-	meminfo_row(m, "KmmUsed:", st.used);
+	meminfo_row(m, "KmmUsed:", st.used - lazy);
 	meminfo_row(m, "KmmMetadata:", st.metadata);
 	meminfo_row(m, "KmmSum:",
 		    st.free + st.cached + st.quarantined + st.used + st.metadata);
