@@ -76,8 +76,9 @@
 
 /* Frames that wait for a flush: this part of the region at most. */
 #define LAZY_SHARE		16
-/* The same of the window's addresses. */
+/* The same of the window's addresses, and on one CPU no more than this. */
 #define LAZY_WINDOW_SHARE	4
+#define LAZY_PAGES_MAX		4096UL
 /* Addresses that wait in pools: this part of the lower half of the window. */
 #define POOL_SHARE		4
 
@@ -88,6 +89,9 @@
 
 /* Single frames of one call to the buddy. */
 #define FRAME_BATCH		16
+
+/* Areas that go into a pool under one hold of its lock. */
+#define POOL_BATCH		32
 
 /* Pages of a block of vm_map_ram, and of the longest run that comes from one. */
 #define RAM_BLOCK_PAGES		512
@@ -409,32 +413,54 @@ static struct kmm_vmap_area *vmap_pool_take(struct kmm_vmap *v, unsigned long nr
 	if (a) {
 		c->pool[nr_mapped] = a->next;
 		c->pool_pages -= a->nr_pages;
+		c->event[KMM_VMAP_ALLOC]++;
 		c->event[KMM_VMAP_POOL_HIT]++;
 	}
 	vmap_cpu_unlock(c, flags);
 	return a;
 }
 
-/* Addresses that are nobody's and in no TLB. */
-static void vmap_area_put(struct kmm_vmap *v, struct kmm_vmap_area *a)
+static inline bool vmap_pool_fits(const struct kmm_vmap *v, const struct vmap_cpu *c,
+				  const struct kmm_vmap_area *a)
 {
-	bool pooled = false;
+	return a->nr_pages <= KMM_VMAP_POOL_PAGES + 1 && vmap_part(v, a->start) == PART_SMALL &&
+	       c->pool_pages + a->nr_pages <= v->pool_max;
+}
 
-	WRITE_ONCE(a->kind, KMM_VMAP_FREE_SPACE);
-	if (a->nr_pages <= KMM_VMAP_POOL_PAGES + 1 && vmap_part(v, a->start) == PART_SMALL) {
-		unsigned long flags;
-		struct vmap_cpu *c = vmap_cpu_lock(v, &flags);
+/* Addresses that are nobody's and in no TLB: a list of areas, linked by next. */
+static void vmap_areas_put(struct kmm_vmap *v, struct kmm_vmap_area *list)
+{
+	struct kmm_vmap_area *a;
+	unsigned long flags;
+	struct vmap_cpu *c;
+	unsigned int i;
 
-		pooled = c->pool_pages + a->nr_pages <= v->pool_max;
-		if (pooled) {
+	while (list) {
+		c = vmap_cpu_lock(v, &flags);
+		/* As many as one may hold the lock for. */
+		for (i = 0; i < POOL_BATCH && list && vmap_pool_fits(v, c, list); i++) {
+			a = list;
+			list = a->next;
+			WRITE_ONCE(a->kind, KMM_VMAP_FREE_SPACE);
 			a->next = c->pool[a->nr_pages - 1];
 			c->pool[a->nr_pages - 1] = a;
 			c->pool_pages += a->nr_pages;
 		}
 		vmap_cpu_unlock(c, flags);
-	}
-	if (!pooled)
+		if (!list || i == POOL_BATCH)
+			continue;
+		a = list;
+		list = a->next;
+		WRITE_ONCE(a->kind, KMM_VMAP_FREE_SPACE);
 		vmap_tree_add(v, a);
+	}
+}
+
+/* One such area. */
+static void vmap_area_put(struct kmm_vmap *v, struct kmm_vmap_area *a)
+{
+	a->next = NULL;
+	vmap_areas_put(v, a);
 }
 
 /* All pools into the tree, where the addresses merge. */
@@ -487,11 +513,26 @@ static inline void vmap_chain_add(struct kmm_vmap *v, struct vmap_chain *chain, 
 	chain->last = f;
 }
 
-static void vmap_frames_free(struct kmm_vmap *v, u32 index)
-{
+/**
+ * struct vmap_batch - single frames on their way to the buddy
+ * @nr: how many
+ * @pages: frames
+ */
+struct vmap_batch {
+	unsigned int nr;
 	struct page *pages[FRAME_BATCH];
-	unsigned int nr = 0;
+};
 
+static void vmap_batch_free(struct kmm_vmap *v, struct vmap_batch *batch)
+{
+	if (batch->nr)
+		kmm_buddy_free_bulk(v->buddy, batch->pages, batch->nr);
+	batch->nr = 0;
+}
+
+/* Frees a chain; single frames wait in @batch for more. */
+static void vmap_frames_free(struct kmm_vmap *v, struct vmap_batch *batch, u32 index)
+{
 	while (index != KMM_LIST_END) {
 		struct kmm_frame *f = &v->region->frames[index];
 		struct page *page = kmm_region_page(v->region, index);
@@ -502,16 +543,10 @@ static void vmap_frames_free(struct kmm_vmap *v, u32 index)
 			kmm_buddy_free(v->buddy, page, order);
 			continue;
 		}
-		pages[nr++] = page;
-		if (nr == FRAME_BATCH) {
-			kmm_buddy_free_bulk(v->buddy, pages, nr);
-			nr = 0;
-		}
+		batch->pages[batch->nr++] = page;
+		if (batch->nr == FRAME_BATCH)
+			vmap_batch_free(v, batch);
 	}
-	if (nr == 1)
-		kmm_buddy_free(v->buddy, pages[0], 0);
-	else if (nr)
-		kmm_buddy_free_bulk(v->buddy, pages, nr);
 }
 
 /* As many blocks of one order as can be had without waiting, at most @max. */
@@ -534,7 +569,7 @@ static unsigned long vmap_blocks_take(struct kmm_vmap *v, struct vmap_chain *cha
 static bool vmap_pages_take(struct kmm_vmap *v, struct vmap_chain *chain, gfp_t gfp,
 			    unsigned long nr, u32 owner)
 {
-	struct page *pages[FRAME_BATCH];
+	struct page *pages[FRAME_BATCH], *page;
 	unsigned long got, i;
 
 	while (nr > 1) {
@@ -548,10 +583,10 @@ static bool vmap_pages_take(struct kmm_vmap *v, struct vmap_chain *chain, gfp_t 
 			break;
 	}
 	while (nr--) {
-		pages[0] = kmm_buddy_alloc(v->buddy, gfp, 0);
-		if (!pages[0])
+		page = kmm_buddy_alloc(v->buddy, gfp, 0);
+		if (!page)
 			return false;
-		vmap_chain_add(v, chain, pages[0], owner);
+		vmap_chain_add(v, chain, page, owner);
 	}
 	return true;
 }
@@ -561,7 +596,9 @@ static u32 vmap_frames_take(struct kmm_vmap *v, gfp_t gfp, unsigned long nr, boo
 			    u32 *nr_huge)
 {
 	struct vmap_chain chain = { .first = KMM_LIST_END };
+	struct vmap_batch batch;
 
+	batch.nr = 0;
 	*nr_huge = 0;
 	if (huge) {
 		*nr_huge = vmap_blocks_take(v, &chain, gfp, HUGE_ORDER, nr >> HUGE_ORDER, owner);
@@ -572,7 +609,8 @@ static u32 vmap_frames_take(struct kmm_vmap *v, gfp_t gfp, unsigned long nr, boo
 		      BLOCK_ORDER;
 	if (vmap_pages_take(v, &chain, gfp, nr, owner))
 		return chain.first;
-	vmap_frames_free(v, chain.first);
+	vmap_frames_free(v, &batch, chain.first);
+	vmap_batch_free(v, &batch);
 	return KMM_LIST_END;
 }
 
@@ -674,24 +712,25 @@ unsigned long kmm_vmap_purge(struct kmm_vmap *v)
 {
 	unsigned long nr_pages = 0, nr_frames = 0, nr_areas = 0;
 	unsigned long lowest = ULONG_MAX, highest = 0;
-	struct kmm_vmap_area *a, *next, *list;
+	struct kmm_vmap_area *a, *list;
+	struct vmap_batch batch;
 
 	mutex_lock(&v->purge_lock);
 	list = vmap_lazy_steal(v, &nr_pages);
-	if (list || xchg(&v->ram_dirty, 0)) {
+	if (list || READ_ONCE(v->ram_dirty)) {
 		WRITE_ONCE(v->ram_dirty, 0);
 		kmm_tlb_flush_window(v->set, nr_pages);
 	}
-	for (a = list; a; a = next) {
-		next = a->next;
+	batch.nr = 0;
+	for (a = list; a; a = a->next) {
 		lowest = min(lowest, a->start);
 		highest = max(highest, vmap_end(a));
 		nr_frames += vmap_lazy_frames(a);
 		nr_areas++;
-		if (a->frames != KMM_LIST_END)
-			vmap_frames_free(v, a->frames);
-		vmap_area_put(v, a);
+		vmap_frames_free(v, &batch, a->frames);
 	}
+	vmap_batch_free(v, &batch);
+	vmap_areas_put(v, list);
 	mutex_unlock(&v->purge_lock);
 	if (!list)
 		return 0;
@@ -747,11 +786,12 @@ static noinline struct kmm_vmap_area *vmap_area_take_slow(struct kmm_vmap *v,
 		a = vmap_tree_take(v, part, nr_pages, &spare);
 	}
 	kfree(spare);
+	vmap_count(v, a ? KMM_VMAP_ALLOC : KMM_VMAP_NO_SPACE, 1);
 	return a;
 }
 
 /* Addresses for @nr_mapped pages and a guard. */
-static struct kmm_vmap_area *vmap_area_take(struct kmm_vmap *v, unsigned long nr_mapped, bool huge)
+static inline struct kmm_vmap_area *vmap_area_take(struct kmm_vmap *v, unsigned long nr_mapped, bool huge)
 {
 	struct kmm_vmap_area *a = NULL;
 
@@ -807,6 +847,35 @@ static noinline void vmap_report_bad(struct kmm_vmap *v, const void *addr, const
 
 /* === vmalloc === */
 
+static noinline bool vmap_fill(struct kmm_vmap *v, struct kmm_vmap_area *a, unsigned long nr,
+			       gfp_t gfp, pgprot_t prot, u32 owner)
+{
+	a->frames = vmap_frames_take(v, gfp, nr, vmap_part(v, a->start) == PART_HUGE, owner,
+				     &a->nr_huge);
+	if (a->frames == KMM_LIST_END)
+		return false;
+	vmap_frames_map(v, a, prot);
+	if (a->nr_huge)
+		vmap_count(v, KMM_VMAP_HUGE, a->nr_huge);
+	return true;
+}
+
+/* The same for one page, the most frequent size. */
+static inline bool vmap_fill_one(struct kmm_vmap *v, struct kmm_vmap_area *a, gfp_t gfp,
+				 pgprot_t prot, u32 owner)
+{
+	struct vmap_chain chain = { .first = KMM_LIST_END };
+	struct page *page = kmm_buddy_alloc(v->buddy, gfp, 0);
+
+	if (unlikely(!page))
+		return false;
+	vmap_chain_add(v, &chain, page, owner);
+	a->frames = chain.first;
+	a->nr_huge = 0;
+	kmm_window_map_block(&v->window, a->start, page, 1, prot);
+	return true;
+}
+
 /**
  * kmm_vmap_alloc() - Frames at kernel addresses that follow each other.
  * @v: vmalloc
@@ -827,22 +896,15 @@ void *kmm_vmap_alloc(struct kmm_vmap *v, unsigned long size_bytes, gfp_t gfp, pg
 	if (!nr || nr > v->region->nr_frames || kmm_should_fail())
 		return NULL;
 	a = vmap_area_take(v, nr, true);
-	if (!a) {
-		vmap_count(v, KMM_VMAP_NO_SPACE, 1);
+	if (!a)
 		return NULL;
+	if (nr == 1 ? vmap_fill_one(v, a, gfp, prot, owner) : vmap_fill(v, a, nr, gfp, prot, owner)) {
+		vmap_area_publish(v, a, nr, KMM_VMAP_VMALLOC, prot, caller);
+		return (void *)a->start;
 	}
-	a->frames = vmap_frames_take(v, gfp, nr, vmap_part(v, a->start) == PART_HUGE, owner,
-				     &a->nr_huge);
-	if (a->frames == KMM_LIST_END) {
-		/* No entry was written: no TLB knows it. */
-		vmap_area_put(v, a);
-		return NULL;
-	}
-	vmap_frames_map(v, a, prot);
-	vmap_area_publish(v, a, nr, KMM_VMAP_VMALLOC, prot, caller);
-	if (a->nr_huge)
-		vmap_count(v, KMM_VMAP_HUGE, a->nr_huge);
-	return (void *)a->start;
+	/* No entry was written: no TLB knows it. */
+	vmap_area_put(v, a);
+	return NULL;
 }
 KMM_EXPORT_INTERNAL(kmm_vmap_alloc);
 
@@ -891,10 +953,8 @@ void *kmm_vmap_map(struct kmm_vmap *v, struct page **pages, unsigned int nr_page
 	if (!nr_pages || nr_pages >= v->window.nr_pages || kmm_should_fail())
 		return NULL;
 	a = vmap_area_take(v, nr_pages, false);
-	if (!a) {
-		vmap_count(v, KMM_VMAP_NO_SPACE, 1);
+	if (!a)
 		return NULL;
-	}
 	a->frames = KMM_LIST_END;
 	a->nr_huge = 0;
 	kmm_window_map(&v->window, a->start, pages, nr_pages, prot);
@@ -1007,10 +1067,8 @@ void *kmm_vmap_map_ram(struct kmm_vmap *v, struct page **pages, unsigned int nr_
 		if (likely(a && a->used + nr_pages <= RAM_BLOCK_PAGES))
 			break;
 		vmap_cpu_unlock(c, flags);
-		if (!vmap_ram_open(v)) {
-			vmap_count(v, KMM_VMAP_NO_SPACE, 1);
+		if (!vmap_ram_open(v))
 			return NULL;
-		}
 	}
 	addr = a->start + a->used * PAGE_SIZE;
 	a->used += nr_pages;
@@ -1067,6 +1125,7 @@ void kmm_vmap_unmap_ram(struct kmm_vmap *v, const void *addr, unsigned int nr_pa
 	c = a->cpu;
 	spin_lock_irqsave(&c->lock, flags);
 	a->live -= nr_pages;
+	c->event[KMM_VMAP_FREE]++;
 	idle = !a->live && a->used == RAM_BLOCK_PAGES;
 	if (idle && c->block == a)
 		c->block = NULL;
@@ -1380,7 +1439,10 @@ struct kmm_vmap *kmm_vmap_create(struct kmm_region *r, struct kmm_buddy *b,
 	nr_small = v->window.huge_nr ? vmap_page_index(v, v->window.huge_first) :
 				       v->window.nr_pages;
 	v->lazy_max = max(r->nr_frames / LAZY_SHARE / num_online_cpus(), 1UL);
-	v->lazy_pages_max = max(v->window.nr_pages / LAZY_WINDOW_SHARE / num_online_cpus(), 1UL);
+	/* What a purge gives back should fit into the buddy's cache of this CPU. */
+	v->lazy_max = min(v->lazy_max, (unsigned long)b->pcp_high[0] / 2);
+	v->lazy_pages_max = clamp(v->window.nr_pages / LAZY_WINDOW_SHARE / num_online_cpus(), 1UL,
+				  LAZY_PAGES_MAX);
 	v->pool_max = nr_small / POOL_SHARE / num_online_cpus();
 	err = vmap_add_part(v, v->window.base, nr_small) ?:
 	      vmap_add_part(v, v->window.huge_first, v->window.huge_nr << HUGE_ORDER);
