@@ -149,6 +149,8 @@ struct kmm_vmap_area {
 	};
 };
 
+static_assert(sizeof(struct kmm_vmap_area) <= KMM_VMAP_AREA_BYTES);
+
 /**
  * struct vmap_cpu - what one CPU has at hand
  * @lock: protects the rest; interrupts off

@@ -54,6 +54,9 @@ enum kmm_vmap_kind {
 
 struct kmm_vmap;
 
+/* Host memory of an area, as kmalloc() rounds it; for whoever is charged for it. */
+#define KMM_VMAP_AREA_BYTES	128
+
 /**
  * struct kmm_vmap_info - one line of vmallocinfo
  * @start: first address

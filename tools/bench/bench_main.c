@@ -6,7 +6,8 @@
  * functions, with kmm's, and with functions that do nothing. The calls are direct, so
  * no side pays for an indirect call, and all sides get the same gfp flags. A row is measured
  * in rounds; a round times each side once, one after the other. The cost of a side is its
- * fastest round minus the fastest round of the empty side, per operation.
+ * fastest round minus the fastest round of the empty side, per operation. Rows whose work is put
+ * off and done by others (bench_vmap.c) take the mean of all rounds of a side instead.
  *
  * Under "qemu -icount shift=0,sleep=off" with one CPU a nanosecond of ktime_get_ns() is
  * one instruction. A round is kept shorter than a timer tick, so that the fastest of many
@@ -21,7 +22,7 @@
  *            "pass SIDE" or "live N"; the write returns when the measurement is done
  *   results  one line per measurement, blank-separated, cleared by opening "run" with
  *            O_TRUNC (the shell's >; >> keeps them):
- *              row NAME HOST KMM UNIT        cost per operation, three decimals
+ *              row NAME HOST KMM UNIT        cost per operation, three decimals; "-": no such
  *              threads SIDE N BURST OPS NS   operations of N threads in NS nanoseconds
  *              objects SIDE N BURST OPS NS   the same with 64-byte objects
  *              pass SIDE 2 0 OPS NS          objects allocated on one CPU, freed on another
@@ -54,11 +55,12 @@
 #include <linux/uaccess.h>
 #include <linux/utsname.h>
 
+#include <compat/compat.h>
 #include <kmm/kmm.h>
 
-/* === Data === */
+#include "bench.h"
 
-enum bench_side { BENCH_NONE, BENCH_HOST, BENCH_KMM, BENCH_NR_SIDES };
+/* === Data === */
 
 static const char * const bench_side_names[BENCH_NR_SIDES] = { "none", "host", "kmm" };
 
@@ -75,22 +77,6 @@ static const char * const bench_work_names[] = { "threads", "objects", "pass" };
 #define BENCH_THREAD_BURST	2048
 /* Milliseconds of a thread measurement. */
 #define BENCH_THREADS_MS	120
-
-typedef bool (*bench_fn)(unsigned int calls);
-
-/**
- * struct bench_row - a workload
- * @name: as in DESIGN.md section 6
- * @ops: operations of one call
- * @calls: calls in one round, for about a millisecond on the slower side
- * @run: the workload by side; false when an allocation failed
- */
-struct bench_row {
-	const char *name;
-	unsigned int ops;
-	unsigned int calls;
-	bench_fn run[BENCH_NR_SIDES];
-};
 
 /**
  * struct bench_result - one line of "results"
@@ -121,7 +107,7 @@ static struct bench_result bench_results[BENCH_MAX_RESULTS];	/* protected by ben
 static unsigned int bench_nr_results;				/* protected by bench_lock */
 static struct page *bench_pages[BENCH_BURST];			/* protected by bench_lock */
 static struct dentry *bench_dir;				/* immutable after init */
-static gfp_t bench_gfp;						/* immutable after init */
+gfp_t bench_gfp;						/* immutable after init */
 
 /* === The sides === */
 
@@ -414,11 +400,6 @@ static int bench_create_caches(void)
 	return 0;
 }
 
-#define BENCH_ROW(_name, _ops, _calls) {					\
-	.name = #_name, .ops = (_ops), .calls = (_calls),			\
-	.run = { _name##_none, _name##_host, _name##_kmm },			\
-}
-
 static const struct bench_row bench_rows[] = {
 	BENCH_ROW(page_o0_pair, 1, 1600),
 	BENCH_ROW(page_o0_burst256, BENCH_BURST, 6),
@@ -435,39 +416,85 @@ static const struct bench_row bench_rows[] = {
 
 /* === Rows === */
 
-static int bench_row_measure(const struct bench_row *row)
+/*
+ * Times the sides of @row in turns into @cost, nanoseconds of one round. Round 0 fills the caches
+ * and does not count.
+ */
+static int bench_row_fastest(const struct bench_row *row, u64 *cost)
 {
-	u64 best[BENCH_NR_SIDES] = { U64_MAX, U64_MAX, U64_MAX };
-	struct bench_result *res;
 	unsigned int round;
 	int side;
+
+	for (round = 0; round <= BENCH_ROUNDS; round++) {
+		for (side = 0; side < BENCH_NR_SIDES; side++) {
+			u64 start = ktime_get_ns(), ns;
+
+			if (!row->run[side])
+				continue;
+			if (!row->run[side](row->calls))
+				return -ENOMEM;
+			ns = ktime_get_ns() - start;
+			if (round == 1 || (round && ns < cost[side]))
+				cost[side] = ns;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/* The same, but all rounds of a side in a row, with what its workers do meanwhile; their mean. */
+static int bench_row_mean(const struct bench_row *row, enum bench_side side, u64 *cost)
+{
+	unsigned int round;
+	u64 start = 0;
+
+	for (round = 0; round <= BENCH_ROUNDS; round++) {
+		if (round == 1)
+			start = ktime_get_ns();
+		if (!row->run[side](row->calls))
+			return -ENOMEM;
+		cond_resched();
+	}
+	cost[side] = div_u64(ktime_get_ns() - start, BENCH_ROUNDS);
+	return 0;
+}
+
+/* Sides that work alone: each is prepared, measured, finished. */
+static int bench_row_alone(const struct bench_row *row, u64 *cost)
+{
+	int side, err = 0;
+
+	for (side = 0; side < BENCH_NR_SIDES && !err; side++) {
+		if (!row->run[side])
+			continue;
+		if (row->prepare && !row->prepare(side))
+			err = -ENOMEM;
+		else
+			err = bench_row_mean(row, side, cost);
+		if (row->finish)
+			row->finish(side);
+	}
+	return err;
+}
+
+static int bench_row_measure(const struct bench_row *row)
+{
+	u64 cost[BENCH_NR_SIDES] = { };
+	struct bench_result *res;
+	int side, err;
 
 	lockdep_assert_held(&bench_lock);
 	if (bench_nr_results == BENCH_MAX_RESULTS)
 		return -ENOSPC;
-
-	/* Round 0 fills the caches and does not count. */
-	for (round = 0; round <= BENCH_ROUNDS; round++) {
-		for (side = 0; side < BENCH_NR_SIDES; side++) {
-			const bench_fn run = row->run[side];
-			u64 start = ktime_get_ns(), ns;
-
-			if (!run(row->calls)) {
-				pr_err("kmm_bench: %s: no memory on side %s\n",
-				       row->name, bench_side_names[side]);
-				return -ENOMEM;
-			}
-			ns = ktime_get_ns() - start;
-			if (round && ns < best[side])
-				best[side] = ns;
-		}
-		cond_resched();
+	err = row->mean ? bench_row_alone(row, cost) : bench_row_fastest(row, cost);
+	if (err) {
+		pr_err("kmm_bench: %s: no memory\n", row->name);
+		return err;
 	}
-
 	res = &bench_results[bench_nr_results++];
 	*res = (struct bench_result){ .row = row };
 	for (side = BENCH_HOST; side < BENCH_NR_SIDES; side++) {
-		u64 ns = best[side] > best[BENCH_NONE] ? best[side] - best[BENCH_NONE] : 0;
+		u64 ns = cost[side] > cost[BENCH_NONE] ? cost[side] - cost[BENCH_NONE] : 0;
 
 		res->cost[side] = div_u64(ns * 1000, row->ops * row->calls);
 	}
@@ -807,11 +834,14 @@ static int bench_run(char *cmd)
 		return kstrtouint(arg, 10, &i) ? -EINVAL : bench_hold(i);
 	if (!(!strcmp(word, "rows") && !arg) && !(!strcmp(word, "row") && arg && !nr))
 		return -EINVAL;
-	for (i = 0; i < ARRAY_SIZE(bench_rows); i++) {
-		if (arg && strcmp(arg, bench_rows[i].name))
+	for (i = 0; i < ARRAY_SIZE(bench_rows) + bench_nr_vmap_rows; i++) {
+		const struct bench_row *row = i < ARRAY_SIZE(bench_rows) ? &bench_rows[i] :
+					      &bench_vmap_rows[i - ARRAY_SIZE(bench_rows)];
+
+		if (arg && strcmp(arg, row->name))
 			continue;
 		found = true;
-		err = bench_row_measure(&bench_rows[i]);
+		err = bench_row_measure(row);
 		if (err)
 			return err;
 	}
@@ -869,7 +899,10 @@ static int results_show(struct seq_file *m, void *unused)
 
 		if (res->row) {
 			seq_printf(m, "row %s", res->row->name);
-			bench_show_cost(m, res->cost[BENCH_HOST]);
+			if (res->row->run[BENCH_HOST])
+				bench_show_cost(m, res->cost[BENCH_HOST]);
+			else
+				seq_puts(m, " -");
 			bench_show_cost(m, res->cost[BENCH_KMM]);
 			seq_puts(m, " ns\n");
 		} else {
@@ -930,16 +963,25 @@ static int __init bench_init(void)
 	err = bench_create_caches();
 	if (err)
 		return err;
+	err = bench_vmap_init();
+	if (err)
+		goto destroy_caches;
 	bench_dir = debugfs_create_dir("kmm_bench", NULL);
 	if (IS_ERR(bench_dir)) {
 		pr_err("kmm_bench: no debugfs, no way to run anything\n");
-		bench_destroy_caches();
-		return PTR_ERR(bench_dir);
+		err = PTR_ERR(bench_dir);
+		goto exit_vmap;
 	}
 	debugfs_create_file("run", 0200, bench_dir, NULL, &bench_run_fops);
 	debugfs_create_file("results", 0400, bench_dir, NULL, &results_fops);
 	debugfs_create_file("config", 0400, bench_dir, NULL, &config_fops);
 	return 0;
+
+exit_vmap:
+	bench_vmap_exit();
+destroy_caches:
+	bench_destroy_caches();
+	return err;
 }
 module_init(bench_init);
 
@@ -947,9 +989,11 @@ static void __exit bench_exit(void)
 {
 	debugfs_remove(bench_dir);
 	bench_hold(0);
+	bench_vmap_exit();
 	bench_destroy_caches();
 }
 module_exit(bench_exit);
 
+KMM_IMPORT_INTERNAL();
 MODULE_DESCRIPTION("kmm against the host's allocators");
 MODULE_LICENSE("GPL");
