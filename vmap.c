@@ -793,7 +793,8 @@ static noinline struct kmm_vmap_area *vmap_area_take_slow(struct kmm_vmap *v,
 }
 
 /* Addresses for @nr_mapped pages and a guard. */
-static inline struct kmm_vmap_area *vmap_area_take(struct kmm_vmap *v, unsigned long nr_mapped, bool huge)
+static inline struct kmm_vmap_area *vmap_area_take(struct kmm_vmap *v, unsigned long nr_mapped,
+						   bool huge)
 {
 	struct kmm_vmap_area *a = NULL;
 
@@ -900,7 +901,8 @@ void *kmm_vmap_alloc(struct kmm_vmap *v, unsigned long size_bytes, gfp_t gfp, pg
 	a = vmap_area_take(v, nr, true);
 	if (!a)
 		return NULL;
-	if (nr == 1 ? vmap_fill_one(v, a, gfp, prot, owner) : vmap_fill(v, a, nr, gfp, prot, owner)) {
+	if (nr == 1 ? vmap_fill_one(v, a, gfp, prot, owner) :
+		      vmap_fill(v, a, nr, gfp, prot, owner)) {
 		vmap_area_publish(v, a, nr, KMM_VMAP_VMALLOC, prot, caller);
 		return (void *)a->start;
 	}
