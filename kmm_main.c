@@ -31,6 +31,7 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/overflow.h>
+#include <asm/cpufeature.h>
 
 #include <kmm/core.h>
 
@@ -58,6 +59,10 @@ MODULE_PARM_DESC(lab, "Allow experiments that plant bugs on purpose (default 0)"
 static bool allow_wx;
 module_param(allow_wx, bool, 0444);
 MODULE_PARM_DESC(allow_wx, "Areas of address spaces may be writable and executable (default 0)");
+
+static char *mmu = "auto";
+module_param(mmu, charp, 0444);
+MODULE_PARM_DESC(mmu, "Access to spaces through CR3: auto, on (also where untested) or off (default auto)");
 
 static unsigned int max_slots = KMM_DEFAULT_MAX_SLOTS;
 module_param(max_slots, uint, 0444);
@@ -252,6 +257,31 @@ static int kmm_vmalloc_init(struct kmm *k)
 	return 0;
 }
 
+/* A slot for each CPU, and its writable alias; each space gets the read-only one. */
+static int kmm_init_espfix_bsp(struct kmm *k)
+{
+	struct kmm_step_clock c = kmm_step_begin(k, "init_espfix_bsp");
+	struct kmm_espfix *e = kmm_espfix_create(&k->tables);
+
+	if (IS_ERR(e))
+		return PTR_ERR(e);
+	k->espfix = e;
+	kmm_step_end(k, &c, "%u slots, ro %#lx, rw %#lx", nr_cpu_ids,
+		     kmm_espfix_ro_addr(0), kmm_espfix_rw_addr(0));
+	return 0;
+}
+
+/* The roots are made with each space; here is said what they are good for. */
+static void kmm_pti_init(struct kmm *k)
+{
+	struct kmm_step_clock c = kmm_step_begin(k, "pti_init");
+	const char *why;
+	bool hardware = kmm_mmu_hardware(&why);
+
+	kmm_step_end(k, &c, "two roots, host's PTI %s; CR3: %s",
+		     boot_cpu_has(X86_FEATURE_PTI) ? "on" : "off", hardware ? "allowed" : why);
+}
+
 static int kmm_mm_init(struct kmm *k)
 {
 	int err;
@@ -268,8 +298,14 @@ static int kmm_mm_init(struct kmm *k)
 	err = kmm_vmalloc_init(k);
 	if (err)
 		goto fini_tables;
+	err = kmm_init_espfix_bsp(k);
+	if (err)
+		goto destroy_vmap;
+	kmm_pti_init(k);
 	return 0;
 
+destroy_vmap:
+	kmm_vmap_destroy(k->vmap);
 fini_tables:
 	kmm_pgtables_fini(&k->tables);
 	kmm_slab_fini(&k->slab);
@@ -280,6 +316,7 @@ fini_buddy:
 
 static void kmm_mm_fini(struct kmm *k)
 {
+	kmm_espfix_destroy(k->espfix);
 	kmm_vmap_destroy(k->vmap);
 	kmm_pgtables_fini(&k->tables);
 	kmm_slab_fini(&k->slab);
@@ -374,9 +411,12 @@ static int __init kmm_init(void)
 	err = kmm_slab_setup();
 	if (err)
 		goto teardown;
-	err = kmm_take_region(k);
+	err = kmm_mmu_setup(mmu);
 	if (err)
 		goto teardown_slab;
+	err = kmm_take_region(k);
+	if (err)
+		goto teardown_mmu;
 	kmm_set_limits(k);
 	err = kmm_mm_init(k);
 	if (err)
@@ -395,7 +435,7 @@ static int __init kmm_init(void)
 	kmm_object_set_init(&k->objects, &k->buddy);
 	kmm_pipe_set_init(&k->pipes, &k->buddy);
 	kmm_names_init(&k->names);
-	kmm_space_set_init(&k->spaces, &k->buddy, &k->tables, NULL, allow_wx);
+	kmm_space_set_init(&k->spaces, &k->buddy, &k->tables, k->espfix, allow_wx);
 	kmm_buddy_set_client(&k->buddy);
 	kmm_slab_set_client(&k->slab);
 	kmm_vmap_set_client(k->vmap);
@@ -421,6 +461,8 @@ fini_region:
 	kmm_accounts_fini(&k->accounts);
 	kmm_region_fini_window(&k->region);
 	kmm_region_fini(&k->region);
+teardown_mmu:
+	kmm_mmu_teardown();
 teardown_slab:
 	kmm_slab_teardown();
 teardown:
@@ -447,6 +489,7 @@ static void __exit kmm_exit(void)
 	kmm_accounts_fini(&k->accounts);
 	kmm_region_fini_window(&k->region);
 	leaked = kmm_region_fini(&k->region);
+	kmm_mmu_teardown();
 	kmm_slab_teardown();
 	kmm_buddy_teardown();
 	if (leaked)

@@ -14,6 +14,8 @@
 /* Module parameters, see kunit_main.c. */
 extern unsigned long kmm_test_seed;
 extern unsigned long kmm_test_nr_ops;
+extern unsigned long kmm_test_nr_switches;
+extern unsigned long kmm_test_nr_nmis;
 
 /* Never sleeps, never warns, gets the last frame. */
 #define KMM_GRAB	(__GFP_MEMALLOC | __GFP_NOWARN)
@@ -103,6 +105,7 @@ extern struct kunit_suite kmm_space_suite;
 extern struct kunit_suite kmm_pipe_suite;
 extern struct kunit_suite kmm_pgtable_suite;
 extern struct kunit_suite kmm_window_suite;
+extern struct kunit_suite kmm_mmu_suite;
 
 struct kmm_test *kmm_test_create(struct kunit *test, const struct kmm_test_layout *layout);
 int kmm_test_start_region(struct kmm_test *t);

@@ -14,6 +14,8 @@
  *	seed	of the random cases; 0: from the clock. It is printed, and given again it
  *		repeats the run
  *	ops	operations of a random case; 1 million in make soak
+ *	switches	of CR3, on each CPU
+ *	nmis	that tools/vm/run --nmi sends
  *	suite	run this one only
  *
  * The suites are not registered with kunit_test_suites(): on 6.1 these run before the
@@ -37,6 +39,14 @@ unsigned long kmm_test_nr_ops = 50000;
 module_param_named(ops, kmm_test_nr_ops, ulong, 0444);
 MODULE_PARM_DESC(ops, "operations of a random case");
 
+unsigned long kmm_test_nr_switches = 3000;
+module_param_named(switches, kmm_test_nr_switches, ulong, 0444);
+MODULE_PARM_DESC(switches, "times that each CPU loads a space into CR3");
+
+unsigned long kmm_test_nr_nmis;
+module_param_named(nmis, kmm_test_nr_nmis, ulong, 0444);
+MODULE_PARM_DESC(nmis, "NMIs that must come while a space is in CR3; 0: nobody sends any");
+
 static char *kmm_test_suite;
 module_param_named(suite, kmm_test_suite, charp, 0444);
 MODULE_PARM_DESC(suite, "run this suite only");
@@ -53,6 +63,7 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_pipe_suite,
 	&kmm_pgtable_suite,
 	&kmm_window_suite,
+	&kmm_mmu_suite,
 };
 
 static struct kunit_suite *kmm_wanted[ARRAY_SIZE(kmm_suites)];

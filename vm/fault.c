@@ -125,6 +125,8 @@ static u32 fault_check(struct kmm_space *s, const struct kmm_fault *f, struct km
 
 	if (rule != KMM_RULE_NONE)
 		return rule;
+	if (kmm_espfix_covers(f->addr))
+		return KMM_RULE_KEPT;
 	*area = kmm_space_find_locked(s, f->addr);
 	if (!*area)
 		return KMM_RULE_NO_AREA;

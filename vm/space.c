@@ -855,6 +855,9 @@ static struct kmm_space *space_alloc(struct kmm_space_set *set, struct kmm_accou
 	err = kmm_pgtable_create(&s->pt, set->tables, a);
 	if (err)
 		goto free;
+	err = set->espfix ? kmm_espfix_map(set->espfix, &s->pt) : 0;
+	if (err)
+		goto destroy;
 	kmm_account_get(a);
 	s->set = set;
 	s->account = a;
@@ -866,6 +869,8 @@ static struct kmm_space *space_alloc(struct kmm_space_set *set, struct kmm_accou
 	get_task_comm(s->comm, current);
 	return s;
 
+destroy:
+	kmm_pgtable_destroy(&s->pt);
 free:
 	kmm_account_free(a, s, sizeof(*s));
 	return ERR_PTR(err);
@@ -926,6 +931,8 @@ void kmm_space_destroy(struct kmm_space *s)
 	up_write(&s->lock);
 	kmm_assert(!s->nr_areas && !s->mapped_bytes);
 	kmm_assert(!atomic_long_read(&s->private_frames));
+	if (set->espfix)
+		kmm_espfix_unmap(set->espfix, &s->pt);
 	kmm_pgtable_destroy(&s->pt);
 	kmm_account_free(a, s, sizeof(*s));
 	kmm_account_put(a);

@@ -30,6 +30,7 @@
  * @tables_shrinker: @tables'
  * @vmap: vmalloc; NULL without a window
  * @vmap_shrinker: @vmap's
+ * @espfix: aliases of every space
  * @accounts: who pays
  * @objects: memory objects
  * @pipes: pipes
@@ -48,6 +49,7 @@ struct kmm {
 	struct kmm_shrinker tables_shrinker;
 	struct kmm_vmap *vmap;
 	struct kmm_shrinker vmap_shrinker;
+	struct kmm_espfix *espfix;
 	struct kmm_accounts accounts;
 	struct kmm_object_set objects;
 	struct kmm_pipe_set pipes;

@@ -226,16 +226,35 @@ int kmm_mmu_setup(const char *mode);
 void kmm_mmu_teardown(void);
 bool kmm_mmu_hardware(const char **why);
 int kmm_mmu_access(struct kmm_space *s, struct kmm_access *a);
+long kmm_mmu_probe(struct kmm_space *s, unsigned long addr, void *buf, size_t len, bool write);
+
+/**
+ * struct kmm_espfix_slot - what a CPU keeps where all spaces can read it
+ * @cpu: number of the CPU; immutable
+ * @switches: times that it had a space in CR3; written through the writable alias
+ * @reserved: zero
+ */
+struct kmm_espfix_slot {
+	u64 cpu;
+	u64 switches;
+	u64 reserved[6];
+};
+
+static_assert(sizeof(struct kmm_espfix_slot) == 64);
+
+/* Root entry of the writable alias: the first of the kernel half, free but for hypervisors. */
+#define KMM_ESPFIX_ROOT		(PTRS_PER_PGD / 2)
 
 /* vm/isolation.c */
-struct kmm_espfix *kmm_espfix_create(struct kmm_buddy *b);
+struct kmm_espfix *kmm_espfix_create(struct kmm_pgtables *tables);
 void kmm_espfix_destroy(struct kmm_espfix *e);
 int kmm_espfix_map(struct kmm_espfix *e, struct kmm_pgtable *pt);
 void kmm_espfix_unmap(struct kmm_espfix *e, struct kmm_pgtable *pt);
 bool kmm_espfix_covers(unsigned long addr);
 unsigned long kmm_espfix_ro_addr(unsigned int cpu);
 unsigned long kmm_espfix_rw_addr(unsigned int cpu);
-void *kmm_espfix_slot(struct kmm_espfix *e, unsigned int cpu);
+unsigned long kmm_espfix_root_entry(const struct kmm_espfix *e);
+struct kmm_espfix_slot *kmm_espfix_slot(const struct kmm_espfix *e, unsigned int cpu);
 unsigned long kmm_isolation_audit(struct kmm_space *s, unsigned long *leaves);
 
 #endif /* _KMM_SPACE_H */

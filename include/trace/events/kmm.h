@@ -14,6 +14,7 @@
 #include <trace/events/mmflags.h>
 
 #include <kmm/hardening.h>
+#include <kmm/space.h>
 #include <uapi/kmm.h>
 
 TRACE_EVENT_FN(mm_page_alloc,
@@ -480,6 +481,48 @@ DEFINE_EVENT(object_dmabuf, object_export,
 DEFINE_EVENT(object_dmabuf, object_import,
 	TP_PROTO(u64 id, u64 size_bytes, bool write),
 	TP_ARGS(id, size_bytes, write)
+);
+
+/* An access at an address of a space is over. */
+TRACE_EVENT(mmu_access,
+
+	TP_PROTO(u64 space, const struct kmm_access *a),
+
+	TP_ARGS(space, a),
+
+	TP_STRUCT__entry(
+		__field(u64, space)
+		__field(u64, addr)
+		__field(size_t, len)
+		__field(size_t, done)
+		__field(u64, fault_addr)
+		__field(u32, op)
+		__field(u32, path)
+		__field(u32, faults)
+		__field(u32, fault_code)
+		__field(u32, fault_rule)
+	),
+
+	TP_fast_assign(
+		__entry->space = space;
+		__entry->addr = a->addr;
+		__entry->len = a->len;
+		__entry->done = a->done;
+		__entry->fault_addr = a->fault.addr;
+		__entry->op = a->op;
+		__entry->path = a->path;
+		__entry->faults = a->faults;
+		__entry->fault_code = a->fault.code;
+		__entry->fault_rule = a->fault.rule;
+	),
+
+	TP_printk("space=%llu op=%s path=%s addr=0x%llx len=%zu done=%zu faults=%u fault_addr=0x%llx fault_code=0x%x fault_rule=%u",
+		  __entry->space,
+		  __print_symbolic(__entry->op, { KMM_ACCESS_READ, "read" },
+				   { KMM_ACCESS_WRITE, "write" }, { KMM_ACCESS_FETCH, "fetch" }),
+		  __entry->path == KMM_PATH_HARDWARE ? "hardware" : "software",
+		  __entry->addr, __entry->len, __entry->done, __entry->faults,
+		  __entry->fault_addr, __entry->fault_code, __entry->fault_rule)
 );
 
 #endif /* _TRACE_KMM_H */
