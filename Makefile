@@ -33,7 +33,7 @@ same_kernel = [ "$$(cat $(O)/.kdir 2>/dev/null)" = "$$kdir" ] || \
 SOURCES := Kbuild $(wildcard *.c) compat include region vm policy swap share dev debug kunit tools/bench
 Q := $(if $(V),,@)
 
-all: modules user			## kmm.ko here, kmm_kunit.ko, kmm_bench.ko, build/kmm (default)
+all: modules user			## kmm.ko here, those of the tests, build/kmm (default)
 	$(Q)cp $(O)/*.ko $(TOP)/
 
 modules: farm				## modules for KERNEL=base|debug|stock or KDIR=..., into build/NAME/

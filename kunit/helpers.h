@@ -100,6 +100,7 @@ extern struct kunit_suite kmm_buddy_load_suite;
 extern struct kunit_suite kmm_slab_suite;
 extern struct kunit_suite kmm_slab_load_suite;
 extern struct kunit_suite kmm_object_suite;
+extern struct kunit_suite kmm_dmabuf_suite;
 extern struct kunit_suite kmm_names_suite;
 extern struct kunit_suite kmm_space_suite;
 extern struct kunit_suite kmm_pipe_suite;

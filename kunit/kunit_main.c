@@ -58,6 +58,9 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_slab_suite,
 	&kmm_slab_load_suite,
 	&kmm_object_suite,
+#if IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)
+	&kmm_dmabuf_suite,
+#endif
 	&kmm_names_suite,
 	&kmm_space_suite,
 	&kmm_pipe_suite,

@@ -72,6 +72,9 @@ show $debugfs/region
 title "Who has what: an object of 4 MiB while a command holds it"
 run "$kmm" object create --size 4M --pattern -- cat $debugfs/objects $debugfs/meminfo
 
+title "The same as a dma-buf: a device of the host could use it now"
+run "$kmm" object create --size 4M --export -- cat /sys/kernel/debug/dma_buf/bufinfo $debugfs/objects
+
 title "Free memory by order, like the kernel's own /proc/buddyinfo"
 show $debugfs/buddyinfo
 run "$kmm" alloc --order 3 --count 100

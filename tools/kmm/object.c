@@ -4,9 +4,10 @@
  *
  * An object lives as long as something holds its descriptor, so "create" does
  * something with it while it is open: it fills and verifies a pattern (--pattern),
- * seals it, tells about it, and either runs a command that inherits the object as
- * descriptor 3 or waits. "list" prints debugfs objects: its first line names the columns,
- * and those names are the keys in JSON, so a new column needs no change here.
+ * seals it, exports it as a dma-buf, tells about it, and either runs a command that
+ * inherits the object as descriptor 3 (and the dma-buf as 4) or waits. "list" prints
+ * debugfs objects: its first line names the columns, and those names are the keys in
+ * JSON, so a new column needs no change here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 #include "cmd.h"
 
 #define CHILD_FD	3
+#define CHILD_DMABUF	4
 #define NR_COLUMNS_MAX	32
 
 struct name_bit {
@@ -44,6 +46,7 @@ struct object_input {
 	uint32_t seals;
 	bool pattern;
 	bool rdonly;
+	bool export;
 	bool wait;
 	char **command;
 };
@@ -99,7 +102,14 @@ static int fill_and_verify(int obj, uint64_t size)
 	return 0;
 }
 
-static int run_command(int obj, char **command)
+/* Make @fd descriptor @number of the command. dup2 onto itself would leave close-on-exec set. */
+static bool pass_on(int fd, int number)
+{
+	return fd == number ? fcntl(fd, F_SETFD, 0) >= 0 : dup2(fd, number) >= 0;
+}
+
+/* @dmabuf is negative where there is none. */
+static int run_command(int obj, int dmabuf, char **command)
 {
 	int status;
 	pid_t pid;
@@ -111,8 +121,11 @@ static int run_command(int obj, char **command)
 		return EXIT_FAIL;
 	}
 	if (!pid) {
-		/* dup2 onto itself would leave close-on-exec set. */
-		if (obj == CHILD_FD ? fcntl(obj, F_SETFD, 0) < 0 : dup2(obj, CHILD_FD) < 0) {
+		/* out of the way of the numbers that the others get */
+		if (dmabuf >= 0)
+			dmabuf = fcntl(dmabuf, F_DUPFD_CLOEXEC, CHILD_DMABUF + 1);
+		if (!pass_on(obj, CHILD_FD) ||
+		    (dmabuf >= 0 && !pass_on(dmabuf, CHILD_DMABUF))) {
 			complain(-errno, "cannot pass the object");
 			_exit(126);
 		}
@@ -159,7 +172,7 @@ static void report(const struct object_input *in, int obj, bool verified)
 
 static int create(struct object_input *in)
 {
-	int dev, obj, ret, weak;
+	int dev, obj, ret, weak, dmabuf = -1;
 	char buf[256];
 
 	dev = open_device();
@@ -190,6 +203,16 @@ static int create(struct object_input *in)
 		close(obj);
 		return EXIT_FAIL;
 	}
+	if (in->export) {
+		dmabuf = kmm_object_export(obj, in->rdonly ? KMM_EXPORT_RDONLY : 0);
+		if (dmabuf < 0) {
+			complain(dmabuf, "no dma-buf");
+			if (dmabuf == -EPERM)
+				fputs("     Sealed against writes: add --rdonly.\n", stderr);
+			close(obj);
+			return EXIT_FAIL;
+		}
+	}
 	report(in, obj, true);
 	if (in->rdonly) {
 		weak = kmm_object_reopen(obj, KMM_REOPEN_RDONLY);
@@ -202,10 +225,12 @@ static int create(struct object_input *in)
 		obj = weak;
 	}
 	if (in->command)
-		ret = run_command(obj, in->command);
+		ret = run_command(obj, dmabuf, in->command);
 	else if (in->wait)
 		while (read(STDIN_FILENO, buf, sizeof(buf)) > 0)
 			;
+	if (dmabuf >= 0)
+		close(dmabuf);
 	close(obj);
 	return ret;
 }
@@ -239,6 +264,9 @@ static error_t create_parse(int key, char *arg, struct argp_state *state)
 	case 'r':
 		in->rdonly = true;
 		return 0;
+	case 'x':
+		in->export = true;
+		return 0;
 	case 'w':
 		in->wait = true;
 		return 0;
@@ -271,7 +299,8 @@ static int object_create(struct options *o, int argc, char **argv)
 		{ "locked", 'l', NULL, 0, "Frames never leave: for mutexes and semaphores", 0 },
 		{ "pattern", 'p', NULL, 0, "Fill it, and read it back", 0 },
 		{ "seals", 'S', "LIST", 0, "Seal it: seal,shrink,grow,write,future-write", 0 },
-		{ "rdonly", 'r', NULL, 0, "Pass on a descriptor that cannot write", 0 },
+		{ "rdonly", 'r', NULL, 0, "Pass on descriptors that cannot write", 0 },
+		{ "export", 'x', NULL, 0, "Export it, pass the dma-buf as descriptor 4", 0 },
 		{ "wait", 'w', NULL, 0, "Keep it until standard input ends", 0 },
 		{ 0 }
 	};

@@ -73,7 +73,7 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..72"
+echo "1..77"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
@@ -110,6 +110,13 @@ check "object create -- COMMAND" 7 "$kmm" object create --size 64K --seals grow 
 	bash -c 'echo hello >&3 && '"$kmm"' object list --json >&2; exit 7'
 cp "$tmp/err" "$tmp/out"
 claim "object list --json sees it" json 'len(j) == 1'
+check "object create --export" 0 "$kmm" object create --size 64K --seals write --rdonly --export -- \
+	bash -c 'readlink /proc/self/fd/4 && '"$kmm"' object list --json >&2'
+claim "descriptor 4 is a dma-buf" says out '^/dmabuf:'
+cp "$tmp/err" "$tmp/out"
+claim "object list --json sees the pin" json 'j[0]["pins"] == 1'
+check "object create --export of a sealed object fails" 1 "$kmm" object create --seals write --export
+claim "and says what to add" says err 'add --rdonly'
 check "frag --json --map" 0 "$kmm" frag --json --map
 claim "frag --json is right" json 'sum(n << o for o, n in enumerate(j["free_blocks"])) == j["free_pages"] and j["unusable_index"][0] == 0 and j["map"]'
 check "frag prints a line per order" 0 bash -c "$kmm"' frag | grep -cE "^ +(10|[0-9]) " | grep -qx 11'
