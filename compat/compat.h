@@ -43,6 +43,13 @@ static inline void kmm_vm_flags_clear(struct vm_area_struct *vma, unsigned long 
 #define kmm_generic_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, mask, inode, stat)
 #endif
 
+/* Read into a pipe of the host by copy: generic_file_splice_read() until 6.4. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define kmm_copy_splice_read	generic_file_splice_read
+#else
+#define kmm_copy_splice_read	copy_splice_read
+#endif
+
 /* alloc_contig_range(): migrate type until 6.16, flags from 6.17. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #define kmm_host_alloc_contig_range(start, end, gfp) \

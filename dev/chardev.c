@@ -42,6 +42,7 @@
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
 #include <kmm/inject.h>
+#include <kmm/names.h>
 #include <kmm/object.h>
 #include <kmm/region.h>
 #include <kmm/vmap.h>
@@ -97,6 +98,7 @@ static int ioctl_features(struct kmm_call *call)
 {
 	call->arg.features.features = KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES |
 				      KMM_FEATURE_OPS_SLAB |
+				      KMM_FEATURE_SHM_NAMES | KMM_FEATURE_GIFT |
 				      KMM_FEATURE_PIPE;
 	if (IS_ENABLED(CONFIG_TRACEPOINTS))
 		call->arg.features.features |= KMM_FEATURE_TRACEPOINTS;
@@ -138,6 +140,7 @@ static int ioctl_stat(struct kmm_call *call)
 		.user_frames = kmm_account_used(a->parent, KMM_RES_FRAMES),
 		.user_objects = kmm_account_used(a->parent, KMM_RES_OBJECTS),
 		.user_host_bytes = kmm_account_used(a->parent, KMM_RES_HOST_BYTES),
+		.user_names = kmm_account_used(a->parent, KMM_RES_NAMES),
 	};
 	return 0;
 }
@@ -271,6 +274,11 @@ static const struct ioctl_row ioctl_table[] = {
 		  ioctl_object_reopen),
 	IOCTL_ROW(KMM_IOC_OBJECT_SEAL, kmm_object_seal, seals, KMM_ON_OBJECT, -1,
 		  ioctl_object_seal),
+	IOCTL_ROW(KMM_IOC_OBJECT_GIFT, kmm_object_gift, done, KMM_ON_OBJECT, -1,
+		  kmm_ioctl_object_gift),
+	IOCTL_ROW(KMM_IOC_SHM_OPEN, kmm_shm_open, created, KMM_ON_DEVICE, -1, kmm_ioctl_shm_open),
+	IOCTL_ROW(KMM_IOC_SHM_UNLINK, kmm_shm_unlink, flags, KMM_ON_DEVICE, -1,
+		  kmm_ioctl_shm_unlink),
 	IOCTL_ROW(KMM_IOC_OBJECT_EXPORT, kmm_object_export, fd, KMM_ON_OBJECT, -1,
 		  ioctl_object_export),
 	IOCTL_ROW(KMM_IOC_OBJECT_IMPORT, kmm_object_import, fd, KMM_ON_DEVICE, -1,
@@ -412,6 +420,7 @@ int kmm_dev_init(const struct kmm_dev_env *env)
 		return -EINVAL;
 	}
 	kmm_dev_env = *env;
+	env->names->ops[KMM_NAME_SHM] = &kmm_shm_name_ops;
 	kmm_debugfs_init();
 	err = misc_register(&chardev);
 	if (err) {

@@ -14,6 +14,7 @@
  *	meminfo		where the frames are, in kB; the sum is exact
  *	vmstat		counters since load
  *	objects		memory objects, one a line
+ *	names		names of objects and queues, owner and mode; bytes that are no text as \ooo
  *	pipes		pipes, one a line; in pipe.c
  *	frag_map	a character for each 2 MiB: how much of it is free
  *	slabinfo, slab/, slab_explain, slab_shrink	see debugfs_slab.c
@@ -26,8 +27,9 @@
  *
  * Files that tell physical addresses (region, frag_map) are for root alone.
  *
- * Locks: objects holds the list's lock while it fills one buffer, never across a copy to user
- * space. debugfs_remove() waits for readers, so no reader sees a module that is going.
+ * Locks: objects and names hold the lock of their list while they fill one buffer, never across
+ * a copy to user space. debugfs_remove() waits for readers, so no reader sees a module that is
+ * going.
  */
 #include <linux/debugfs.h>
 #include <linux/mm.h>
@@ -38,6 +40,7 @@
 #include <kmm/account.h>
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
+#include <kmm/names.h>
 #include <kmm/object.h>
 #include <kmm/region.h>
 #include <kmm/vmap.h>
@@ -256,6 +259,65 @@ static const struct seq_operations objects_sops = {
 };
 DEFINE_SEQ_ATTRIBUTE(objects);
 
+/* === Names === */
+
+static const char * const names_kinds[KMM_NR_NAME_KINDS] = {
+	[KMM_NAME_SHM] = "shm",
+	[KMM_NAME_MSGQ] = "msgq",
+};
+
+static void *names_start(struct seq_file *m, loff_t *pos)
+{
+	struct kmm_name *n = NULL;
+	loff_t i = 0;
+
+	mutex_lock(&kmm_dev_env.names->lock);
+	if (!*pos)
+		return SEQ_START_TOKEN;
+	do {
+		n = kmm_names_next_locked(kmm_dev_env.names, n);
+	} while (n && ++i < *pos);
+	return n;
+}
+
+static void *names_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	++*pos;
+	return kmm_names_next_locked(kmm_dev_env.names, v == SEQ_START_TOKEN ? NULL : v);
+}
+
+static void names_stop(struct seq_file *m, void *v)
+{
+	mutex_unlock(&kmm_dev_env.names->lock);
+}
+
+static int names_show(struct seq_file *m, void *v)
+{
+	struct kmm_name *n = v;
+
+	if (v == SEQ_START_TOKEN) {
+		seq_printf(m, "%-5s %8s %5s %8s %8s %s\n", "kind", "id", "mode", "uid", "gid",
+			   "name");
+		return 0;
+	}
+	seq_printf(m, "%-5s %8llu %5o %8u %8u ", names_kinds[n->kind],
+		   kmm_dev_env.names->ops[n->kind]->id(n->ref), n->attr.mode,
+		   from_kuid_munged(seq_user_ns(m), n->attr.uid),
+		   from_kgid_munged(seq_user_ns(m), n->attr.gid));
+	/* any byte may be in it: all but letters and the like as \ooo */
+	seq_escape_mem(m, n->bytes, n->len, ESCAPE_OCTAL | ESCAPE_APPEND | ESCAPE_NAP, " \\");
+	seq_putc(m, '\n');
+	return 0;
+}
+
+static const struct seq_operations names_sops = {
+	.start = names_start,
+	.next = names_next,
+	.stop = names_stop,
+	.show = names_show,
+};
+DEFINE_SEQ_ATTRIBUTE(names);
+
 /* === Fragmentation === */
 
 /* One pageblock; frames are counted by the state of their block's first frame. */
@@ -342,6 +404,7 @@ void kmm_debugfs_init(void)
 	debugfs_create_file("meminfo", 0444, d, NULL, &meminfo_fops);
 	debugfs_create_file("vmstat", 0444, d, NULL, &vmstat_fops);
 	debugfs_create_file("objects", 0444, d, NULL, &objects_fops);
+	debugfs_create_file("names", 0444, d, NULL, &names_fops);
 	debugfs_create_file("frag_map", 0400, d, NULL, &frag_map_fops);
 	kmm_debugfs_pipes_init(d);
 	kmm_debugfs_slab_init(d);

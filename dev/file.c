@@ -7,9 +7,11 @@
  * and a page table are found again by the inode's address_space, and anonymous inodes share
  * one.
  *
- * Lifetime. The inode owns the object: s_op->evict_inode destroys it, when the last file,
- * mapping or descriptor in flight is gone. A file holds the module (fops owner) and one pin
- * of the file system (simple_pin_fs); the pin is dropped in ->release, while the file still
+ * Lifetime. The inode has a reference of the object: s_op->evict_inode drops it, when the last
+ * file, mapping or descriptor in flight is gone. That is the end of the object, unless it has a
+ * name (share/names.c): then it lives on without inode, mount or module reference, and the
+ * next open gives it a new inode (file_get_inode()). A file holds the module (fops owner) and
+ * one pin of the file system (simple_pin_fs); the pin is dropped in ->release, while the file still
  * holds the mount by its path, so that the module reference, which __fput() drops last, is
  * there until the very end. An open session holds a pin as well: the mount is then made when
  * /dev/kmm is opened and never under mmap_lock.
@@ -24,15 +26,18 @@
  * write. Owner and mode do not change.
  *
  * Contents are copied, never lent: read(2) does not push frames into pipes
- * (copy_page_to_iter on 6.1 would), and there is no splice.
+ * (copy_page_to_iter on 6.1 would); splice and sendfile go through read_iter and write_iter, into
+ * and from pages of the host, so they keep every seal and nothing of ours stays in a pipe.
  *
  * Locks: the inode lock serialises write, punch, size and seals; under it user memory may be
  * touched, under the object's lock (taken inside) never.
  *
  * Invariants: i_size is the object's size whenever the inode lock is free; faults and read
- * look only at the object's.
+ * look only at the object's. While an object is bound to a mapping, the inode is there: whoever
+ * frees it unbinds first, under the object's lock.
  *
- * What this deliberately does not do: no xattrs, no leases, no direct I/O, no splice.
+ * What this deliberately does not do: no xattrs, no leases, no direct I/O. Times belong to the
+ * inode: those of a named object start anew when it is opened after its last file was closed.
  */
 #include <linux/cred.h>
 #include <linux/dcache.h>
@@ -44,6 +49,7 @@
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched/signal.h>
+#include <linux/splice.h>
 #include <linux/uio.h>
 
 #include <compat/compat.h>
@@ -51,6 +57,7 @@
 #include <kmm/dev.h>
 #include <kmm/dmabuf.h>
 #include <kmm/inject.h>
+#include <kmm/names.h>
 #include <kmm/object.h>
 
 /* === Data === */
@@ -193,6 +200,16 @@ static loff_t file_llseek(struct file *file, loff_t offset, int whence)
 
 /* === Size, holes, seals === */
 
+/* The inode lock is held. */
+static int file_set_size(struct inode *inode, u64 size_bytes)
+{
+	int err = kmm_object_resize(inode->i_private, size_bytes);
+
+	if (!err)
+		i_size_write(inode, size_bytes);
+	return err;
+}
+
 static long file_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
 	struct inode *inode = file_inode(file);
@@ -211,9 +228,7 @@ static long file_fallocate(struct file *file, int mode, loff_t offset, loff_t le
 		if (!(mode & FALLOC_FL_KEEP_SIZE) && end > o->size_bytes) {
 			err = inode_newsize_ok(inode, end);
 			if (!err)
-				err = kmm_object_resize(o, end);
-			if (!err)
-				i_size_write(inode, end);
+				err = file_set_size(inode, end);
 		}
 		if (!err)
 			err = kmm_object_populate(o, offset >> PAGE_SHIFT,
@@ -253,10 +268,9 @@ static int file_setattr(struct kmm_idmap *idmap, struct dentry *dentry, struct i
 	if (err)
 		return err;
 	if (attr->ia_valid & ATTR_SIZE) {
-		err = kmm_object_resize(inode->i_private, attr->ia_size);
+		err = file_set_size(inode, attr->ia_size);
 		if (err)
 			return err;
-		i_size_write(inode, attr->ia_size);
 	}
 	setattr_copy(idmap, inode, attr);
 	return 0;
@@ -295,6 +309,25 @@ int kmm_file_add_seals(struct file *file, u32 seals)
 	return err;
 }
 
+/**
+ * kmm_file_truncate() - Size 0, as O_TRUNC does.
+ * @file: descriptor that may write
+ *
+ * Context: task, may sleep. Return: 0; -EPERM, -EBUSY as kmm_object_resize().
+ */
+int kmm_file_truncate(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	int err;
+
+	inode_lock(inode);
+	err = file_set_size(inode, 0);
+	if (!err)
+		file_update_time(file);
+	inode_unlock(inode);
+	return err;
+}
+
 static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return kmm_call_run(file, cmd, arg, KMM_ON_OBJECT);
@@ -327,6 +360,18 @@ static const struct inode_operations file_inode_ops = {
 	.getattr = file_getattr,
 };
 
+/* Who finds the object by its name may have given it another inode already. */
+static void file_drop_object(struct inode *inode, struct kmm_object *o)
+{
+	if (refcount_read(&o->ref) > 1) {
+		kmm_object_lock(o);
+		if (o->mapping == inode->i_mapping)
+			kmm_object_bind_locked(o, NULL);
+		kmm_object_unlock(o);
+	}
+	kmm_object_put(o);
+}
+
 static void file_evict_inode(struct inode *inode)
 {
 	void *what = inode->i_private;
@@ -336,7 +381,7 @@ static void file_evict_inode(struct inode *inode)
 	if (!what)
 		return;
 	if (inode->i_op == &file_inode_ops)
-		kmm_object_destroy(what);
+		file_drop_object(inode, what);
 	else
 		((struct kmm_node *)what)->release(what);
 }
@@ -352,6 +397,8 @@ static const struct file_operations file_ops = {
 	.release = kmm_file_release,
 	.read_iter = file_read_iter,
 	.write_iter = file_write_iter,
+	.splice_read = kmm_copy_splice_read,
+	.splice_write = iter_file_splice_write,
 	.llseek = file_llseek,
 	.fallocate = file_fallocate,
 	.fsync = noop_fsync,
@@ -438,19 +485,46 @@ static struct file *file_open_object(struct inode *inode, int flags)
 	return file;
 }
 
+/* An inode of our own, nothing behind it yet. The caller has a pin. */
+static struct inode *file_new_inode(const struct inode_operations *ops, umode_t mode)
+{
+	struct inode *inode;
+
+	inode = kmm_should_fail() ? ERR_PTR(-ENOMEM) : alloc_anon_inode(file_mnt->mnt_sb);
+	if (IS_ERR(inode))
+		return inode;
+	inode->i_mode = mode;
+	inode->i_op = ops;
+	return inode;
+}
+
+static struct inode *file_new_object_inode(const struct kmm_name_attr *attr)
+{
+	struct inode *inode = file_new_inode(&file_inode_ops, S_IFREG | attr->mode);
+
+	if (!IS_ERR(inode)) {
+		inode->i_uid = attr->uid;
+		inode->i_gid = attr->gid;
+	}
+	return inode;
+}
+
 /**
- * kmm_file_create() - A new object with its first file.
+ * kmm_file_create_named() - A new object with its first file.
  * @a: who pays
- * @size_bytes: its size
+ * @size_bytes: its size; also 0, unless the frames are to be fixed
  * @flags: KMM_OBJECT_*
+ * @attr: owner and mode, for fstat
+ * @open_flags: O_RDWR or O_RDONLY
  *
  * Context: task, may sleep; under mmap_lock only with a pin of the file system.
- * Return: file, open for reading and writing, or ERR_PTR as kmm_object_create() and -ENFILE.
+ * Return: file, or ERR_PTR as kmm_object_create() and -ENFILE.
  */
-struct file *kmm_file_create(struct kmm_account *a, u64 size_bytes, u32 flags)
+struct file *kmm_file_create_named(struct kmm_account *a, u64 size_bytes, u32 flags,
+				   const struct kmm_name_attr *attr, int open_flags)
 {
-	struct kmm_object_attr attr = {
-		.size_bytes = size_bytes,
+	struct kmm_object_attr oattr = {
+		.size_bytes = size_bytes ?: 1,
 		.flags = flags,
 		.mops = &kmm_mapping_ops,
 		.extra_bytes = KMM_FILE_BYTES,
@@ -460,28 +534,114 @@ struct file *kmm_file_create(struct kmm_account *a, u64 size_bytes, u32 flags)
 	struct file *file;
 	int err;
 
+	if (!size_bytes && flags & (KMM_OBJECT_LOCKED | KMM_OBJECT_CONTIG))
+		return ERR_PTR(-EINVAL);
 	err = kmm_file_pin_fs();
 	if (err)
 		return ERR_PTR(err);
-	inode = kmm_should_fail() ? ERR_PTR(-ENOMEM) : alloc_anon_inode(file_mnt->mnt_sb);
+	inode = file_new_object_inode(attr);
 	if (IS_ERR(inode)) {
 		file = ERR_CAST(inode);
 		goto unpin;
 	}
-	inode->i_mode = S_IFREG | 0600;
-	inode->i_op = &file_inode_ops;
-
-	attr.mapping = inode->i_mapping;
-	o = kmm_object_create(kmm_dev_env.objects, a, &attr);
+	oattr.mapping = inode->i_mapping;
+	o = kmm_object_create(kmm_dev_env.objects, a, &oattr);
 	if (IS_ERR(o)) {
 		iput(inode);
 		file = ERR_CAST(o);
 		goto unpin;
 	}
+	if (!size_bytes)
+		kmm_object_resize(o, 0);
 	inode->i_private = o;
 	i_size_write(inode, size_bytes);
-	file = file_open_object(inode, O_RDWR);
+	file = file_open_object(inode, open_flags);
 unpin:
+	kmm_file_unpin_fs();
+	return file;
+}
+
+/**
+ * kmm_file_create() - A new object without a name, with its first file.
+ * @a: who pays
+ * @size_bytes: its size
+ * @flags: KMM_OBJECT_*
+ *
+ * Context: task, may sleep; under mmap_lock only with a pin of the file system.
+ * Return: file, open for reading and writing, or ERR_PTR as kmm_object_create() and -ENFILE.
+ */
+struct file *kmm_file_create(struct kmm_account *a, u64 size_bytes, u32 flags)
+{
+	const struct kmm_name_attr attr = {
+		.mode = 0600, .uid = current_fsuid(), .gid = current_fsgid(),
+	};
+
+	if (!size_bytes)
+		return ERR_PTR(-EINVAL);
+	return kmm_file_create_named(a, size_bytes, flags, &attr, O_RDWR);
+}
+
+/*
+ * The inode that @o is bound to, with a reference; NULL when there is none, or none that lives on:
+ * it is being freed, or is of an earlier mount, whose last file has been released but has not
+ * dropped its dentry yet. Then nobody uses or maps it, and the object can be bound to another.
+ */
+static struct inode *file_grab_inode_locked(struct kmm_object *o)
+{
+	struct inode *inode = o->mapping ? o->mapping->host : NULL;
+
+	return inode && inode->i_sb == file_mnt->mnt_sb ? igrab(inode) : NULL;
+}
+
+/* The inode of an object that has a name; a new one when it has none. The caller has a pin. */
+static struct inode *file_get_inode(struct kmm_object *o, const struct kmm_name_attr *attr)
+{
+	struct inode *inode, *fresh;
+
+	kmm_object_lock(o);
+	inode = file_grab_inode_locked(o);
+	kmm_object_unlock(o);
+	if (inode)
+		return inode;
+
+	fresh = file_new_object_inode(attr);
+	if (IS_ERR(fresh))
+		return fresh;
+	kmm_object_lock(o);
+	inode = file_grab_inode_locked(o);
+	if (!inode) {
+		inode = fresh;
+		kmm_object_get(o);
+		inode->i_private = o;
+		i_size_write(inode, o->size_bytes);
+		kmm_object_bind_locked(o, inode->i_mapping);
+	}
+	kmm_object_unlock(o);
+	if (inode != fresh)
+		iput(fresh);
+	return inode;
+}
+
+/**
+ * kmm_file_open_named() - One more file of an object that was found by its name.
+ * @o: object, of which the caller has a reference
+ * @attr: the name's owner and mode, for fstat
+ * @open_flags: O_RDWR or O_RDONLY
+ *
+ * Context: task, may sleep. Return: file, or ERR_PTR of -ENOMEM, -ENFILE.
+ */
+struct file *kmm_file_open_named(struct kmm_object *o, const struct kmm_name_attr *attr,
+				 int open_flags)
+{
+	struct inode *inode;
+	struct file *file;
+	int err;
+
+	err = kmm_file_pin_fs();
+	if (err)
+		return ERR_PTR(err);
+	inode = file_get_inode(o, attr);
+	file = IS_ERR(inode) ? ERR_CAST(inode) : file_open_object(inode, open_flags);
 	kmm_file_unpin_fs();
 	return file;
 }
@@ -567,13 +727,11 @@ struct file *kmm_file_create_node(struct kmm_node *node, const struct file_opera
 	err = kmm_file_pin_fs();
 	if (err)
 		return ERR_PTR(err);
-	inode = kmm_should_fail() ? ERR_PTR(-ENOMEM) : alloc_anon_inode(file_mnt->mnt_sb);
+	inode = file_new_inode(&file_node_ops, mode);
 	if (IS_ERR(inode)) {
 		file = ERR_CAST(inode);
 		goto unpin;
 	}
-	inode->i_mode = mode;
-	inode->i_op = &file_node_ops;
 	ihold(inode);
 	file = file_open(inode, fops, flags);
 	if (!IS_ERR(file))

@@ -47,6 +47,7 @@
 #include <compat/compat.h>
 #include <kmm/account.h>
 #include <kmm/names.h>
+#include <trace/events/kmm.h>
 
 /* === Entries === */
 
@@ -135,6 +136,7 @@ static struct kmm_name *names_find_locked(struct kmm_names *names, enum kmm_name
 /* The name is out of the tree. */
 static void names_drop(struct kmm_names *names, enum kmm_name_kind kind, struct kmm_name *n)
 {
+	trace_name_unlink(kind, names->ops[kind]->id(n->ref));
 	names->ops[kind]->put(n->ref);
 	name_free(n);
 }
@@ -238,6 +240,7 @@ int kmm_names_add(struct kmm_names *names, enum kmm_name_kind kind, const struct
 	n = name_alloc(a, key);
 	if (IS_ERR(n))
 		return PTR_ERR(n);
+	n->kind = kind;
 	n->attr = *attr;
 	n->ref = ref;
 
@@ -247,6 +250,7 @@ int kmm_names_add(struct kmm_names *names, enum kmm_name_kind kind, const struct
 		names->ops[kind]->get(ref);
 		rb_link_node(&n->node, parent, link);
 		rb_insert_color(&n->node, &names->root[kind]);
+		trace_name_add(kind, names->ops[kind]->id(ref));
 	}
 	mutex_unlock(&names->lock);
 	if (!old)
@@ -350,3 +354,22 @@ void kmm_names_forget(struct kmm_names *names, enum kmm_name_kind kind, const vo
 		names_drop(names, kind, n);
 }
 KMM_EXPORT_INTERNAL(kmm_names_forget);
+
+/**
+ * kmm_names_next_locked() - Walk through the names of all kinds.
+ * @names: table, locked
+ * @n: name that was given last, NULL to begin
+ *
+ * Context: task. Return: the next one, by kind and bytes; NULL at the end.
+ */
+struct kmm_name *kmm_names_next_locked(struct kmm_names *names, struct kmm_name *n)
+{
+	struct rb_node *node = n ? rb_next(&n->node) : NULL;
+	unsigned int kind = n ? n->kind + 1 : 0;
+
+	lockdep_assert_held(&names->lock);
+	while (!node && kind < KMM_NR_NAME_KINDS)
+		node = rb_first(&names->root[kind++]);
+	return node ? rb_entry(node, struct kmm_name, node) : NULL;
+}
+KMM_EXPORT_INTERNAL(kmm_names_next_locked);

@@ -304,6 +304,18 @@ void kmm_account_uncharge(struct kmm_account *a, enum kmm_resource res, u64 n)
 }
 KMM_EXPORT_INTERNAL(kmm_account_uncharge);
 
+/* The lowest level that both belong to, NULL: none. */
+static struct kmm_account *account_common(const struct kmm_account *a, const struct kmm_account *b)
+{
+	const struct kmm_account *p;
+
+	for (; a; a = a->parent)
+		for (p = b; p; p = p->parent)
+			if (p == a)
+				return (struct kmm_account *)p;
+	return NULL;
+}
+
 /**
  * kmm_account_move() - Somebody else pays from now on.
  * @from: who paid; the caller has a reference
@@ -320,15 +332,9 @@ KMM_EXPORT_INTERNAL(kmm_account_uncharge);
 int kmm_account_move(struct kmm_account *from, struct kmm_account *to, enum kmm_resource res,
 		     u64 n)
 {
-	struct kmm_account *common, *p;
+	struct kmm_account *p, *common = account_common(from, to);
 	int err;
 
-	for (common = to; common; common = common->parent) {
-		for (p = from; p && p != common; p = p->parent)
-			;
-		if (p)
-			break;
-	}
 	err = account_charge_below(to, common, res, n);
 	if (err)
 		return err;
@@ -337,6 +343,26 @@ int kmm_account_move(struct kmm_account *from, struct kmm_account *to, enum kmm_
 	return 0;
 }
 KMM_EXPORT_INTERNAL(kmm_account_move);
+
+/**
+ * kmm_account_may_move() - Would kmm_account_move() find room now?
+ * @from: as there
+ * @to: as there
+ * @res: as there
+ * @n: as there
+ *
+ * Context: any. Return: 0, or -EDQUOT.
+ */
+int kmm_account_may_move(const struct kmm_account *from, const struct kmm_account *to,
+			 enum kmm_resource res, u64 n)
+{
+	const struct kmm_account *p, *common = account_common(from, to);
+
+	for (p = to; p != common && !to->unlimited; p = p->parent)
+		if (atomic64_read(&p->used[res]) + n > p->limit[res])
+			return -EDQUOT;
+	return 0;
+}
 
 /**
  * kmm_accounts_uncharge_frames() - Frames with this owner came home.

@@ -39,6 +39,10 @@
  * structs + index; no entry at or above nr_pages once a shrink has ended; each page has our
  * mapping, its index and our account's number.
  *
+ * Life: an object dies with its last reference. Its inode has one; its name, if it has one
+ * (share/names.c), another. An object that has a name and no file any more is bound to no
+ * address_space: the next open binds it to the new inode's (kmm_object_bind_locked()).
+ *
  * Charges: the frame when it is taken, uncharged by the buddy's callback when it is really
  * free; everything else here. The object holds a reference on the account of whoever
  * created it and may outlive their session.
@@ -132,8 +136,8 @@ static struct page *frame_alloc(struct kmm_object *o, gfp_t gfp)
 	return frame_alloc_for(o, o->account, gfp);
 }
 
-/* No entry and no page table has @page any more: take our marks and the host's off it. */
-static void frame_clear(struct page *page)
+/* No page table has @page. */
+static void frame_set_mapping(struct page *page, struct address_space *mapping)
 {
 	struct folio *folio = page_folio(page);
 	/* Whoever pins it may be in set_page_dirty_lock(), which looks into our mapping. */
@@ -141,10 +145,18 @@ static void frame_clear(struct page *page)
 
 	if (pinned)
 		folio_lock(folio);
-	folio->mapping = NULL;
-	folio->index = 0;
+	folio->mapping = mapping;
 	if (pinned)
 		folio_unlock(folio);
+}
+
+/* No entry and no page table has @page any more: take our marks and the host's off it. */
+static void frame_clear(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	frame_set_mapping(page, NULL);
+	folio->index = 0;
 	/* The host sets these through page tables when it unmaps. */
 	if (folio_test_dirty(folio))
 		folio_clear_dirty(folio);
@@ -525,6 +537,7 @@ struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_acco
 	mutex_init(&o->rmap_lock);
 	INIT_LIST_HEAD(&o->areas);
 	INIT_LIST_HEAD(&o->node);
+	refcount_set(&o->ref, 1);
 	kmm_account_get(a);
 	o->set = set;
 	o->account = a;
@@ -604,6 +617,47 @@ void kmm_object_destroy(struct kmm_object *o)
 	kmm_account_put(a);
 }
 KMM_EXPORT_INTERNAL(kmm_object_destroy);
+
+/**
+ * kmm_object_put() - Drop a reference; the last one destroys.
+ * @o: object
+ *
+ * Context: task, may sleep.
+ */
+void kmm_object_put(struct kmm_object *o)
+{
+	if (refcount_dec_and_test(&o->ref))
+		kmm_object_destroy(o);
+}
+KMM_EXPORT_INTERNAL(kmm_object_put);
+
+/**
+ * kmm_object_bind_locked() - Its frames belong to another address_space from now on.
+ * @o: object without any mapping, locked
+ * @mapping: of its new inode; NULL when it has none any more
+ *
+ * Context: task, may sleep.
+ */
+void kmm_object_bind_locked(struct kmm_object *o, struct address_space *mapping)
+{
+	unsigned long t;
+	unsigned int i;
+
+	lockdep_assert_held(&o->lock);
+	for (t = 0; t < o->nr_top; t++) {
+		struct kmm_leaf *leaf = o->top[t];
+
+		for (i = 0; leaf && i < KMM_LEAF_ENTRIES; i++)
+			if (entry_is_page(leaf->entry[i]))
+				frame_set_mapping(leaf->entry[i], mapping);
+		cond_resched();
+	}
+	/* New, so nobody can have mapped it yet. */
+	if (mapping && o->seals & KMM_SEAL_WRITE)
+		kmm_assert(!mapping_deny_writable(mapping));
+	o->mapping = mapping;
+}
+KMM_EXPORT_INTERNAL(kmm_object_bind_locked);
 
 /**
  * kmm_object_lock_pages() - Find or make page @index and keep the object locked.
@@ -822,10 +876,12 @@ static int object_grow(struct kmm_object *o, u64 size_bytes)
 		}
 	}
 	mutex_lock(&o->lock);
-	/* What was written through a mapping behind the old end must not come up. */
-	if (!(o->seals & KMM_SEAL_WRITE))
-		object_zero_locked(o, o->size_bytes,
-				   min_t(u64, size_bytes, round_up(o->size_bytes, PAGE_SIZE)));
+	/*
+	 * What was written through a mapping behind the old end must not come up. A seal against
+	 * writes is about what is below it.
+	 */
+	object_zero_locked(o, o->size_bytes,
+			   min_t(u64, size_bytes, round_up(o->size_bytes, PAGE_SIZE)));
 	WRITE_ONCE(o->nr_pages, nr_pages);
 	WRITE_ONCE(o->size_bytes, size_bytes);
 	mutex_unlock(&o->lock);
@@ -1101,6 +1157,45 @@ undo_unlocked:
 	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_object_take_pages);
+
+/**
+ * kmm_object_nr_resident() - How many frames has a range?
+ * @o: object
+ * @first: first page
+ * @nr: how many; all below the end of the object
+ *
+ * Context: task, may sleep. Faults may change it at any time.
+ * Return: frames; 0 when a part is behind the end.
+ */
+unsigned long kmm_object_nr_resident(struct kmm_object *o, pgoff_t first, unsigned long nr)
+{
+	unsigned long nr_resident = 0;
+
+	mutex_lock(&o->lock);
+	if (first < o->nr_pages && nr <= o->nr_pages - first)
+		nr_resident = object_nr_resident_locked(o, first, nr);
+	mutex_unlock(&o->lock);
+	return nr_resident;
+}
+
+/**
+ * kmm_object_may_replace() - May frames leave a range, or others take their place?
+ * @o: object
+ * @first: first page
+ * @nr: how many
+ *
+ * Context: task, may sleep; it holds as long as the caller keeps resizes, seals and pins away.
+ * Return: 0, -EPERM, -EBUSY, -ENXIO as kmm_object_take_pages().
+ */
+int kmm_object_may_replace(struct kmm_object *o, pgoff_t first, unsigned long nr)
+{
+	int err;
+
+	mutex_lock(&o->lock);
+	err = object_may_replace_locked(o, first, nr);
+	mutex_unlock(&o->lock);
+	return err;
+}
 
 /**
  * kmm_object_reserve() - Make sure that kmm_object_put_pages() will succeed.

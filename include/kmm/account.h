@@ -97,6 +97,8 @@ int kmm_account_try_charge(struct kmm_account *a, enum kmm_resource res, u64 n);
 void kmm_account_uncharge(struct kmm_account *a, enum kmm_resource res, u64 n);
 int kmm_account_move(struct kmm_account *from, struct kmm_account *to, enum kmm_resource res,
 		     u64 n);
+int kmm_account_may_move(const struct kmm_account *from, const struct kmm_account *to,
+			 enum kmm_resource res, u64 n);
 u64 kmm_account_used(const struct kmm_account *a, enum kmm_resource res);
 
 void *kmm_account_zalloc(struct kmm_account *a, size_t size_bytes);

@@ -15,6 +15,8 @@ struct kmm_account;
 struct kmm_accounts;
 struct kmm_buddy;
 struct kmm_mapping_ops;
+struct kmm_name_attr;
+struct kmm_name_ops;
 struct kmm_names;
 struct kmm_object;
 struct kmm_object_set;
@@ -146,6 +148,11 @@ bool kmm_file_is_object(struct file *file);
 int kmm_file_pin_fs(void);
 void kmm_file_unpin_fs(void);
 struct file *kmm_file_create(struct kmm_account *a, u64 size_bytes, u32 flags);
+struct file *kmm_file_create_named(struct kmm_account *a, u64 size_bytes, u32 flags,
+				   const struct kmm_name_attr *attr, int open_flags);
+struct file *kmm_file_open_named(struct kmm_object *o, const struct kmm_name_attr *attr,
+				 int open_flags);
+int kmm_file_truncate(struct file *file);
 struct file *kmm_file_reopen(struct file *file, int flags);
 struct file *kmm_file_export(struct file *file, bool write);
 struct file *kmm_file_import(int dmabuf_fd);
@@ -205,6 +212,9 @@ struct kmm_call {
 		struct kmm_object_info object_info;
 		struct kmm_object_reopen reopen;
 		struct kmm_object_seal seal;
+		struct kmm_object_gift gift;
+		struct kmm_shm_open shm_open;
+		struct kmm_shm_unlink shm_unlink;
 		struct kmm_object_export export;
 		struct kmm_object_import import;
 		struct kmm_pipe_create pipe_create;
@@ -216,6 +226,12 @@ struct kmm_call {
 /* dev/chardev.c: the one table of ioctls; its handlers are in the file of their kind */
 long kmm_call_run(struct file *file, unsigned int cmd, unsigned long arg,
 		  enum kmm_call_kind kind);
+/* dev/shm.c */
+extern const struct kmm_name_ops kmm_shm_name_ops;
+int kmm_ioctl_shm_open(struct kmm_call *call);
+int kmm_ioctl_shm_unlink(struct kmm_call *call);
+int kmm_ioctl_object_gift(struct kmm_call *call);
+
 int kmm_call_offer_file(struct kmm_call *call, struct file *file);
 
 /* dev/pipe.c */

@@ -28,7 +28,7 @@ enum kmm_name_kind {
  * struct kmm_name_ops - what a kind of thing with names can do
  * @get: one more reference. Context: under the table's lock, does not sleep
  * @put: drop one. Context: task, may sleep, no lock of the table held
- * @id: the number by which debugfs shows it. Context: under the table's lock
+ * @id: the number by which debugfs shows it. Context: any
  */
 struct kmm_name_ops {
 	void (*get)(void *ref);
@@ -73,6 +73,7 @@ struct kmm_name_attr {
 /**
  * struct kmm_name - an entry of the table
  * @node: in the table
+ * @kind: enum kmm_name_kind
  * @ref: what is named; the name holds a reference
  * @account: who pays for the name; holds a reference
  * @attr: owner and mode
@@ -83,6 +84,7 @@ struct kmm_name_attr {
  */
 struct kmm_name {
 	struct rb_node node;
+	enum kmm_name_kind kind;
 	void *ref;
 	struct kmm_account *account;
 	struct kmm_name_attr attr;
@@ -102,6 +104,7 @@ void *kmm_names_get(struct kmm_names *names, enum kmm_name_kind kind,
 		    const struct kmm_name_key *key, int access, struct kmm_name_attr *attr);
 int kmm_names_unlink(struct kmm_names *names, enum kmm_name_kind kind,
 		     const struct kmm_name_key *key);
+struct kmm_name *kmm_names_next_locked(struct kmm_names *names, struct kmm_name *n);
 void kmm_names_forget(struct kmm_names *names, enum kmm_name_kind kind, const void *ref);
 
 #endif /* _KMM_NAMES_H */

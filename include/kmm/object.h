@@ -7,6 +7,7 @@
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
+#include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
@@ -76,8 +77,10 @@ struct kmm_object_set {
  *	memory that may need reclaim is allocated under it.
  * @set: immutable
  * @account: who pays; holds a reference; immutable
- * @mapping: the inode's, for frames and @mops; NULL for an object without file; immutable
- * @mops: NULL when @mapping is NULL; immutable
+ * @ref: its inode, and its name when it has one
+ * @mapping: the inode's, for frames and @mops; NULL for an object without file. It changes only
+ *	when an object with a name loses its last file or gets its first one again
+ * @mops: NULL for an object that never has a file; immutable
  * @top: leaves by index >> KMM_LEAF_SHIFT, NULL where a leaf has no entry yet
  * @nr_top: entries of @top
  * @nr_pages: pages that @size_bytes reaches into
@@ -102,6 +105,7 @@ struct kmm_object {
 	struct mutex lock;	/* protects pages, size, seals; order: see above */
 	struct kmm_object_set *set;
 	struct kmm_account *account;
+	refcount_t ref;
 	struct address_space *mapping;
 	const struct kmm_mapping_ops *mops;
 	struct kmm_leaf **top;
@@ -146,6 +150,8 @@ void kmm_object_set_fini(struct kmm_object_set *set);
 struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_account *a,
 				     const struct kmm_object_attr *attr);
 void kmm_object_destroy(struct kmm_object *o);
+void kmm_object_put(struct kmm_object *o);
+void kmm_object_bind_locked(struct kmm_object *o, struct address_space *mapping);
 
 struct page *kmm_object_get_page(struct kmm_object *o, pgoff_t index, bool alloc);
 int kmm_object_lock_pages(struct kmm_object *o, pgoff_t index, struct page **pages,
@@ -160,12 +166,24 @@ unsigned long kmm_object_pinned_pages(struct kmm_object *o, struct page **pages,
 				      unsigned long nr_pages);
 int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 			  struct kmm_account *to, struct page **pages, unsigned int *nr_copied);
+unsigned long kmm_object_nr_resident(struct kmm_object *o, pgoff_t first, unsigned long nr);
+int kmm_object_may_replace(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_reserve(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 			 struct kmm_account *from, struct page **pages);
 u64 kmm_object_seek(struct kmm_object *o, u64 offset, bool data);
 void kmm_object_info(struct kmm_object *o, struct kmm_object_info *info);
 unsigned long kmm_object_check(struct kmm_object *o);
+
+static inline void kmm_object_get(struct kmm_object *o)
+{
+	refcount_inc(&o->ref);
+}
+
+static inline void kmm_object_lock(struct kmm_object *o)
+{
+	mutex_lock(&o->lock);
+}
 
 static inline void kmm_object_unlock(struct kmm_object *o)
 {

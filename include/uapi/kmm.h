@@ -26,8 +26,9 @@
  *   -ENOTTY     no such ioctl on this kind of descriptor
  *   -EBADF      the descriptor in a struct is not open
  *   -EPERM      the capability that the table below names is missing, or a seal
- *               forbids the operation
- *   -EACCES     the descriptor was not opened for this (read-only object)
+ *               forbids the operation; a name of somebody else is to be unlinked
+ *   -EACCES     the descriptor was not opened for this (read-only object); owner and mode
+ *               of a name do not allow it
  *   -EXDEV      the descriptor in a struct is no dma-buf, or one of another exporter
  *   -EDQUOT     a limit of this file or this user is reached (frames, objects,
  *               names, host bytes)
@@ -40,8 +41,8 @@
  *               dma-buf exists, or while a frame of the object is pinned; punching or
  *               shrinking an object of which there is a dma-buf; destroying a cache that
  *               has objects; a capacity below what is in the pipe
- *   -EEXIST     the slot is in use
- *   -ENOENT     the slot is empty
+ *   -EEXIST     the slot is in use; the name exists
+ *   -ENOENT     the slot is empty; the name does not exist
  *   -EBADSLT    the slot holds something of another kind
  *   -ENAMETOOLONG  a name longer than KMM_NAME_MAX
  *   -ERANGE     the slot number is above the session's limit
@@ -49,8 +50,9 @@
  *               filling of an object
  *   -EOPNOTSUPP a mode of fallocate that memory objects do not have; dma-buf, where the
  *               host has none
- *   -ENXIO      no data, or no hole, behind an offset; opening or watching an object by
- *               its path under /proc
+ *   -ENXIO      a range of pages reaches behind the end of an object; no data, or no
+ *               hole, behind an offset; opening or watching an object by its path under
+ *               /proc
  *   -EMFILE     this process has no descriptor left
  *   -ENFILE     the host has no file left
  *
@@ -130,8 +132,11 @@ struct kmm_info {
 #define KMM_FEATURE_OPS_SLAB	(1ULL << 4)	/* KMM_IOC_OPS: caches, kmalloc */
 #define KMM_FEATURE_OPS_VMALLOC	(1ULL << 5)	/* KMM_IOC_OPS: vmalloc */
 #define KMM_FEATURE_SPACES	(1ULL << 6)	/* address spaces */
+#define KMM_FEATURE_SHM_NAMES	(1ULL << 7)	/* objects with names */
 #define KMM_FEATURE_PIPE	(1ULL << 9)	/* pipes */
 #define KMM_FEATURE_DMABUF	(1ULL << 10)	/* KMM_IOC_OBJECT_EXPORT, _IMPORT */
+
+#define KMM_FEATURE_GIFT	(1ULL << 11)	/* KMM_IOC_OBJECT_GIFT */
 
 /**
  * struct kmm_features - bits that this build offers
@@ -164,6 +169,7 @@ struct kmm_features {
  * @user_frames: frames charged to this user
  * @user_objects: objects charged to this user
  * @user_host_bytes: host memory charged to this user
+ * @user_names: names charged to this user
  */
 struct kmm_stat {
 	__u64 flags;
@@ -182,6 +188,7 @@ struct kmm_stat {
 	__u64 user_frames;
 	__u64 user_objects;
 	__u64 user_host_bytes;
+	__u64 user_names;
 };
 
 /* === Memory objects === */
@@ -304,10 +311,97 @@ struct kmm_object_import {
 	__s32 fd;
 };
 
+/**
+ * struct kmm_object_gift - KMM_IOC_OBJECT_GIFT, on an object: give pages to another one
+ * @dst_fd: descriptor of the receiving object
+ * @flags: 0
+ * @src_offset: first byte here, page aligned
+ * @dst_offset: first byte there, page aligned
+ * @len: bytes, page aligned, not zero; a last page that the size reaches into only in part
+ *	counts as whole
+ * @moved: out: frames that went over
+ * @copied: out: frames whose contents were copied, because somebody outside held them
+ * @done: out: bytes of the range that were handed over
+ *
+ * Frames and holes of the range replace those of the receiver, without a copy of contents.
+ * All mappings of the range, here and there, are revoked first; afterwards it reads as zeros here.
+ * The receiver's account pays for what arrives. Both descriptors must be writable.
+ * Up to 2 MiB all or nothing. A longer gift that runs out of something on the way, or is
+ * killed, succeeds with @done below @len.
+ * Errors: -EINVAL, also overlapping ranges of one object; -EBADF; -EACCES; -ENXIO a range
+ * reaches behind an end; -EPERM a seal against writes, a LOCKED or CONTIG object; -EBUSY a
+ * pinned object; -EDQUOT; -ENOMEM; -EINTR. -EFAULT when the answer cannot be written: the gift has
+ * been made then.
+ */
+struct kmm_object_gift {
+	__s32 dst_fd;
+	__u32 flags;
+	__u64 src_offset;
+	__u64 dst_offset;
+	__u64 len;
+	__u64 moved;
+	__u64 copied;
+	__u64 done;
+};
+
 /* === Names === */
 
-/* Longest name, in bytes. A name is any bytes but NUL and '/', and is not terminated. */
+/*
+ * A name is 1 to KMM_NAME_MAX bytes, any but NUL and '/', not terminated. Objects and queues have
+ * a space of names each, flat, one for the machine. A name is a reference: what it names lives
+ * until it is unlinked and the last descriptor is closed; or until the module is unloaded, which
+ * names do not prevent. Access is as for files: fsuid, fsgid and groups of the caller against
+ * owner and mode; unlink is for the owner or CAP_FOWNER, as in a sticky directory. Names are
+ * charged to their creator.
+ */
 #define KMM_NAME_MAX		255
+
+/* kmm_shm_open.flags */
+#define KMM_SHM_CREATE		(1U << 0)	/* make the object when the name does not exist */
+#define KMM_SHM_EXCL		(1U << 1)	/* with CREATE: -EEXIST when it exists */
+#define KMM_SHM_TRUNCATE	(1U << 2)	/* an existing object gets size 0 */
+#define KMM_SHM_RDONLY		(1U << 3)	/* a descriptor that can never write */
+
+/**
+ * struct kmm_shm_open - KMM_IOC_SHM_OPEN, on /dev/kmm: an object by its name, as shm_open(3)
+ * @name: user pointer to the bytes
+ * @name_len: how many
+ * @flags: KMM_SHM_*
+ * @size_bytes: of a new object; may be 0 unless LOCKED or CONTIG. 0 without CREATE
+ * @object_flags: KMM_OBJECT_* of a new object. 0 without CREATE
+ * @mode: permission bits of a new name, the umask is taken from them. 0 without CREATE
+ * @fd: out: descriptor
+ * @created: out: 1 when the object is new, else 0
+ *
+ * Whoever creates the name gets what was asked for, whatever the mode says. Owner and mode do not
+ * change. Errors: -EINVAL; -ENAMETOOLONG; -ENOENT; -EEXIST; -EACCES; -EPERM TRUNCATE
+ * against a seal, or of a LOCKED or CONTIG object; -EBUSY TRUNCATE of a pinned one; of a new object
+ * also -EFBIG, -EDQUOT, -ENOMEM; -EMFILE; -ENFILE.
+ */
+struct kmm_shm_open {
+	__u64 name;
+	__u32 name_len;
+	__u32 flags;
+	__u64 size_bytes;
+	__u32 object_flags;
+	__u32 mode;
+	__s32 fd;
+	__u32 created;
+};
+
+/**
+ * struct kmm_shm_unlink - KMM_IOC_SHM_UNLINK, on /dev/kmm: take a name away
+ * @name: user pointer to the bytes
+ * @name_len: how many
+ * @flags: 0
+ *
+ * Errors: -EINVAL; -ENAMETOOLONG; -ENOENT; -EPERM neither owner nor CAP_FOWNER.
+ */
+struct kmm_shm_unlink {
+	__u64 name;
+	__u32 name_len;
+	__u32 flags;
+};
 
 /* === Allocator operations by slot, in batches: on a /dev/kmm descriptor === */
 
@@ -738,6 +832,9 @@ struct kmm_pipe_info {
 #define KMM_IOC_OBJECT_INFO	_IOWR(KMM_IOC_MAGIC, 0x11, struct kmm_object_info)
 #define KMM_IOC_OBJECT_REOPEN	_IOWR(KMM_IOC_MAGIC, 0x12, struct kmm_object_reopen)
 #define KMM_IOC_OBJECT_SEAL	_IOWR(KMM_IOC_MAGIC, 0x13, struct kmm_object_seal)
+#define KMM_IOC_OBJECT_GIFT	_IOWR(KMM_IOC_MAGIC, 0x14, struct kmm_object_gift)
+#define KMM_IOC_SHM_OPEN	_IOWR(KMM_IOC_MAGIC, 0x18, struct kmm_shm_open)
+#define KMM_IOC_SHM_UNLINK	_IOWR(KMM_IOC_MAGIC, 0x19, struct kmm_shm_unlink)
 #define KMM_IOC_OBJECT_EXPORT	_IOWR(KMM_IOC_MAGIC, 0x15, struct kmm_object_export)
 #define KMM_IOC_OBJECT_IMPORT	_IOWR(KMM_IOC_MAGIC, 0x16, struct kmm_object_import)
 

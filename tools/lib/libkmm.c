@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "libkmm.h"
@@ -110,6 +111,40 @@ int kmm_object_import(int dev, int dmabuf)
 	int ret = call(dev, KMM_IOC_OBJECT_IMPORT, &i);
 
 	return ret < 0 ? ret : i.fd;
+}
+
+int kmm_shm_open(int dev, const char *name, uint32_t flags, uint32_t mode, uint64_t size_bytes,
+		 uint32_t object_flags)
+{
+	struct kmm_shm_open s = {
+		.name = (uintptr_t)name, .name_len = strlen(name), .flags = flags, .mode = mode,
+		.size_bytes = size_bytes, .object_flags = object_flags,
+	};
+	int ret = call(dev, KMM_IOC_SHM_OPEN, &s);
+
+	return ret < 0 ? ret : s.fd;
+}
+
+int kmm_shm_unlink(int dev, const char *name)
+{
+	struct kmm_shm_unlink u = { .name = (uintptr_t)name, .name_len = strlen(name) };
+
+	return call(dev, KMM_IOC_SHM_UNLINK, &u);
+}
+
+int kmm_object_gift(int src, uint64_t src_offset, int dst, uint64_t dst_offset, uint64_t len,
+		    struct kmm_object_gift *gift)
+{
+	struct kmm_object_gift g = {
+		.dst_fd = dst, .src_offset = src_offset, .dst_offset = dst_offset, .len = len,
+	};
+	int ret = call(src, KMM_IOC_OBJECT_GIFT, &g);
+
+	if (ret < 0)
+		return ret;
+	if (gift)
+		*gift = g;
+	return g.done < len;
 }
 
 int kmm_ops(int dev, struct kmm_op *ops, uint32_t nr, uint32_t flags, uint32_t *failed)

@@ -115,6 +115,44 @@ int kmm_object_export(int obj, uint32_t flags);
 int kmm_object_import(int dev, int dmabuf);
 
 /**
+ * kmm_shm_open() - An object by its name, as shm_open(3).
+ * @dev: descriptor of /dev/kmm
+ * @name: name, NUL-terminated; for others use KMM_IOC_SHM_OPEN itself
+ * @flags: KMM_SHM_*
+ * @mode: permission bits of a new name, the umask is taken from them
+ * @size_bytes: size of a new object, may be 0
+ * @object_flags: KMM_OBJECT_* of a new object
+ *
+ * Without KMM_SHM_CREATE the last three must be 0.
+ *
+ * Return: descriptor of the object, or a negative errno.
+ */
+int kmm_shm_open(int dev, const char *name, uint32_t flags, uint32_t mode, uint64_t size_bytes,
+		 uint32_t object_flags);
+
+/**
+ * kmm_shm_unlink() - Take the name of an object away.
+ * @dev: descriptor of /dev/kmm
+ * @name: name, NUL-terminated
+ */
+int kmm_shm_unlink(int dev, const char *name);
+
+/**
+ * kmm_object_gift() - Give pages to another object, without a copy.
+ * @src: descriptor of the giver
+ * @src_offset: first byte there, page aligned
+ * @dst: descriptor of the receiver
+ * @dst_offset: first byte there, page aligned
+ * @len: bytes, page aligned
+ * @gift: out: frames that moved, frames that were copied; may be NULL
+ *
+ * Return: 0 when all of it was done, a negative errno when nothing was, 1 when @gift->done is
+ * less than @len.
+ */
+int kmm_object_gift(int src, uint64_t src_offset, int dst, uint64_t dst_offset, uint64_t len,
+		    struct kmm_object_gift *gift);
+
+/**
  * kmm_ops() - Run a batch of allocator operations.
  * @dev: descriptor of /dev/kmm; it owns what the slots hold
  * @ops: operations; each one's result is written

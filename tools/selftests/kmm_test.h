@@ -172,7 +172,8 @@ same_frames(const struct kmm_stat *a, const struct kmm_stat *b)
 	return a->used == b->used && a->quarantined == b->quarantined &&
 	       a->free + a->cached + a->lazy == b->free + b->cached + b->lazy &&
 	       a->objects == b->objects && a->user_frames == b->user_frames &&
-	       a->user_objects == b->user_objects && a->user_host_bytes == b->user_host_bytes;
+	       a->user_objects == b->user_objects && a->user_host_bytes == b->user_host_bytes &&
+	       a->user_names == b->user_names;
 }
 
 static inline void __attribute__((unused))
@@ -182,7 +183,7 @@ print_stat(const char *when, const struct kmm_stat *s)
 	       s->metadata, s->free, s->cached, s->lazy);
 	printf(" quarantined %llu used %llu objects %llu; user frames %llu objects %llu",
 	       s->quarantined, s->used, s->objects, s->user_frames, s->user_objects);
-	printf(" host bytes %llu\n", s->user_host_bytes);
+	printf(" host bytes %llu names %llu\n", s->user_host_bytes, s->user_names);
 	fflush(stdout);
 }
 

@@ -293,7 +293,39 @@ TEST_F(lifecycle, refused_while_exported)
 	EXPECT_EQ(0, unload_soon());
 }
 
-/* rmmod in a loop while processes with objects, mappings and slots die. */
+/* What lives by its name alone does not keep the module, and goes with it. */
+TEST_F(lifecycle, names_do_not_hold_the_module)
+{
+	struct kmm_stat s;
+	char name[32];
+	int dev, obj;
+
+	for (int round = 0; round < 2; round++) {
+		ASSERT_EQ(0, load(SMALL));
+		dev = kmm_open();
+		ASSERT_LE(0, dev);
+		/* nothing of an earlier load is left */
+		ASSERT_EQ(0, kmm_get_stat(dev, KMM_STAT_EXACT, &s));
+		EXPECT_EQ(0, s.objects);
+		EXPECT_EQ(0, s.user_names);
+		for (int i = 0; i < 50; i++) {
+			snprintf(name, sizeof(name), "left %d", i);
+			obj = kmm_shm_open(dev, name, KMM_SHM_CREATE | KMM_SHM_EXCL, 0600,
+					   10 * PAGE, i & 1 ? KMM_OBJECT_EAGER : 0);
+			ASSERT_LE(0, obj);
+			close(obj);
+		}
+		obj = kmm_shm_open(dev, "left 7", 0, 0, 0, 0);
+		ASSERT_LE(0, obj);
+		close(dev);
+		/* a descriptor does hold it, by name or not */
+		EXPECT_EQ(-EAGAIN, unload());
+		close(obj);
+		EXPECT_EQ(0, unload_soon());
+	}
+}
+
+/* rmmod in a loop while processes with objects, names, mappings and slots die. */
 TEST_F_TIMEOUT(lifecycle, against_dying_processes, 300)
 {
 	unsigned long rounds = env_number("KMM_CYCLES", 10);
@@ -311,6 +343,14 @@ TEST_F_TIMEOUT(lifecycle, against_dying_processes, 300)
 				int dev = kmm_open(), obj;
 				char *p;
 
+				/* one object of all; a name is all that they leave */
+				obj = kmm_shm_open(dev, "left", KMM_SHM_CREATE, 0600, 64 * PAGE, 0);
+				p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+					 obj, 0);
+				if (p == MAP_FAILED)
+					_exit(1);
+				memset(p, 'n', 64 * PAGE);
+				close(obj);
 				obj = kmm_object_create(dev, 64 * PAGE, 0);
 				p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
 					 obj, 0);

@@ -525,6 +525,68 @@ TRACE_EVENT(mmu_access,
 		  __entry->fault_addr, __entry->fault_code, __entry->fault_rule)
 );
 
+/* Pages that went from one object to another; nr_pages includes holes. */
+TRACE_EVENT(object_gift,
+
+	TP_PROTO(u64 src, unsigned long src_first, u64 dst, unsigned long dst_first,
+		 unsigned long nr_pages, unsigned long moved, unsigned long copied),
+
+	TP_ARGS(src, src_first, dst, dst_first, nr_pages, moved, copied),
+
+	TP_STRUCT__entry(
+		__field(u64, src)
+		__field(unsigned long, src_first)
+		__field(u64, dst)
+		__field(unsigned long, dst_first)
+		__field(unsigned long, nr_pages)
+		__field(unsigned long, moved)
+		__field(unsigned long, copied)
+	),
+
+	TP_fast_assign(
+		__entry->src = src;
+		__entry->src_first = src_first;
+		__entry->dst = dst;
+		__entry->dst_first = dst_first;
+		__entry->nr_pages = nr_pages;
+		__entry->moved = moved;
+		__entry->copied = copied;
+	),
+
+	TP_printk("src=%llu src_first=%lu dst=%llu dst_first=%lu nr_pages=%lu moved=%lu copied=%lu",
+		  __entry->src, __entry->src_first, __entry->dst, __entry->dst_first,
+		  __entry->nr_pages, __entry->moved, __entry->copied)
+);
+
+DECLARE_EVENT_CLASS(kmm_name,
+
+	TP_PROTO(unsigned int kind, u64 id),
+
+	TP_ARGS(kind, id),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, kind)
+		__field(u64, id)
+	),
+
+	TP_fast_assign(
+		__entry->kind = kind;
+		__entry->id = id;
+	),
+
+	TP_printk("kind=%s id=%llu", __print_symbolic(__entry->kind, { 0, "shm" }, { 1, "msgq" }),
+		  __entry->id)
+);
+
+/* A name came or went; id is that of what it names. */
+DEFINE_EVENT(kmm_name, name_add,
+	TP_PROTO(unsigned int kind, u64 id),
+	TP_ARGS(kind, id));
+
+DEFINE_EVENT(kmm_name, name_unlink,
+	TP_PROTO(unsigned int kind, u64 id),
+	TP_ARGS(kind, id));
+
 #endif /* _TRACE_KMM_H */
 
 #include <trace/define_trace.h>
