@@ -51,6 +51,7 @@ int cmd_doctor(struct options *o, int argc, char **argv);
 int cmd_alloc(struct options *o, int argc, char **argv);
 int cmd_object(struct options *o, int argc, char **argv);
 int cmd_frag(struct options *o, int argc, char **argv);
+int cmd_pipe(struct options *o, int argc, char **argv);
 int cmd_slab(struct options *o, int argc, char **argv);
 
 /* --json and --help, for the argp of every verb: children[0]; its input is struct options. */
@@ -67,6 +68,12 @@ int open_device(void);
 
 /* A file of debugfs, or NULL after a complaint that says what to do. */
 FILE *open_debugfs(const char *name);
+
+/*
+ * Print a table of debugfs. Its first line names the columns, and these names are the keys in JSON,
+ * so a new column needs no change here. Returns the exit code.
+ */
+int list_debugfs(struct options *o, const char *name);
 
 /* Print a JSON value and drop it; returns EXIT_OK. */
 int print_json(struct json_object *j);

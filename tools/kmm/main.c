@@ -25,6 +25,7 @@ static const struct verb verbs[] = {
 	{ "stat", "where the region's frames are", cmd_stat },
 	{ "alloc", "allocate blocks of pages, hold them, free them", cmd_alloc },
 	{ "object", "make memory objects, run a command with one, list them", cmd_object },
+	{ "pipe", "run a pipeline over kmm's pipes, tell about one, list them", cmd_pipe },
 	{ "frag", "free blocks by order, fragmentation, a map of the region", cmd_frag },
 	{ "slab", "object caches: list, explain an address, allocate", cmd_slab },
 };
@@ -128,6 +129,58 @@ FILE *open_debugfs(const char *name)
 		complain(0, "no " DEBUGFS_DIR
 			 ": as root, mount -t debugfs none " DEBUGFS_MOUNT);
 	return NULL;
+}
+
+#define NR_COLUMNS_MAX	32
+
+static size_t split_columns(char *line, char **word)
+{
+	size_t n = 0;
+
+	for (char *w = strtok(line, " \t\n"); w && n < NR_COLUMNS_MAX; w = strtok(NULL, " \t\n"))
+		word[n++] = w;
+	return n;
+}
+
+int list_debugfs(struct options *o, const char *name)
+{
+	char *head[NR_COLUMNS_MAX], *cell[NR_COLUMNS_MAX];
+	char *names = NULL, *line = NULL, *end;
+	size_t cap = 0, nr_head, nr, i;
+	struct json_object *j, *one;
+	unsigned long long v;
+	FILE *f = open_debugfs(name);
+
+	if (!f)
+		return EXIT_FAIL;
+	if (!o->json) {
+		while (getline(&line, &cap, f) > 0)
+			fputs(line, stdout);
+		free(line);
+		fclose(f);
+		return EXIT_OK;
+	}
+	j = json_object_new_array();
+	if (getline(&line, &cap, f) > 0)
+		names = strdup(line);
+	if (names) {
+		nr_head = split_columns(names, head);
+		while (getline(&line, &cap, f) > 0) {
+			nr = split_columns(line, cell);
+			one = json_object_new_object();
+			for (i = 0; i < nr && i < nr_head; i++) {
+				v = strtoull(cell[i], &end, 10);
+				json_object_object_add(one, head[i], *end || end == cell[i] ?
+						       json_object_new_string(cell[i]) :
+						       json_object_new_uint64(v));
+			}
+			json_object_array_add(j, one);
+		}
+	}
+	free(names);
+	free(line);
+	fclose(f);
+	return print_json(j);
 }
 
 /* === Output === */

@@ -6,8 +6,7 @@
  * something with it while it is open: it fills and verifies a pattern (--pattern),
  * seals it, exports it as a dma-buf, tells about it, and either runs a command that
  * inherits the object as descriptor 3 (and the dma-buf as 4) or waits. "list" prints
- * debugfs objects: its first line names the columns, and those names are the keys in
- * JSON, so a new column needs no change here.
+ * debugfs objects.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -320,56 +319,10 @@ static int object_create(struct options *o, int argc, char **argv)
 
 /* === list === */
 
-static size_t split(char *line, char **word)
-{
-	size_t n = 0;
-
-	for (char *w = strtok(line, " \t\n"); w && n < NR_COLUMNS_MAX; w = strtok(NULL, " \t\n"))
-		word[n++] = w;
-	return n;
-}
-
 static int object_list(struct options *o, int argc, char **argv)
 {
-	char *head[NR_COLUMNS_MAX], *cell[NR_COLUMNS_MAX];
-	char *names = NULL, *line = NULL, *end;
-	size_t cap = 0, nr_head, nr, i;
-	struct json_object *j, *one;
-	unsigned long long v;
-	FILE *f;
-
 	parse_plain(o, "List the living memory objects: debugfs objects.", argc, argv);
-	f = open_debugfs("objects");
-	if (!f)
-		return EXIT_FAIL;
-	if (!o->json) {
-		while (getline(&line, &cap, f) > 0)
-			fputs(line, stdout);
-		free(line);
-		fclose(f);
-		return EXIT_OK;
-	}
-	j = json_object_new_array();
-	if (getline(&line, &cap, f) > 0)
-		names = strdup(line);
-	if (names) {
-		nr_head = split(names, head);
-		while (getline(&line, &cap, f) > 0) {
-			nr = split(line, cell);
-			one = json_object_new_object();
-			for (i = 0; i < nr && i < nr_head; i++) {
-				v = strtoull(cell[i], &end, 10);
-				json_object_object_add(one, head[i], *end || end == cell[i] ?
-						       json_object_new_string(cell[i]) :
-						       json_object_new_uint64(v));
-			}
-			json_object_array_add(j, one);
-		}
-	}
-	free(names);
-	free(line);
-	fclose(f);
-	return print_json(j);
+	return list_debugfs(o, "objects");
 }
 
 /* === The verb === */

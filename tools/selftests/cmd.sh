@@ -73,13 +73,13 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..77"
+echo "1..93"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
 check "--help" 0 "$kmm" --help
 claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag slab; do
+for verb in info features doctor stat alloc object frag slab pipe; do
 	check "$verb --help" 0 "$kmm" $verb --help
 	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
 done
@@ -117,6 +117,22 @@ cp "$tmp/err" "$tmp/out"
 claim "object list --json sees the pin" json 'j[0]["pins"] == 1'
 check "object create --export of a sealed object fails" 1 "$kmm" object create --seals write --export
 claim "and says what to add" says err 'add --rdonly'
+
+check "pipe run" 0 "$kmm" pipe run -- seq 20000 '|' tee /dev/null '|' tail -n 1
+claim "all bytes went through the pipes" says out '^20000$'
+check "pipe run gives the last status" 7 "$kmm" pipe run -- true '|' sh -c 'cat; exit 7'
+check "pipe run with one command" 0 "$kmm" pipe run -- true
+check "pipe run without a command is wrong usage" 64 "$kmm" pipe run -- true '|'
+check "pipe run of what there is not" 127 "$kmm" pipe run -- true '|' /nonexistent
+check "pipe run with a size too large fails" 1 "$kmm" pipe run --size 1G -- true '|' true
+check "pipe info in a pipeline" 0 "$kmm" pipe run --size 10000 --packet -- echo hello '|' \
+	sh -c 'until "$0" pipe info | grep -q "write end closed"; do :; done; exec "$0" pipe info --json' "$kmm"
+claim "pipe info is right" json 'j["bytes"] == 6 and j["size_bytes"] == 16384 and j["frames"] == 1 and j["readers"] == 1 and j["writers"] == 0 and j["flags"] == 2'
+check "pipe info as text" 0 "$kmm" pipe run -- echo hello '|' "$kmm" pipe info 0
+claim "it names the ends" says out 'read end open, write end'
+check "pipe info of a file fails" 1 "$kmm" pipe info
+check "pipe list" 0 "$kmm" pipe run -- true '|' "$kmm" pipe list --json
+claim "pipe list --json sees it" json 'len(j) == 1 and j[0]["capacity"] == 65536 and j[0]["comm"] == "kmm"'
 check "frag --json --map" 0 "$kmm" frag --json --map
 claim "frag --json is right" json 'sum(n << o for o, n in enumerate(j["free_blocks"])) == j["free_pages"] and j["unusable_index"][0] == 0 and j["map"]'
 check "frag prints a line per order" 0 bash -c "$kmm"' frag | grep -cE "^ +(10|[0-9]) " | grep -qx 11'

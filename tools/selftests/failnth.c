@@ -260,6 +260,55 @@ static int fail_attach(int dev, int obj)
 	return 0;
 }
 
+static int fail_pipe_create(int dev, int obj)
+{
+	int fd[2], err = kmm_pipe_create(dev, 1 << 20, 0, fd);
+
+	(void)obj;
+	if (err)
+		return err;
+	close(fd[0]);
+	close(fd[1]);
+	return 0;
+}
+
+/* Bytes in and out, both ways of splice, and another capacity. */
+static int fail_pipe_io(int dev, int obj)
+{
+	static char buf[20000];
+	uint64_t size = 1 << 20;
+	int fd[2], host[2], err = kmm_pipe_create(dev, 0, KMM_PIPE_NONBLOCK, fd);
+	ssize_t n;
+
+	(void)obj;
+	if (err)
+		return err;
+	if (pipe2(host, O_NONBLOCK)) {
+		err = -errno;
+		goto close_pipe;
+	}
+	err = kmm_pipe_resize(fd[0], &size);
+	/* A failure behind the first page is a short write or read. */
+	n = write(fd[1], buf, sizeof(buf));
+	if (n != sizeof(buf))
+		err = n < 0 ? -errno : -ENOMEM;
+	n = n < 0 ? 0 : read(fd[0], buf, 10000);
+	if (n < 0)
+		err = -errno;
+	n = n <= 0 ? 0 : splice(fd[0], NULL, host[1], NULL, 10000, 0);
+	if (n < 0)
+		err = -errno;
+	n = n <= 0 ? 0 : splice(host[0], NULL, fd[1], NULL, 10000, 0);
+	if (n < 0)
+		err = -errno;
+	close(host[0]);
+	close(host[1]);
+close_pipe:
+	close(fd[0]);
+	close(fd[1]);
+	return err;
+}
+
 FIXTURE_VARIANT(kmm) {
 	int (*call)(int dev, int obj);
 };
@@ -276,6 +325,8 @@ FIXTURE_VARIANT_ADD(kmm, slab) { .call = fail_slab };
 FIXTURE_VARIANT_ADD(kmm, contents) { .call = fail_contents };
 FIXTURE_VARIANT_ADD(kmm, export) { .call = fail_export };
 FIXTURE_VARIANT_ADD(kmm, attach) { .call = fail_attach };
+FIXTURE_VARIANT_ADD(kmm, pipe_create) { .call = fail_pipe_create };
+FIXTURE_VARIANT_ADD(kmm, pipe_io) { .call = fail_pipe_io };
 
 TEST_F(kmm, leaves_nothing_behind)
 {
