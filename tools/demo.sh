@@ -75,6 +75,9 @@ run "$kmm" object create --size 4M --pattern -- cat $debugfs/objects $debugfs/me
 title "The same as a dma-buf: a device of the host could use it now"
 run "$kmm" object create --size 4M --export -- cat /sys/kernel/debug/dma_buf/bufinfo $debugfs/objects
 
+title "A pipe of kmm between two commands"
+run "$kmm" pipe run -- seq 100000 '|' sh -c "$kmm pipe info && tail -n 1"
+
 title "Free memory by order, like the kernel's own /proc/buddyinfo"
 show $debugfs/buddyinfo
 run "$kmm" alloc --order 3 --count 100

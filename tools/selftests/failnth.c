@@ -292,14 +292,15 @@ static int fail_pipe_io(int dev, int obj)
 	n = write(fd[1], buf, sizeof(buf));
 	if (n != sizeof(buf))
 		err = n < 0 ? -errno : -ENOMEM;
+	/* Nothing may be left for the next one then: the first error counts. */
 	n = n < 0 ? 0 : read(fd[0], buf, 10000);
-	if (n < 0)
+	if (n < 0 && !err)
 		err = -errno;
 	n = n <= 0 ? 0 : splice(fd[0], NULL, host[1], NULL, 10000, 0);
-	if (n < 0)
+	if (n < 0 && !err)
 		err = -errno;
 	n = n <= 0 ? 0 : splice(host[0], NULL, fd[1], NULL, 10000, 0);
-	if (n < 0)
+	if (n < 0 && !err)
 		err = -errno;
 	close(host[0]);
 	close(host[1]);

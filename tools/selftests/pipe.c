@@ -956,4 +956,60 @@ TEST_F(kmm, files_in_and_out)
 	close(copy);
 }
 
+/* === Trace events === */
+
+#define TRACING	"/sys/kernel/tracing/"
+
+static bool set_event(const char *name, const char *text)
+{
+	char path[128];
+	int fd;
+	bool ok;
+
+	snprintf(path, sizeof(path), TRACING "events/kmm/%s/enable", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ok = fd >= 0 && write(fd, text, 1) == 1;
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool traced(const char *text)
+{
+	FILE *f = fopen(TRACING "trace", "re");
+	char line[512];
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f))
+		found |= strstr(line, text) != NULL;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+TEST_F(kmm, trace_events)
+{
+	struct kmm_pipe_info i;
+	char want[100], buf[3];
+	int fd[2];
+
+	if (access(TRACING "events/kmm/pipe_write", F_OK))
+		SKIP(return, "no trace events in this kernel");
+	ASSERT_TRUE(set_event("pipe_write", "1") && set_event("pipe_read", "1"));
+	ASSERT_EQ(0, kmm_pipe_create(self->dev, PAGE, KMM_PIPE_NONBLOCK, fd));
+	ASSERT_EQ(0, kmm_pipe_info(fd[RD], &i));
+	EXPECT_EQ(5, write(fd[WR], "hello", 5));
+	EXPECT_EQ(3, read(fd[RD], buf, 3));
+	snprintf(want, sizeof(want), "pipe_write: id=%llu ret=5 bytes=5", i.id);
+	EXPECT_TRUE(traced(want));
+	snprintf(want, sizeof(want), "pipe_read: id=%llu ret=3 bytes=2", i.id);
+	EXPECT_TRUE(traced(want));
+	/* Off again: nothing more of it. */
+	EXPECT_TRUE(set_event("pipe_write", "0") && set_event("pipe_read", "0"));
+	EXPECT_EQ(4, write(fd[WR], "more", 4));
+	snprintf(want, sizeof(want), "pipe_write: id=%llu ret=4", i.id);
+	EXPECT_FALSE(traced(want));
+	close_pipe(fd);
+}
+
 TEST_HARNESS_MAIN

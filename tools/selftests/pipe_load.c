@@ -47,7 +47,7 @@ static bool read_all(int fd, void *buf, size_t n)
 
 TEST_F(kmm, records_of_several_writers_stay_whole)
 {
-	unsigned int per_writer = 400, next[WRITERS] = { 0 };
+	unsigned int per_writer = 200, next[WRITERS] = { 0 };
 	char buf[4096], want[4096];
 	struct record r;
 	pid_t pid[WRITERS];
@@ -95,7 +95,7 @@ TEST_F(kmm, records_of_several_writers_stay_whole)
 /* Packets: several readers as well, and each gets whole ones. */
 TEST_F(kmm, packets_to_several_readers)
 {
-	unsigned int per_writer = 400;
+	unsigned int per_writer = 200;
 	char buf[4096], want[4096];
 	pid_t reader[2], writer[2];
 	int fd[2], sum[2];
