@@ -63,20 +63,20 @@ static inline void kmm_vm_flags_clear(struct vm_area_struct *vma, unsigned long 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #define kmm_host_flush_tlb_local()	__flush_tlb_all()
 #else
-static inline void kmm_host_flush_tlb_local(void)
-{
-	unsigned long flags, cr4;
-
-	if (boot_cpu_has(X86_FEATURE_INVPCID)) {
-		invpcid_flush_all();
-		return;
-	}
-	local_irq_save(flags);
-	cr4 = native_read_cr4();
-	asm volatile("mov %0, %%cr4" : : "r" (cr4 ^ X86_CR4_PGE) : "memory");
-	asm volatile("mov %0, %%cr4" : : "r" (cr4) : "memory");
-	local_irq_restore(flags);
-}
+#define kmm_host_flush_tlb_local()						\
+do {										\
+	unsigned long __flags, __cr4;						\
+										\
+	if (boot_cpu_has(X86_FEATURE_INVPCID)) {				\
+		invpcid_flush_all();						\
+		break;								\
+	}									\
+	local_irq_save(__flags);						\
+	__cr4 = native_read_cr4();						\
+	asm volatile("mov %0, %%cr4" : : "r" (__cr4 ^ X86_CR4_PGE) : "memory");	\
+	asm volatile("mov %0, %%cr4" : : "r" (__cr4) : "memory");		\
+	local_irq_restore(__flags);						\
+} while (0)
 #endif
 
 /* Namespaces of exported symbols: an identifier until 6.12, a string from 6.13. */
