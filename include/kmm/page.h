@@ -62,7 +62,7 @@ enum kmm_frame_state {
  * @tag: KMM_FRAME_TAG(state, order): one word, so that one compare checks both
  * @mt: enum kmm_migratetype of the free list that a FREE block is on; of the pageblock
  *	that any other block was taken from: a hint, the pageblock may have changed since
- * @reserved: zero
+ * @policy: what the page replacement knows of a USED frame (policy/); zero in others
  * @owner: number of the account that pays for a USED or QUARANTINED frame, 0 is none;
  *	kept by the client of the buddy
  *
@@ -74,7 +74,7 @@ struct kmm_frame {
 	u32 prev;
 	u16 tag;
 	u8 mt;
-	u8 reserved;
+	u8 policy;
 	u32 owner;
 };
 

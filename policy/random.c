@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: random
+ *
+ * Any page leaves, each with the same chance. What a policy must beat to be worth its
+ * bookkeeping; on loops longer than memory most do not. The pages stand in an array, the place
+ * of each in its frame's word, so taking one out is to fill its place with the last one.
+ *
+ * The generator is xorshift with a fixed seed: a replay gives the same result each time.
+ */
+#include <linux/errno.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include <kmm/inject.h>
+#include <kmm/policy.h>
+
+/**
+ * struct rand - state
+ * @page: capacity entries, p->nr of them used while no call is under way
+ * @nr: entries used
+ * @seed: of the generator, never 0
+ */
+struct rand {
+	u32 *page;
+	u32 nr;
+	u32 seed;
+};
+
+static int rand_init(struct kmm_policy *p)
+{
+	struct rand *r = p->priv;
+
+	r->seed = 2463534242U;
+	if (!kmm_should_fail())
+		r->page = kvmalloc_array(p->capacity, sizeof(*r->page), GFP_KERNEL_ACCOUNT);
+	return r->page ? 0 : -ENOMEM;
+}
+
+static void rand_fini(struct kmm_policy *p)
+{
+	struct rand *r = p->priv;
+
+	kvfree(r->page);
+}
+
+static void rand_add(struct kmm_policy *p, u32 i, u32 shadow)
+{
+	struct rand *r = p->priv;
+
+	p->frames[i].next = r->nr;
+	r->page[r->nr++] = i;
+}
+
+static void rand_del(struct kmm_policy *p, u32 i)
+{
+	struct rand *r = p->priv;
+	u32 place = p->frames[i].next, last = r->page[--r->nr];
+
+	r->page[place] = last;
+	p->frames[last].next = place;
+}
+
+static void rand_touch(struct kmm_policy *p, u32 i)
+{
+}
+
+static u32 rand_victim(struct kmm_policy *p)
+{
+	struct rand *r = p->priv;
+	u32 i;
+
+	r->seed ^= r->seed << 13;
+	r->seed ^= r->seed >> 17;
+	r->seed ^= r->seed << 5;
+	i = r->page[(u64)r->seed * r->nr >> 32];
+	rand_del(p, i);
+	return i;
+}
+
+static bool rand_keep(struct kmm_policy *p, u32 i, bool young)
+{
+	return false;
+}
+
+static u32 rand_pop(struct kmm_policy *p)
+{
+	struct rand *r = p->priv;
+
+	return r->page[--r->nr];
+}
+
+static unsigned long rand_check(struct kmm_policy *p)
+{
+	const struct rand *r = p->priv;
+	unsigned long bad = r->nr != p->nr;
+	u32 k;
+
+	for (k = 0; k < r->nr; k++)
+		bad += p->frames[r->page[k]].next != k;
+	return bad;
+}
+
+const struct kmm_policy_ops kmm_policy_random = {
+	.name = "random",
+	.what = "any page, each with the same chance",
+	.priv_bytes = sizeof(struct rand),
+	.init = rand_init,
+	.fini = rand_fini,
+	.add = rand_add,
+	.del = rand_del,
+	.touch = rand_touch,
+	.victim = rand_victim,
+	.keep = rand_keep,
+	.pop = rand_pop,
+	.check = rand_check,
+};
