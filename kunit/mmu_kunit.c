@@ -350,6 +350,50 @@ static void bad_requests_are_refused(struct kunit *test)
 	end(test, f);
 }
 
+/* RW and US must be in every level, NX in none. */
+static void rights_of_every_level_count(struct kunit *test)
+{
+	struct fixture *f = begin(test);
+	struct page *page = put_page_at(test, f, BASE, _PAGE_USER | _PAGE_RW);
+	unsigned int depth, p, levels = pgtable_l5_enabled() ? 5 : 4;
+	unsigned long nx = _PAGE_NX & __supported_pte_mask;
+	u32 flags, write = KMM_PF_PRESENT | KMM_PF_WRITE, fetch = KMM_PF_PRESENT | KMM_PF_INSTR;
+	struct kmm_access a;
+	u64 x = 0;
+
+	for (p = 0; p < nr_paths(); p++) {
+		flags = paths[p] | KMM_ACCESS_NO_FAULT_IN;
+		a = access(f->s, BASE, &x, 8, KMM_ACCESS_WRITE, flags);
+		expect_done(test, &a, 8);
+		a = access(f->s, BASE, &x, 1, KMM_ACCESS_FETCH, flags);
+		expect_done(test, &a, 1);
+		/* below the roots, which are two */
+		for (depth = 1; depth < levels; depth++) {
+			unsigned long *slot = slot_of(f, BASE, depth);
+			unsigned long was = *slot;
+
+			WRITE_ONCE(*slot, was & ~_PAGE_RW);
+			a = access(f->s, BASE, &x, 8, KMM_ACCESS_WRITE, flags);
+			KUNIT_EXPECT_EQ_MSG(test, a.fault.code, write, "level %u", depth);
+			a = access(f->s, BASE, &x, 8, KMM_ACCESS_READ, flags);
+			expect_done(test, &a, 8);
+			WRITE_ONCE(*slot, was & ~_PAGE_USER);
+			a = access(f->s, BASE, &x, 1, KMM_ACCESS_FETCH, flags);
+			KUNIT_EXPECT_EQ_MSG(test, a.fault.code, fetch, "level %u", depth);
+			WRITE_ONCE(*slot, was | nx);
+			a = access(f->s, BASE, &x, 1, KMM_ACCESS_FETCH, flags);
+			KUNIT_EXPECT_EQ_MSG(test, a.fault.code, nx ? fetch : 0, "level %u", depth);
+			WRITE_ONCE(*slot, was & ~_PAGE_PRESENT);
+			a = access(f->s, BASE, &x, 8, KMM_ACCESS_READ, flags);
+			KUNIT_EXPECT_EQ_MSG(test, a.fault.code, 0, "level %u", depth);
+			KUNIT_EXPECT_EQ_MSG(test, a.done, 0, "level %u", depth);
+			WRITE_ONCE(*slot, was);
+		}
+	}
+	take_page_from(f, BASE, page);
+	end(test, f);
+}
+
 /* === Faults of areas === */
 
 static void denied_access_names_its_rule(struct kunit *test)
@@ -594,6 +638,123 @@ static void both_ways_agree_on_random_tables(struct kunit *test)
 	end(test, f);
 }
 
+#define TWIN_PAGES	24
+
+/**
+ * struct twins - two spaces to which the same is done, and their clones
+ * @s: one is used by software, the other by hardware
+ * @copy: clones that make the next writes copy; NULL while there are none
+ */
+struct twins {
+	struct kmm_space *s[2];
+	struct kmm_space *copy[2];
+};
+
+/* Map, unmap, protect, clone or drop the clones, the same on both sides. */
+static void twins_change(struct kunit *test, struct twins *t, struct rnd_state *rnd)
+{
+	static const u32 prots[] = {
+		0, KMM_PROT_READ, KMM_PROT_READ | KMM_PROT_WRITE, KMM_PROT_READ | KMM_PROT_WRITE,
+		KMM_PROT_READ | KMM_PROT_EXEC,
+	};
+	unsigned int first = kmm_below(rnd, TWIN_PAGES), k = kmm_below(rnd, 16), i;
+	unsigned int nr = 1 + kmm_below(rnd, TWIN_PAGES - first);
+	u32 prot = prots[kmm_below(rnd, ARRAY_SIZE(prots))];
+	bool guard = !kmm_below(rnd, 8);
+	int err[2] = { };
+
+	for (i = 0; i < 2; i++) {
+		struct kmm_space_map_args args = {
+			.addr = BASE + first * PAGE_SIZE,
+			.len = nr * PAGE_SIZE,
+			.prot = guard ? 0 : prot,
+			.flags = KMM_MAP_FIXED | KMM_MAP_REPLACE |
+				 (guard ? KMM_MAP_GUARD : KMM_MAP_PRIVATE),
+		};
+
+		if (k < 6) {
+			err[i] = kmm_space_map(t->s[i], &args);
+		} else if (k < 8) {
+			err[i] = kmm_space_unmap(t->s[i], args.addr, PAGE_SIZE);
+		} else if (k < 13) {
+			err[i] = kmm_space_protect(t->s[i], args.addr, args.len, prot);
+		} else if (t->copy[i]) {
+			kmm_space_destroy(t->copy[i]);
+			t->copy[i] = NULL;
+		} else {
+			t->copy[i] = kmm_space_clone(t->s[i]);
+			err[i] = PTR_ERR_OR_ZERO(t->copy[i]);
+			KUNIT_ASSERT_EQ(test, err[i], 0);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, err[0], err[1]);
+}
+
+static void both_ways_agree_on_random_spaces(struct kunit *test)
+{
+	unsigned long i, nr = max(kmm_test_nr_ops / 8, 500UL), seen[KMM_RULE_KEPT + 1] = { };
+	unsigned long faults = 0;
+	struct rnd_state rnd;
+	struct twins t = { };
+	struct fixture *f;
+	unsigned int k;
+	u8 *buf[2];
+
+	need_hardware(test);
+	f = begin(test);
+	t.s[0] = f->s;
+	t.s[1] = kmm_space_create(&f->set, f->account);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(t.s[1]));
+	for (k = 0; k < 2; k++) {
+		buf[k] = kunit_kzalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, buf[k]);
+	}
+	kunit_info(test, "seed=%lu ops=%lu\n", kmm_test_seed, nr);
+	prandom_seed_state(&rnd, kmm_test_seed);
+	for (i = 0; i < nr; i++) {
+		u64 addr = BASE + kmm_below(&rnd, (TWIN_PAGES + 1) * PAGE_SIZE);
+		u32 op = kmm_below(&rnd, 3), fill = prandom_u32_state(&rnd);
+		size_t len = op == KMM_ACCESS_FETCH ? 1 : 1 + kmm_below(&rnd, 2 * PAGE_SIZE);
+		u32 flags = kmm_below(&rnd, 2) ? KMM_ACCESS_NO_FAULT_IN : 0;
+		struct kmm_access a[2];
+
+		if (!kmm_below(&rnd, 6))
+			twins_change(test, &t, &rnd);
+		for (k = 0; k < 2; k++) {
+			memset(buf[k], fill, len);
+			a[k] = access(t.s[k], addr, buf[k], len, op, flags | paths[k]);
+		}
+		if (a[0].done != a[1].done || a[0].faults != a[1].faults ||
+		    a[0].fault.rule != a[1].fault.rule || a[0].fault.addr != a[1].fault.addr ||
+		    a[0].fault.code != a[1].fault.code || a[0].fault.error != a[1].fault.error ||
+		    memcmp(buf[0], buf[1], len))
+			KUNIT_FAIL(test, "op %lu: %u of %zu at %#llx: done %zu/%zu faults %u/%u rule %u/%u code %#x/%#x fault %#lx/%#lx",
+				   i, op, len, addr, a[0].done, a[1].done, a[0].faults, a[1].faults,
+				   a[0].fault.rule, a[1].fault.rule, a[0].fault.code,
+				   a[1].fault.code, a[0].fault.addr, a[1].fault.addr);
+		seen[a[0].fault.rule]++;
+		faults += a[0].faults;
+		cond_resched();
+	}
+	/* Every kind came. */
+	KUNIT_EXPECT_GT(test, faults, 0);
+	for (k = KMM_RULE_NO_AREA; k <= KMM_RULE_NO_EXEC; k++)
+		KUNIT_EXPECT_GT_MSG(test, seen[k], 0, "rule %u", k);
+	KUNIT_EXPECT_GT(test, seen[KMM_RULE_NONE], nr / 10);
+	KUNIT_EXPECT_GT(test, seen[KMM_RULE_NOT_PRESENT], 0);
+	KUNIT_EXPECT_GT(test, seen[KMM_RULE_COW], 0);
+	for (k = 0; k < 2; k++) {
+		unsigned long leaves;
+
+		KUNIT_EXPECT_EQ(test, kmm_space_check(t.s[k]), 0);
+		KUNIT_EXPECT_EQ(test, kmm_isolation_audit(t.s[k], &leaves), 0);
+		if (t.copy[k])
+			kmm_space_destroy(t.copy[k]);
+	}
+	kmm_space_destroy(t.s[1]);
+	end(test, f);
+}
+
 /* A reserved bit would kill the host in its fault handler: the CPU must never be shown one. */
 static void reserved_bits_never_reach_the_cpu(struct kunit *test)
 {
@@ -720,13 +881,14 @@ static void cpus_switch_at_the_same_time(struct kunit *test)
 	end(test, f);
 }
 
-#define GOOD	0x600d600d600d600dULL
-#define POISON	0x6b6b6b6b6b6b6b6bULL
+#define GOOD	0x60
+#define POISON	0x6b
 
 /**
- * struct reader - a thread that reads one address all the time
+ * struct reader - a thread that reads one page all the time
  * @f: fixture
  * @flags: which way
+ * @buf: a page
  * @reads: that gave data
  * @faults: that gave none
  * @wrong: that gave what was never there
@@ -734,6 +896,7 @@ static void cpus_switch_at_the_same_time(struct kunit *test)
 struct reader {
 	struct fixture *f;
 	u32 flags;
+	u8 *buf;
 	unsigned long reads;
 	unsigned long faults;
 	unsigned long wrong;
@@ -744,13 +907,12 @@ static int read_always(void *arg)
 	struct reader *r = arg;
 
 	while (!kthread_should_stop()) {
-		u64 x = 0;
-		struct kmm_access a = access(r->f->s, BASE, &x, 8, KMM_ACCESS_READ,
+		struct kmm_access a = access(r->f->s, BASE, r->buf, PAGE_SIZE, KMM_ACCESS_READ,
 					     r->flags | KMM_ACCESS_NO_FAULT_IN);
 
-		r->reads += a.done == 8;
-		r->faults += a.done == 0;
-		r->wrong += a.done == 8 && x != GOOD;
+		r->reads += !!a.done;
+		r->faults += a.done != PAGE_SIZE;
+		r->wrong += !!memchr_inv(r->buf, GOOD, a.done);
 		cond_resched();
 	}
 	return 0;
@@ -761,15 +923,16 @@ static void freed_frame_is_never_seen(struct kunit *test)
 {
 	struct fixture *f = begin(test);
 	struct page *page = put_page_at(test, f, BASE, P_RW);
-	u64 *mem = page_address(page);
+	u8 *mem = page_address(page), *buf = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
 	unsigned int p, cpu = cpumask_last(cpu_online_mask);
 	unsigned long entry = kmm_pt_get(&f->s->pt, BASE, NULL);
 
 	if (num_online_cpus() < 2)
 		kunit_info(test, "one CPU: the reader runs between our steps only\n");
-	WRITE_ONCE(*mem, GOOD);
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	memset(mem, GOOD, PAGE_SIZE);
 	for (p = 0; p < nr_paths(); p++) {
-		struct reader r = { .f = f, .flags = paths[p] };
+		struct reader r = { .f = f, .flags = paths[p], .buf = buf };
 		struct task_struct *task = start_on(test, cpu, read_always, &r);
 		unsigned long stop = jiffies + msecs_to_jiffies(300), rounds = 0;
 
@@ -779,11 +942,11 @@ static void freed_frame_is_never_seen(struct kunit *test)
 			kmm_pt_gather_init(&g, &f->s->pt, NULL, NULL);
 			kmm_pt_zap(&g, BASE, BASE + PAGE_SIZE);
 			kmm_pt_gather_finish(&g);
-			WRITE_ONCE(*mem, POISON);
-			udelay(5);
-			WRITE_ONCE(*mem, GOOD);
+			memset(mem, POISON, PAGE_SIZE);
+			udelay(rounds % 8);
+			memset(mem, GOOD, PAGE_SIZE);
 			kmm_pt_replace(&f->s->pt, BASE, 0, entry);
-			udelay(5);
+			udelay(rounds % 64);
 			rounds++;
 			cond_resched();
 			if (time_after(jiffies, stop + 10 * HZ))
@@ -1040,10 +1203,12 @@ static struct kunit_case mmu_cases[] = {
 	KUNIT_CASE(accessed_and_dirty_are_the_cpus),
 	KUNIT_CASE(addresses_outside_are_refused),
 	KUNIT_CASE(bad_requests_are_refused),
+	KUNIT_CASE(rights_of_every_level_count),
 	KUNIT_CASE(denied_access_names_its_rule),
 	KUNIT_CASE(demand_faults_are_resolved),
 	KUNIT_CASE(cow_faults_are_resolved),
 	KUNIT_CASE(both_ways_agree_on_random_tables),
+	KUNIT_CASE(both_ways_agree_on_random_spaces),
 	KUNIT_CASE(reserved_bits_never_reach_the_cpu),
 	KUNIT_CASE(cpus_switch_at_the_same_time),
 	KUNIT_CASE(freed_frame_is_never_seen),
