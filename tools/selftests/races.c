@@ -260,6 +260,101 @@ TEST_F_TIMEOUT(kmm, everything, 120)
 	     reopen_thread, pin_thread);
 }
 
+/*
+ * A seal against writes while others write to the object and map it: it is refused, or from then
+ * on the contents stand still. The victim changes with every seal.
+ */
+static void *seal_write_thread(void *arg)
+{
+	unsigned char buf[3 * PAGE];
+	unsigned int n = 0;
+
+	(void)arg;
+	while (!race.stop) {
+		memset(buf, ++n, sizeof(buf));
+		if (pwrite(race.obj, buf, sizeof(buf), n % (PAGES - 3) * PAGE) < 0 &&
+		    errno != EPERM && errno != EBADF)
+			race.wrong++;
+	}
+	return NULL;
+}
+
+static void *seal_map_thread(void *arg)
+{
+	uint64_t seed = 0x3ea1;
+	unsigned int n = 0;
+
+	(void)arg;
+	while (!race.stop) {
+		/* gaps in which a seal has a chance */
+		usleep(next_random(&seed) % 1000);
+		volatile char *p = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+					race.obj, 0);
+
+		if (p == MAP_FAILED) {
+			if (errno != EPERM && errno != EBADF)
+				race.wrong++;
+			continue;
+		}
+		for (int i = 0; i < PAGES; i++)
+			p[i * PAGE] = ++n;
+		munmap((void *)p, PAGES * PAGE);
+	}
+	return NULL;
+}
+
+/* Also a mapping that only reads must be there at once, as with a memfd. */
+static bool stands_still(int obj)
+{
+	static unsigned char before[PAGES * PAGE];
+	unsigned char *p = mmap(NULL, PAGES * PAGE, PROT_READ, MAP_SHARED, obj, 0);
+	bool same = true;
+
+	if (p == MAP_FAILED || pread(obj, before, sizeof(before), 0) != sizeof(before))
+		return false;
+	for (int i = 0; i < 5 && same; i++) {
+		sched_yield();
+		same = !memcmp(before, p, sizeof(before));
+	}
+	munmap(p, PAGES * PAGE);
+	return same;
+}
+
+TEST_F_TIMEOUT(kmm, seal_and_write_and_map, 120)
+{
+	uint64_t end = now_ms() + env_number("KMM_RACE_MS", 1000);
+	unsigned long sealed = 0, busy = 0;
+	pthread_t t[2];
+	int obj, ret;
+
+	race.stop = false;
+	race.wrong = 0;
+	race.obj = kmm_object_create(self->dev, PAGES * PAGE, 0);
+	ASSERT_LE(0, race.obj);
+	ASSERT_EQ(0, pthread_create(&t[0], NULL, seal_write_thread, NULL));
+	ASSERT_EQ(0, pthread_create(&t[1], NULL, seal_map_thread, NULL));
+	while (now_ms() < end || !sealed) {
+		obj = race.obj;
+		ret = kmm_object_seal(obj, KMM_SEAL_WRITE, NULL);
+		if (ret == -EBUSY) {
+			busy++;
+			continue;
+		}
+		ASSERT_EQ(0, ret);
+		sealed++;
+		EXPECT_TRUE(stands_still(obj));
+		race.obj = kmm_object_create(self->dev, PAGES * PAGE, 0);
+		ASSERT_LE(0, race.obj);
+		close(obj);
+	}
+	race.stop = true;
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	close(race.obj);
+	EXPECT_EQ(0, race.wrong);
+	TH_LOG("%lu sealed, %lu times busy", sealed, busy);
+}
+
 /* The descriptor is closed under the calls that use it. */
 static int victim = -1;
 

@@ -29,7 +29,7 @@ bin=$top/build/selftests
 ko=$top/kmm.ko
 count=check
 # lifecycle last: it loads and unloads the module itself
-all=(basic object mmap sync seals shm gift reopen scm_rights pins pipe pipe_load ops slab abi limits races kill9 dmabuf failnth cmd lifecycle)
+all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins pipe pipe_load ops slab abi limits races kill9 dmabuf failnth cmd lifecycle)
 smoke=(basic object mmap ops lifecycle)
 suites=()
 
