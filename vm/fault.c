@@ -143,37 +143,64 @@ static u32 fault_check(struct kmm_space *s, const struct kmm_fault *f, struct km
 
 /* === Making the leaf; -EAGAIN: look again === */
 
-/* The 2 MiB around @addr, when the area has them all. */
-static bool fault_huge_fits(const struct kmm_area *area, unsigned long addr)
+/*
+ * Can the 2 MiB around @addr be one leaf: does the area have them all, and has nobody made a
+ * table of small ones there?
+ */
+static bool fault_huge_fits(struct kmm_space *s, const struct kmm_area *area, unsigned long addr)
 {
 	unsigned long base = addr & PMD_MASK;
+	struct kmm_pt_path path;
 
-	return area->flags & KMM_MAP_HUGE && base >= area->start && area->end - base >= PMD_SIZE;
+	if (!(area->flags & KMM_MAP_HUGE) || base < area->start || area->end - base < PMD_SIZE)
+		return false;
+	kmm_pt_walk(&s->pt, addr, true, &path);
+	return path.depth < path.levels;
 }
 
-/* False: it is not to be had, take a small one. */
+static bool fault_map_huge(struct kmm_space *s, const struct kmm_area *area, unsigned long addr,
+			   struct page *page, unsigned long bits)
+{
+	unsigned long prot = pgprot_val(kmm_space_pgprot(area->prot)) | bits;
+
+	return !kmm_pt_map_huge(&s->pt, addr & PMD_MASK, page, __pgprot(prot));
+}
+
+/* A block of zeros. False: it is not to be had, take a small one. */
 static bool fault_zero_huge(struct kmm_space *s, struct kmm_area *area, unsigned long addr)
 {
-	struct kmm_pt_path path;
 	struct page *page;
-	pgprot_t prot;
 
-	if (!fault_huge_fits(area, addr))
-		return false;
-	/* Where there are small ones already, a block would be taken in vain. */
-	kmm_pt_walk(&s->pt, addr, true, &path);
-	if (path.depth == path.levels)
-		return false;
 	page = private_alloc(s, __GFP_ZERO | __GFP_NORETRY, KMM_PCP_HUGE_ORDER);
 	if (IS_ERR(page))
 		return false;
-	prot = __pgprot(pgprot_val(kmm_space_pgprot(area->prot)) | KMM_PT_PRIVATE);
-	if (kmm_pt_map_huge(&s->pt, addr & PMD_MASK, page, prot)) {
+	if (!fault_map_huge(s, area, addr, page, KMM_PT_PRIVATE)) {
 		private_free(s, page, KMM_PCP_HUGE_ORDER);
 		return false;
 	}
 	atomic_long_add(PTRS_PER_PTE, &s->private_frames);
 	return true;
+}
+
+/* An aligned 2 MiB of a CONTIG object. Its frames never leave: it need not be locked. */
+static bool fault_object_huge(struct kmm_space *s, struct kmm_area *area, unsigned long addr)
+{
+	unsigned long base = addr & PMD_MASK;
+	struct kmm_object *o = area->object;
+	pgoff_t index = area->pgoff + ((base - area->start) >> PAGE_SHIFT);
+	struct page *page;
+	bool done = false;
+
+	if (!(o->flags & KMM_OBJECT_CONTIG) || !(area->flags & KMM_MAP_SHARED) ||
+	    index >= o->nr_pages || o->nr_pages - index < PTRS_PER_PTE)
+		return false;
+	page = kmm_object_get_page(o, index, false);
+	if (IS_ERR_OR_NULL(page))
+		return false;
+	if (IS_ALIGNED(page_to_pfn(page), PTRS_PER_PTE))
+		done = fault_map_huge(s, area, addr, page, 0);
+	put_page(page);
+	return done;
 }
 
 /* A private frame in place of @old, which is none, or @copied: a frame that it is a copy of. */
@@ -240,52 +267,28 @@ static int fault_copy(struct kmm_space *s, struct kmm_area *area, unsigned long 
 	return err;
 }
 
-/* An aligned 2 MiB of a CONTIG object, whose frames never leave. The object is locked. */
-static bool fault_object_huge(struct kmm_space *s, struct kmm_area *area, unsigned long addr,
-			      struct page *page, pgprot_t prot)
-{
-	unsigned long base = addr & PMD_MASK, nr = (addr - base) >> PAGE_SHIFT;
-	struct kmm_object *o = area->object;
-	pgoff_t index;
-
-	if (!fault_huge_fits(area, addr) || !(o->flags & KMM_OBJECT_CONTIG) ||
-	    !(area->flags & KMM_MAP_SHARED))
-		return false;
-	index = area->pgoff + ((base - area->start) >> PAGE_SHIFT);
-	if (o->nr_pages - index < PTRS_PER_PTE ||
-	    !IS_ALIGNED(page_to_pfn(page) - nr, PTRS_PER_PTE))
-		return false;
-	return !kmm_pt_map_huge(&s->pt, base, page - nr, prot);
-}
-
 /* The object's page, and those behind it that are resident. */
 static int fault_object(struct kmm_space *s, struct kmm_area *area, unsigned long addr,
 			unsigned long old)
 {
 	pgoff_t index = area->pgoff + ((addr - area->start) >> PAGE_SHIFT);
-	u32 prot = area->prot;
 	struct page *pages[KMM_FAULT_AROUND];
 	unsigned int max, i;
+	pgprot_t prot;
 	int nr, err;
 
-	if (area->flags & KMM_MAP_PRIVATE)
-		prot &= ~KMM_PROT_WRITE;
+	prot = kmm_space_pgprot(area->flags & KMM_MAP_SHARED ? area->prot :
+							       area->prot & ~KMM_PROT_WRITE);
 	max = KMM_FAULT_AROUND - (index & (KMM_FAULT_AROUND - 1));
 	max = min_t(unsigned long, max, (area->end - addr) >> PAGE_SHIFT);
 	nr = kmm_object_lock_pages(area->object, index, pages, max);
 	if (nr < 0)
 		return nr;
-	if (!old && fault_object_huge(s, area, addr, pages[0], kmm_space_pgprot(prot))) {
-		kmm_object_unlock(area->object);
-		return 0;
-	}
-	err = kmm_pt_replace(&s->pt, addr, old,
-			     kmm_pt_make_entry(pages[0], kmm_space_pgprot(prot)));
+	err = kmm_pt_replace(&s->pt, addr, old, kmm_pt_make_entry(pages[0], prot));
 	/* Of the neighbours, what is free and has its table is enough. */
 	for (i = 1; !err && i < nr; i++) {
 		addr += PAGE_SIZE;
-		if (kmm_pt_replace(&s->pt, addr, 0,
-				   kmm_pt_make_entry(pages[i], kmm_space_pgprot(prot))))
+		if (kmm_pt_replace(&s->pt, addr, 0, kmm_pt_make_entry(pages[i], prot)))
 			break;
 	}
 	kmm_object_unlock(area->object);
@@ -307,7 +310,8 @@ static int fault_resolve(struct kmm_space *s, struct kmm_area *area, unsigned lo
 	/* A shared 2 MiB leaf that was protected and is not any more. */
 	if (huge)
 		return kmm_pt_touch(&s->pt, addr, old, _PAGE_RW) ? 0 : -EAGAIN;
-	if (!area->object && fault_zero_huge(s, area, addr))
+	if (!old && fault_huge_fits(s, area, addr) &&
+	    (area->object ? fault_object_huge(s, area, addr) : fault_zero_huge(s, area, addr)))
 		return 0;
 	err = kmm_pt_prepare(&s->pt, addr);
 	if (err)
