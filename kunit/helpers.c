@@ -312,6 +312,8 @@ void kmm_test_exit(struct kunit *test)
 		return;
 	if (t->has_window)
 		kmm_test_clear_window(t);
+	kmm_vmap_destroy(t->vmap);
+	t->vmap = NULL;
 	if (t->has_slab)
 		kmm_slab_fini(&t->slab);
 	if (t->has_buddy)
@@ -429,6 +431,33 @@ void kmm_test_end_window(struct kunit *test)
 
 	kmm_window_fini(&t->window);
 	t->has_window = false;
+	kmm_test_end_reserved(test);
+}
+
+/* Twice the addresses that the region has frames. */
+struct kmm_test *kmm_test_begin_vmap(struct kunit *test, const struct kmm_test_layout *layout)
+{
+	struct kmm_test *t = kmm_test_begin_reserved(test, layout,
+						     layout->nr_blocks * 2 * KMM_GRANULE_FRAMES);
+	struct kmm_vmap *v = kmm_vmap_create(&t->region, &t->buddy, &t->tables);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(v));
+	t->vmap = v;
+	return t;
+}
+
+/* No area is out, nothing is lazy, all is there; then the host has its tables back. */
+void kmm_test_end_vmap(struct kunit *test)
+{
+	struct kmm_test *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, kmm_vmap_check(t->vmap), 0);
+	kmm_vmap_unmap_aliases(t->vmap);
+	KUNIT_EXPECT_EQ(test, kmm_vmap_nr_areas(t->vmap), 0);
+	KUNIT_EXPECT_EQ(test, kmm_vmap_lazy_frames(t->vmap), 0);
+	KUNIT_EXPECT_EQ(test, kmm_vmap_check(t->vmap), 0);
+	kmm_vmap_destroy(t->vmap);
+	t->vmap = NULL;
 	kmm_test_end_reserved(test);
 }
 

@@ -10,6 +10,7 @@
 #include <kmm/pgtable.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
+#include <kmm/vmap.h>
 
 /* Module parameters, see kunit_main.c. */
 extern unsigned long kmm_test_seed;
@@ -63,6 +64,7 @@ extern const struct kmm_test_layout kmm_layout_odd;
  * @slab: what is tested, on @buddy
  * @tables: what is tested, on @buddy
  * @window: what is tested, on @region
+ * @vmap: what is tested, on a window of its own; NULL: none
  * @layout: immutable
  * @host: first page of each host block, lowest first
  * @released: frames that release() got
@@ -80,6 +82,7 @@ struct kmm_test {
 	struct kmm_slab slab;
 	struct kmm_pgtables tables;
 	struct kmm_window window;
+	struct kmm_vmap *vmap;
 	const struct kmm_test_layout *layout;
 	struct page *host[KMM_TEST_BLOCKS];
 	unsigned long released;
@@ -107,6 +110,8 @@ extern struct kunit_suite kmm_pipe_suite;
 extern struct kunit_suite kmm_pgtable_suite;
 extern struct kunit_suite kmm_window_suite;
 extern struct kunit_suite kmm_mmu_suite;
+extern struct kunit_suite kmm_vmap_suite;
+extern struct kunit_suite kmm_vmap_load_suite;
 
 struct kmm_test *kmm_test_create(struct kunit *test, const struct kmm_test_layout *layout);
 int kmm_test_start_region(struct kmm_test *t);
@@ -127,6 +132,8 @@ struct kmm_test *kmm_test_begin_reserved(struct kunit *test, const struct kmm_te
 					 unsigned long nr_pages);
 struct kmm_test *kmm_test_begin_window(struct kunit *test, const struct kmm_test_layout *layout,
 				       unsigned long nr_pages);
+struct kmm_test *kmm_test_begin_vmap(struct kunit *test, const struct kmm_test_layout *layout);
+void kmm_test_end_vmap(struct kunit *test);
 void kmm_test_end_reserved(struct kunit *test);
 void kmm_test_end_window(struct kunit *test);
 int kmm_test_read(const void *addr, unsigned long *value);

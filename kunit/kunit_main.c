@@ -67,6 +67,8 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_pgtable_suite,
 	&kmm_window_suite,
 	&kmm_mmu_suite,
+	&kmm_vmap_suite,
+	&kmm_vmap_load_suite,
 };
 
 static struct kunit_suite *kmm_wanted[ARRAY_SIZE(kmm_suites)];

@@ -71,8 +71,18 @@ static pmd_t *window_host_pmd(unsigned long addr)
 	return pmd_none(*pmd) || pmd_large(*pmd) ? NULL : pmd;
 }
 
+#if IS_ENABLED(CONFIG_KUNIT)
+/* For the test that shows what happens without a flush. */
+bool kmm_tlb_flush_off;
+KMM_EXPORT_INTERNAL(kmm_tlb_flush_off);
+#endif
+
 static void window_flush_local(void *unused)
 {
+#if IS_ENABLED(CONFIG_KUNIT)
+	if (READ_ONCE(kmm_tlb_flush_off))
+		return;
+#endif
 	kmm_host_flush_tlb_local();
 }
 

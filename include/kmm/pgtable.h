@@ -257,6 +257,7 @@ void kmm_window_map_huge(struct kmm_window *w, unsigned long addr, struct page *
 			 pgprot_t prot);
 void kmm_window_clear_slots(struct kmm_window *w, unsigned long addr, unsigned long nr);
 void kmm_window_attach(struct kmm_window *w, unsigned long addr);
+extern bool kmm_tlb_flush_off;	/* only with CONFIG_KUNIT */
 void kmm_tlb_flush_window(struct kmm_pgtables *set, unsigned long nr_pages);
 
 #endif /* _KMM_PGTABLE_H */
