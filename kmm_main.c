@@ -391,6 +391,7 @@ static int kmm_open_front(struct kmm *k)
 		.pipes = &k->pipes,
 		.names = &k->names,
 		.spaces = &k->spaces,
+		.msgqs = &k->msgqs,
 		.steps = k->steps,
 		.nr_steps = k->nr_steps,
 		.max_slots = max_slots,
@@ -436,6 +437,9 @@ static int __init kmm_init(void)
 	kmm_pipe_set_init(&k->pipes, &k->buddy);
 	kmm_names_init(&k->names);
 	kmm_space_set_init(&k->spaces, &k->buddy, &k->tables, k->espfix, allow_wx);
+	k->names.ops[KMM_NAME_MSGQ] = &kmm_msgq_name_ops;
+	kmm_space_set_init(&k->spaces, &k->buddy, &k->tables, NULL, allow_wx);
+	kmm_msgq_set_init(&k->msgqs, &k->slab);
 	kmm_buddy_set_client(&k->buddy);
 	kmm_slab_set_client(&k->slab);
 	kmm_vmap_set_client(k->vmap);
@@ -453,6 +457,7 @@ fini_reclaim:
 	kmm_pipe_set_fini(&k->pipes);
 	kmm_names_fini(&k->names);
 	kmm_space_set_fini(&k->spaces);
+	kmm_msgq_set_fini(&k->msgqs);
 	kmm_object_set_fini(&k->objects);
 	kmm_reclaim_fini(&k->reclaim);
 fini_mm:
@@ -483,6 +488,7 @@ static void __exit kmm_exit(void)
 	/* what lives by its name alone goes with it */
 	kmm_names_fini(&k->names);
 	kmm_space_set_fini(&k->spaces);
+	kmm_msgq_set_fini(&k->msgqs);
 	kmm_object_set_fini(&k->objects);
 	kmm_reclaim_fini(&k->reclaim);
 	kmm_mm_fini(k);

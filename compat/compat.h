@@ -103,6 +103,13 @@ do {										\
 #define kmm_dma_buf_vunmap		dma_buf_vunmap_unlocked
 #endif
 
+/* A local variable that CONFIG_INIT_STACK_ALL_ZERO need not fill; what is read is set by hand. */
+#if __has_attribute(__uninitialized__)
+#define kmm_uninitialized	__attribute__((__uninitialized__))
+#else
+#define kmm_uninitialized
+#endif
+
 /*
  * Add 1 to a byte of this CPU and tell whether it is 0 now: x86 does both at once, the generic
  * raw_cpu_inc_return() takes four instructions. A compiler barrier.

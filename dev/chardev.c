@@ -35,6 +35,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/uaccess.h>
 
 #include <compat/compat.h>
@@ -46,22 +47,21 @@
 #include <kmm/object.h>
 #include <kmm/region.h>
 #include <kmm/vmap.h>
+#include <kmm/usercopy.h>
 
 /* === Data === */
 
 struct kmm_dev_env kmm_dev_env;
 
 /**
- * struct ioctl_row - one line of the table
- * @nr: number
+ * struct ioctl_row - one line of the table; its index is the number
  * @min_size: of the struct in its first version
  * @size: of the struct now
  * @kind: on which descriptors
  * @cap: capability in the initial user namespace, -1 is none
- * @run: what it does with call->arg
+ * @run: what it does with call->arg; NULL: no such ioctl
  */
 struct ioctl_row {
-	unsigned int nr;
 	unsigned int min_size;
 	unsigned int size;
 	enum kmm_call_kind kind;
@@ -99,6 +99,7 @@ static int ioctl_features(struct kmm_call *call)
 	call->arg.features.features = KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES |
 				      KMM_FEATURE_OPS_SLAB |
 				      KMM_FEATURE_SHM_NAMES | KMM_FEATURE_GIFT |
+				      KMM_FEATURE_MSGQ |
 				      KMM_FEATURE_PIPE;
 	if (IS_ENABLED(CONFIG_TRACEPOINTS))
 		call->arg.features.features |= KMM_FEATURE_TRACEPOINTS;
@@ -251,8 +252,7 @@ static int ioctl_object_export(struct kmm_call *call)
 
 /* === The table === */
 
-#define IOCTL_ROW(_ioc, _struct, _last, _kind, _cap, _run) {		\
-	.nr = _IOC_NR(_ioc),						\
+#define IOCTL_ROW(_ioc, _struct, _last, _kind, _cap, _run) [_IOC_NR(_ioc)] = { \
 	.min_size = offsetofend(struct _struct, _last),			\
 	.size = sizeof(struct _struct),					\
 	.kind = _kind,							\
@@ -260,7 +260,7 @@ static int ioctl_object_export(struct kmm_call *call)
 	.run = _run,							\
 }
 
-/* Sorted by number. The field named is the last one of the struct's first version. */
+/* The field named is the last one of the struct's first version. */
 static const struct ioctl_row ioctl_table[] = {
 	IOCTL_ROW(KMM_IOC_INFO, kmm_info, user_limits, KMM_ON_DEVICE, -1, ioctl_info),
 	IOCTL_ROW(KMM_IOC_FEATURES, kmm_features, features, KMM_ON_DEVICE, -1, ioctl_features),
@@ -289,18 +289,29 @@ static const struct ioctl_row ioctl_table[] = {
 		  kmm_call_pipe_resize),
 	IOCTL_ROW(KMM_IOC_PIPE_INFO, kmm_pipe_info, reserved, KMM_ON_PIPE, -1,
 		  kmm_call_pipe_info),
+	IOCTL_ROW(KMM_IOC_MSGQ_CREATE, kmm_msgq_create, fd, KMM_ON_DEVICE, -1,
+		  kmm_call_msgq_create),
+	IOCTL_ROW(KMM_IOC_MSGQ_OPEN, kmm_msgq_open, reserved, KMM_ON_DEVICE, -1,
+		  kmm_call_msgq_open),
+	IOCTL_ROW(KMM_IOC_MSGQ_SEND, kmm_msgq_send, object, KMM_ON_MSGQ, -1, kmm_call_msgq_send),
+	IOCTL_ROW(KMM_IOC_MSGQ_RECEIVE, kmm_msgq_receive, object, KMM_ON_MSGQ, -1,
+		  kmm_call_msgq_receive),
+	IOCTL_ROW(KMM_IOC_MSGQ_INFO, kmm_msgq_info, reserved_frames, KMM_ON_MSGQ, -1,
+		  kmm_call_msgq_info),
+	IOCTL_ROW(KMM_IOC_MSGQ_REOPEN, kmm_msgq_reopen, fd, KMM_ON_MSGQ, -1, kmm_call_msgq_reopen),
+	IOCTL_ROW(KMM_IOC_MSGQ_UNLINK, kmm_msgq_unlink, flags, KMM_ON_DEVICE, -1,
+		  kmm_call_msgq_unlink),
 };
 
 static const struct ioctl_row *ioctl_find(unsigned int cmd, enum kmm_call_kind kind)
 {
-	unsigned int i;
+	const struct ioctl_row *row;
 
-	if (_IOC_TYPE(cmd) != KMM_IOC_MAGIC || _IOC_DIR(cmd) != (_IOC_READ | _IOC_WRITE))
+	if (_IOC_TYPE(cmd) != KMM_IOC_MAGIC || _IOC_DIR(cmd) != (_IOC_READ | _IOC_WRITE) ||
+	    _IOC_NR(cmd) >= ARRAY_SIZE(ioctl_table))
 		return NULL;
-	for (i = 0; i < ARRAY_SIZE(ioctl_table); i++)
-		if (ioctl_table[i].nr == _IOC_NR(cmd))
-			return ioctl_table[i].kind == kind ? &ioctl_table[i] : NULL;
-	return NULL;
+	row = &ioctl_table[array_index_nospec(_IOC_NR(cmd), ARRAY_SIZE(ioctl_table))];
+	return row->run && row->kind == kind ? row : NULL;
 }
 
 /**
@@ -318,8 +329,9 @@ long kmm_call_run(struct file *file, unsigned int cmd, unsigned long arg,
 {
 	void __user *uarg = (void __user *)arg;
 	const struct ioctl_row *row = ioctl_find(cmd, kind);
-	struct kmm_call call = { .file = file };
 	size_t usize = _IOC_SIZE(cmd);
+	/* a handler sees its own struct, which is copied, and the fields set below */
+	struct kmm_call call kmm_uninitialized;
 	unsigned int i;
 	int err;
 
@@ -329,11 +341,20 @@ long kmm_call_run(struct file *file, unsigned int cmd, unsigned long arg,
 		return -EPERM;
 	if (usize < row->min_size)
 		return -EINVAL;
-	err = copy_struct_from_user(&call.arg, row->size, uarg, usize);
+	if (usize == row->size && usize <= KMM_USERCOPY_FEW)
+		err = kmm_copy_few_from_user(&call.arg, uarg, usize) ? 0 : -EFAULT;
+	else
+		err = copy_struct_from_user(&call.arg, row->size, uarg, usize);
 	if (err)
 		return err;
+	call.file = file;
+	call.nr_new = 0;
+	call.undo = NULL;
+	call.uarg = uarg;
+	call.usize = min_t(size_t, usize, row->size);
+	call.replied = false;
 	err = row->run(&call);
-	if (!err && copy_to_user(uarg, &call.arg, min_t(size_t, usize, row->size)))
+	if (!err && !call.replied && copy_to_user(uarg, &call.arg, call.usize))
 		err = -EFAULT;
 	if (err && call.undo)
 		call.undo(&call);

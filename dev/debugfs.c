@@ -17,6 +17,7 @@
  *	names		names of objects and queues, owner and mode; bytes that are no text as \ooo
  *	pipes		pipes, one a line; in pipe.c
  *	frag_map	a character for each 2 MiB: how much of it is free
+ *	msgq		message queues, one a line; see msgq.c
  *	slabinfo, slab/, slab_explain, slab_shrink	see debugfs_slab.c
  *
  * meminfo, buddyinfo and vmstat stop all per-CPU caches for the reading (kmm_buddy_stat()
@@ -408,6 +409,7 @@ void kmm_debugfs_init(void)
 	debugfs_create_file("frag_map", 0400, d, NULL, &frag_map_fops);
 	kmm_debugfs_pipes_init(d);
 	kmm_debugfs_slab_init(d);
+	kmm_debugfs_msgq_init(d);
 }
 
 /**

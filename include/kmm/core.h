@@ -7,6 +7,7 @@
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
 #include <kmm/names.h>
+#include <kmm/msgq.h>
 #include <kmm/object.h>
 #include <kmm/pgtable.h>
 #include <kmm/pipe.h>
@@ -36,6 +37,7 @@
  * @pipes: pipes
  * @names: of objects and queues
  * @spaces: address spaces
+ * @msgqs: message queues
  * @steps: of mm_init, as they went
  * @nr_steps: how many
  */
@@ -55,6 +57,7 @@ struct kmm {
 	struct kmm_pipe_set pipes;
 	struct kmm_names names;
 	struct kmm_space_set spaces;
+	struct kmm_msgq_set msgqs;
 	struct kmm_mm_init_step steps[KMM_MAX_STEPS];
 	unsigned int nr_steps;
 };

@@ -18,6 +18,7 @@ struct kmm_mapping_ops;
 struct kmm_name_attr;
 struct kmm_name_ops;
 struct kmm_names;
+struct kmm_msgq_set;
 struct kmm_object;
 struct kmm_object_set;
 struct kmm_pgtables;
@@ -58,6 +59,7 @@ struct kmm_mm_init_step {
  * @pipes: pipes
  * @names: of objects and queues
  * @spaces: address spaces
+ * @msgqs: message queues
  * @steps: of mm_init, in order
  * @nr_steps: how many
  * @max_slots: slots of one open file, at most
@@ -76,6 +78,7 @@ struct kmm_dev_env {
 	struct kmm_pipe_set *pipes;
 	struct kmm_names *names;
 	struct kmm_space_set *spaces;
+	struct kmm_msgq_set *msgqs;
 	const struct kmm_mm_init_step *steps;
 	unsigned int nr_steps;
 	unsigned int max_slots;
@@ -193,6 +196,9 @@ enum kmm_call_kind {
  * @undo: what the handler wants done when the call fails after all, or NULL; the new files
  *	are closed after it
  * @undo_arg: for @undo
+ * @uarg: where the caller has its struct
+ * @usize: bytes of it that this kernel knows
+ * @replied: the handler has written @uarg itself, or there is nothing to tell
  * @arg: the caller's struct
  */
 struct kmm_call {
@@ -203,6 +209,9 @@ struct kmm_call {
 	int new_fd;
 	void (*undo)(struct kmm_call *call);
 	void *undo_arg;
+	void __user *uarg;
+	size_t usize;
+	bool replied;
 	union {
 		struct kmm_info info;
 		struct kmm_features features;
@@ -220,6 +229,13 @@ struct kmm_call {
 		struct kmm_pipe_create pipe_create;
 		struct kmm_pipe_resize pipe_resize;
 		struct kmm_pipe_info pipe_info;
+		struct kmm_msgq_create msgq_create;
+		struct kmm_msgq_open msgq_open;
+		struct kmm_msgq_unlink msgq_unlink;
+		struct kmm_msgq_send msgq_send;
+		struct kmm_msgq_receive msgq_receive;
+		struct kmm_msgq_info msgq_info;
+		struct kmm_msgq_reopen msgq_reopen;
 	} arg;
 };
 
@@ -239,6 +255,16 @@ int kmm_call_pipe_create(struct kmm_call *call);
 int kmm_call_pipe_resize(struct kmm_call *call);
 int kmm_call_pipe_info(struct kmm_call *call);
 void kmm_debugfs_pipes_init(struct dentry *dir);
+/* dev/msgq.c */
+extern const struct kmm_name_ops kmm_msgq_name_ops;
+int kmm_call_msgq_create(struct kmm_call *call);
+int kmm_call_msgq_open(struct kmm_call *call);
+int kmm_call_msgq_unlink(struct kmm_call *call);
+int kmm_call_msgq_send(struct kmm_call *call);
+int kmm_call_msgq_receive(struct kmm_call *call);
+int kmm_call_msgq_info(struct kmm_call *call);
+int kmm_call_msgq_reopen(struct kmm_call *call);
+void kmm_debugfs_msgq_init(struct dentry *dir);
 
 /* dev/debugfs.c */
 void kmm_debugfs_init(void);

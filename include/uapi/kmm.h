@@ -34,7 +34,9 @@
  *               names, host bytes)
  *   -ENOMEM     the region has no frame left, or the host no memory for kmm's own
  *               structs
- *   -EAGAIN     a read or write would have to wait, and the descriptor is O_NONBLOCK
+ *   -EAGAIN     a call would have to wait, and must not (O_NONBLOCK, KMM_MSG_NOWAIT)
+ *   -ETIMEDOUT  the time to wait is over
+ *   -EMSGSIZE   a message larger than the queue takes, a buffer smaller than that
  *   -EPIPE      a write to a pipe without read end; SIGPIPE comes with it
  *   -ENOSPC     a write at or behind the end of a memory object
  *   -EBUSY      sealing against writes while a shared writable mapping or a writable
@@ -46,8 +48,8 @@
  *   -EBADSLT    the slot holds something of another kind
  *   -ENAMETOOLONG  a name longer than KMM_NAME_MAX
  *   -ERANGE     the slot number is above the session's limit
- *   -EINTR      a signal ended a batch before its first operation, or a fatal one the
- *               filling of an object
+ *   -EINTR      a signal ended a batch before its first operation, or a wait; or a fatal one
+ *               the filling of an object
  *   -EOPNOTSUPP a mode of fallocate that memory objects do not have; dma-buf, where the
  *               host has none
  *   -ENXIO      a range of pages reaches behind the end of an object; no data, or no
@@ -133,6 +135,7 @@ struct kmm_info {
 #define KMM_FEATURE_OPS_VMALLOC	(1ULL << 5)	/* KMM_IOC_OPS: vmalloc */
 #define KMM_FEATURE_SPACES	(1ULL << 6)	/* address spaces */
 #define KMM_FEATURE_SHM_NAMES	(1ULL << 7)	/* objects with names */
+#define KMM_FEATURE_MSGQ	(1ULL << 8)	/* message queues */
 #define KMM_FEATURE_PIPE	(1ULL << 9)	/* pipes */
 #define KMM_FEATURE_DMABUF	(1ULL << 10)	/* KMM_IOC_OBJECT_EXPORT, _IMPORT */
 
@@ -821,6 +824,184 @@ struct kmm_pipe_info {
 	__u32 reserved;
 };
 
+/* === Message queues === */
+
+/* Priorities are 0 .. KMM_MSGQ_PRIO_MAX - 1, the highest first: as many as POSIX demands. */
+#define KMM_MSGQ_PRIO_MAX	32
+#define KMM_MSGQ_MESSAGES_MAX	65536
+/* Bytes of the largest message. */
+#define KMM_MSGQ_SIZE_MAX	(2U << 20)
+
+/* kmm_msgq_create.flags, kmm_msgq_reopen.flags: what the descriptor may do; one at least */
+#define KMM_MSGQ_READ		(1U << 0)	/* receive */
+#define KMM_MSGQ_WRITE		(1U << 1)	/* send */
+#define KMM_MSGQ_NONBLOCK	(1U << 2)	/* O_NONBLOCK; fcntl(F_SETFL) changes it */
+
+/* kmm_msgq_open.flags, besides the above */
+#define KMM_MSGQ_CREATE		(1U << 3)	/* make the queue when the name does not exist */
+#define KMM_MSGQ_EXCL		(1U << 4)	/* with CREATE: -EEXIST when it exists */
+
+/**
+ * struct kmm_msgq_create - KMM_IOC_MSGQ_CREATE, on /dev/kmm: a new queue without a name
+ * @maxmsg: messages that it may hold, 1 .. KMM_MSGQ_MESSAGES_MAX
+ * @msgsize: bytes of the largest message, 1 .. KMM_MSGQ_SIZE_MAX
+ * @flags: KMM_MSGQ_*
+ * @fd: out: descriptor; poll says POLLIN when a message is there, POLLOUT when there is a place
+ *
+ * The meaning is that of POSIX message queues (mq_overview(7)). The frames that @maxmsg
+ * messages of @msgsize bytes need (of a message above 4080 bytes: its description) are charged
+ * now, to the creator, for as long as the queue lives; frames of messages above 4080 bytes
+ * when they are sent.
+ * Errors: -EINVAL, -EDQUOT, -ENOMEM, -EMFILE, -ENFILE.
+ */
+struct kmm_msgq_create {
+	__u32 maxmsg;
+	__u32 msgsize;
+	__u32 flags;
+	__s32 fd;
+};
+
+/**
+ * struct kmm_msgq_open - KMM_IOC_MSGQ_OPEN, on /dev/kmm: a queue by its name, as mq_open(3)
+ * @name: user pointer to the bytes: 1 .. KMM_NAME_MAX, any but NUL and '/'
+ * @name_len: how many
+ * @flags: KMM_MSGQ_*
+ * @maxmsg: of a new queue. 0 without CREATE
+ * @msgsize: of a new queue. 0 without CREATE
+ * @mode: permission bits of a new name, the umask is taken from them. 0 without CREATE
+ * @fd: out: descriptor
+ * @created: out: 1 when the queue is new, else 0
+ * @reserved: must be zero
+ *
+ * Names and access to them are as for KMM_IOC_SHM_OPEN; receiving wants the right to read,
+ * sending that to write. The queue and what is in it live until the name is unlinked and the
+ * last descriptor is closed.
+ * Errors: -EINVAL; -ENAMETOOLONG; -ENOENT; -EEXIST; -EACCES; of a new queue as
+ * KMM_IOC_MSGQ_CREATE.
+ */
+struct kmm_msgq_open {
+	__u64 name;
+	__u32 name_len;
+	__u32 flags;
+	__u32 maxmsg;
+	__u32 msgsize;
+	__u32 mode;
+	__s32 fd;
+	__u32 created;
+	__u32 reserved;
+};
+
+/**
+ * struct kmm_msgq_unlink - KMM_IOC_MSGQ_UNLINK, on /dev/kmm: take a name away
+ * @name: user pointer to the bytes
+ * @name_len: how many
+ * @flags: 0
+ *
+ * Errors: -EINVAL; -ENAMETOOLONG; -ENOENT; -EPERM neither owner nor CAP_FOWNER.
+ */
+struct kmm_msgq_unlink {
+	__u64 name;
+	__u32 name_len;
+	__u32 flags;
+};
+
+/* kmm_msgq_send.flags, kmm_msgq_receive.flags */
+#define KMM_MSG_NOWAIT		(1U << 0)	/* as if the descriptor had O_NONBLOCK */
+#define KMM_MSG_TIMEOUT		(1U << 1)	/* time: wait so many nanoseconds at most */
+#define KMM_MSG_DEADLINE	(1U << 2)	/* time: until then, CLOCK_MONOTONIC in nanoseconds */
+#define KMM_MSG_GIFT		(1U << 3)	/* frames of an object move, no bytes are copied */
+
+/**
+ * struct kmm_msgq_send - KMM_IOC_MSGQ_SEND, on a queue: put a message in
+ * @buf: user pointer to its bytes; with KMM_MSG_GIFT the offset in @object, page aligned
+ * @time: with KMM_MSG_TIMEOUT or KMM_MSG_DEADLINE, else 0
+ * @size_bytes: of the message, 0 too; with KMM_MSG_GIFT whole pages, one at least
+ * @prio: 0 .. KMM_MSGQ_PRIO_MAX - 1
+ * @flags: KMM_MSG_*
+ * @object: with KMM_MSG_GIFT a descriptor of a memory object, open for writing; else 0
+ *
+ * With KMM_MSG_GIFT the pages of @object become the message: all mappings of them go, and
+ * who reads them afterwards sees zeros. What somebody else holds (a pipe, a device) is copied.
+ *
+ * Waits while the queue is full. A signal ends a wait with -EINTR; a handler with SA_RESTART
+ * starts it again, but not with KMM_MSG_TIMEOUT.
+ * Errors: -EACCES not open for sending; -EMSGSIZE above the queue's msgsize; -EAGAIN full and
+ * not to wait; -ETIMEDOUT; -EINTR; -EDQUOT the queue's creator cannot pay for frames, or for a
+ * message that waits; -ENOMEM, -EFAULT, -EINVAL. With KMM_MSG_GIFT also -EBADF; -ENXIO pages
+ * behind the end of the object; -EPERM its seals or flags forbid it.
+ */
+struct kmm_msgq_send {
+	__u64 buf;
+	__u64 time;
+	__u32 size_bytes;
+	__u32 prio;
+	__u32 flags;
+	__s32 object;
+};
+
+/**
+ * struct kmm_msgq_receive - KMM_IOC_MSGQ_RECEIVE, on a queue: take the first message out
+ * @buf: user pointer to where it goes; with KMM_MSG_GIFT the offset in @object, page aligned
+ * @time: with KMM_MSG_TIMEOUT or KMM_MSG_DEADLINE, else 0
+ * @size_bytes: in: bytes that @buf has room for, at least the queue's msgsize; out: bytes of
+ *	the message
+ * @prio: out: its priority; in: 0
+ * @flags: KMM_MSG_*
+ * @object: with KMM_MSG_GIFT a descriptor of a memory object, open for writing; else 0
+ *
+ * With KMM_MSG_GIFT the message takes the place of the pages of @object: frames as they are,
+ * a small message in a new frame. The rest of its last page is zeros.
+ *
+ * Waits while the queue is empty, as KMM_IOC_MSGQ_SEND does. When a call fails the message is
+ * in the queue, again as the first of its priority.
+ * Errors: -EACCES not open for receiving; -EMSGSIZE @size_bytes below the queue's msgsize;
+ * -EAGAIN empty and not to wait; else as KMM_IOC_MSGQ_SEND.
+ */
+struct kmm_msgq_receive {
+	__u64 buf;
+	__u64 time;
+	__u32 size_bytes;
+	__u32 prio;
+	__u32 flags;
+	__s32 object;
+};
+
+/**
+ * struct kmm_msgq_info - KMM_IOC_MSGQ_INFO, on a queue
+ * @id: number, unique since load; the key in debugfs msgq
+ * @maxmsg: messages that it may hold
+ * @msgsize: bytes of the largest
+ * @messages: messages in it
+ * @receivers: tasks that wait for a message
+ * @senders: tasks that wait for a place
+ * @reserved: must be zero
+ * @bytes: of the messages in it
+ * @reserved_frames: frames charged for its messages of up to 4080 bytes
+ */
+struct kmm_msgq_info {
+	__u64 id;
+	__u32 maxmsg;
+	__u32 msgsize;
+	__u32 messages;
+	__u32 receivers;
+	__u32 senders;
+	__u32 reserved;
+	__u64 bytes;
+	__u64 reserved_frames;
+};
+
+/**
+ * struct kmm_msgq_reopen - KMM_IOC_MSGQ_REOPEN, on a queue: another descriptor of it
+ * @flags: KMM_MSGQ_*
+ * @fd: out: the new descriptor
+ *
+ * Errors: -EACCES more than this descriptor may do; -EINVAL, -ENOMEM, -EMFILE, -ENFILE.
+ */
+struct kmm_msgq_reopen {
+	__u32 flags;
+	__s32 fd;
+};
+
 /* === Numbers === */
 
 #define KMM_IOC_MAGIC		'K'
@@ -849,6 +1030,13 @@ struct kmm_pipe_info {
 #define KMM_IOC_PIPE_CREATE	_IOWR(KMM_IOC_MAGIC, 0x40, struct kmm_pipe_create)
 #define KMM_IOC_PIPE_RESIZE	_IOWR(KMM_IOC_MAGIC, 0x41, struct kmm_pipe_resize)
 #define KMM_IOC_PIPE_INFO	_IOWR(KMM_IOC_MAGIC, 0x42, struct kmm_pipe_info)
+#define KMM_IOC_MSGQ_CREATE	_IOWR(KMM_IOC_MAGIC, 0x30, struct kmm_msgq_create)
+#define KMM_IOC_MSGQ_OPEN	_IOWR(KMM_IOC_MAGIC, 0x31, struct kmm_msgq_open)
+#define KMM_IOC_MSGQ_SEND	_IOWR(KMM_IOC_MAGIC, 0x32, struct kmm_msgq_send)
+#define KMM_IOC_MSGQ_RECEIVE	_IOWR(KMM_IOC_MAGIC, 0x33, struct kmm_msgq_receive)
+#define KMM_IOC_MSGQ_INFO	_IOWR(KMM_IOC_MAGIC, 0x34, struct kmm_msgq_info)
+#define KMM_IOC_MSGQ_REOPEN	_IOWR(KMM_IOC_MAGIC, 0x35, struct kmm_msgq_reopen)
+#define KMM_IOC_MSGQ_UNLINK	_IOWR(KMM_IOC_MAGIC, 0x36, struct kmm_msgq_unlink)
 
 /* 0x1x objects and names, 0x2x spaces, 0x3x queues, 0x4x pipes, 0x5x swap, 0x6x policies */
 

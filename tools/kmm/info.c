@@ -114,6 +114,7 @@ static const struct {
 	{ KMM_FEATURE_OPS_SLAB, "ops_slab", "caches and kmalloc by slot, in batches" },
 	{ KMM_FEATURE_SHM_NAMES, "shm_names", "shared memory by name" },
 	{ KMM_FEATURE_GIFT, "gift", "pages given from object to object" },
+	{ KMM_FEATURE_MSGQ, "msgq", "message queues" },
 	{ KMM_FEATURE_PIPE, "pipe", "pipes" },
 	{ KMM_FEATURE_TRACEPOINTS, "tracepoints", "kmm:* trace events" },
 	{ KMM_FEATURE_DEBUGFS, "debugfs", DEBUGFS_DIR },

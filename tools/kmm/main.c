@@ -25,6 +25,7 @@ static const struct verb verbs[] = {
 	{ "stat", "where the region's frames are", cmd_stat },
 	{ "alloc", "allocate blocks of pages, hold them, free them", cmd_alloc },
 	{ "object", "make memory objects, run a command with one, list them", cmd_object },
+	{ "msgq", "make message queues, send, receive, list them", cmd_msgq },
 	{ "pipe", "run a pipeline over kmm's pipes, tell about one, list them", cmd_pipe },
 	{ "frag", "free blocks by order, fragmentation, a map of the region", cmd_frag },
 	{ "slab", "object caches: list, explain an address, allocate", cmd_slab },

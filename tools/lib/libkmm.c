@@ -243,3 +243,97 @@ int kmm_pipe_info(int pipe, struct kmm_pipe_info *info)
 	*info = (struct kmm_pipe_info){ 0 };
 	return call(pipe, KMM_IOC_PIPE_INFO, info);
 }
+
+int kmm_msgq_create(int dev, uint32_t maxmsg, uint32_t msgsize, uint32_t flags)
+{
+	struct kmm_msgq_create c = { .maxmsg = maxmsg, .msgsize = msgsize, .flags = flags };
+	int ret = call(dev, KMM_IOC_MSGQ_CREATE, &c);
+
+	return ret < 0 ? ret : c.fd;
+}
+
+int kmm_msgq_open(int dev, const char *name, uint32_t flags, uint32_t mode, uint32_t maxmsg,
+		  uint32_t msgsize)
+{
+	struct kmm_msgq_open o = {
+		.name = (uintptr_t)name, .name_len = strlen(name), .flags = flags, .mode = mode,
+		.maxmsg = maxmsg, .msgsize = msgsize,
+	};
+	int ret = call(dev, KMM_IOC_MSGQ_OPEN, &o);
+
+	return ret < 0 ? ret : o.fd;
+}
+
+int kmm_msgq_unlink(int dev, const char *name)
+{
+	struct kmm_msgq_unlink u = { .name = (uintptr_t)name, .name_len = strlen(name) };
+
+	return call(dev, KMM_IOC_MSGQ_UNLINK, &u);
+}
+
+int kmm_msgq_send(int queue, const void *buf, uint32_t size_bytes, uint32_t prio, uint32_t flags,
+		  uint64_t time_ns)
+{
+	struct kmm_msgq_send s = {
+		.buf = (uintptr_t)buf, .size_bytes = size_bytes, .prio = prio, .flags = flags,
+		.time = time_ns,
+	};
+
+	return call(queue, KMM_IOC_MSGQ_SEND, &s);
+}
+
+int kmm_msgq_receive(int queue, void *buf, uint32_t size_bytes, uint32_t *prio, uint32_t flags,
+		     uint64_t time_ns)
+{
+	struct kmm_msgq_receive r = {
+		.buf = (uintptr_t)buf, .size_bytes = size_bytes, .flags = flags, .time = time_ns,
+	};
+	int ret = call(queue, KMM_IOC_MSGQ_RECEIVE, &r);
+
+	if (ret < 0)
+		return ret;
+	if (prio)
+		*prio = r.prio;
+	return (int)r.size_bytes;
+}
+
+int kmm_msgq_send_gift(int queue, int obj, uint64_t offset, uint32_t size_bytes, uint32_t prio,
+		       uint32_t flags, uint64_t time_ns)
+{
+	struct kmm_msgq_send s = {
+		.buf = offset, .size_bytes = size_bytes, .prio = prio,
+		.flags = flags | KMM_MSG_GIFT, .time = time_ns, .object = obj,
+	};
+
+	return call(queue, KMM_IOC_MSGQ_SEND, &s);
+}
+
+int kmm_msgq_receive_gift(int queue, int obj, uint64_t offset, uint32_t size_bytes,
+			  uint32_t *prio, uint32_t flags, uint64_t time_ns)
+{
+	struct kmm_msgq_receive r = {
+		.buf = offset, .size_bytes = size_bytes, .flags = flags | KMM_MSG_GIFT,
+		.time = time_ns, .object = obj,
+	};
+	int ret = call(queue, KMM_IOC_MSGQ_RECEIVE, &r);
+
+	if (ret < 0)
+		return ret;
+	if (prio)
+		*prio = r.prio;
+	return (int)r.size_bytes;
+}
+
+int kmm_msgq_info(int queue, struct kmm_msgq_info *info)
+{
+	*info = (struct kmm_msgq_info){ 0 };
+	return call(queue, KMM_IOC_MSGQ_INFO, info);
+}
+
+int kmm_msgq_reopen(int queue, uint32_t flags)
+{
+	struct kmm_msgq_reopen r = { .flags = flags };
+	int ret = call(queue, KMM_IOC_MSGQ_REOPEN, &r);
+
+	return ret < 0 ? ret : r.fd;
+}

@@ -275,6 +275,108 @@ int kmm_pipe_resize(int pipe, uint64_t *size_bytes);
  */
 int kmm_pipe_info(int pipe, struct kmm_pipe_info *info);
 
+/**
+ * kmm_msgq_create() - A new message queue without a name.
+ * @dev: descriptor of /dev/kmm
+ * @maxmsg: messages that it may hold
+ * @msgsize: bytes of the largest
+ * @flags: KMM_MSGQ_READ, KMM_MSGQ_WRITE, KMM_MSGQ_NONBLOCK
+ *
+ * Return: its descriptor, or a negative errno.
+ */
+int kmm_msgq_create(int dev, uint32_t maxmsg, uint32_t msgsize, uint32_t flags);
+
+/**
+ * kmm_msgq_open() - A message queue by its name, as mq_open(3).
+ * @dev: descriptor of /dev/kmm
+ * @name: its name
+ * @flags: as kmm_msgq_create(), and KMM_MSGQ_CREATE, KMM_MSGQ_EXCL
+ * @mode: permissions of a new name; this and the rest is 0 without KMM_MSGQ_CREATE
+ * @maxmsg: as kmm_msgq_create()
+ * @msgsize: as kmm_msgq_create()
+ *
+ * Return: its descriptor, or a negative errno.
+ */
+int kmm_msgq_open(int dev, const char *name, uint32_t flags, uint32_t mode, uint32_t maxmsg,
+		  uint32_t msgsize);
+
+/**
+ * kmm_msgq_unlink() - Take the name of a message queue away.
+ * @dev: descriptor of /dev/kmm
+ * @name: its name
+ */
+int kmm_msgq_unlink(int dev, const char *name);
+
+/**
+ * kmm_msgq_send() - Put a message into a queue.
+ * @queue: descriptor of the queue
+ * @buf: the message
+ * @size_bytes: bytes of it
+ * @prio: 0 .. KMM_MSGQ_PRIO_MAX - 1, the highest is received first
+ * @flags: KMM_MSG_NOWAIT, KMM_MSG_TIMEOUT or KMM_MSG_DEADLINE
+ * @time_ns: with the last two, else 0
+ */
+int kmm_msgq_send(int queue, const void *buf, uint32_t size_bytes, uint32_t prio, uint32_t flags,
+		  uint64_t time_ns);
+
+/**
+ * kmm_msgq_receive() - Take a message out of a queue.
+ * @queue: descriptor of the queue
+ * @buf: where it goes
+ * @size_bytes: room there, at least the queue's msgsize
+ * @prio: out: its priority, may be NULL
+ * @flags: as kmm_msgq_send()
+ * @time_ns: as kmm_msgq_send()
+ *
+ * Return: bytes of the message, or a negative errno.
+ */
+int kmm_msgq_receive(int queue, void *buf, uint32_t size_bytes, uint32_t *prio, uint32_t flags,
+		     uint64_t time_ns);
+
+/**
+ * kmm_msgq_send_gift() - Send pages of a memory object, which reads as zeros there afterwards.
+ * @queue: descriptor of the queue
+ * @obj: descriptor of the object
+ * @offset: first byte, page aligned
+ * @size_bytes: whole pages
+ * @prio: as kmm_msgq_send()
+ * @flags: as kmm_msgq_send()
+ * @time_ns: as kmm_msgq_send()
+ */
+int kmm_msgq_send_gift(int queue, int obj, uint64_t offset, uint32_t size_bytes, uint32_t prio,
+		       uint32_t flags, uint64_t time_ns);
+
+/**
+ * kmm_msgq_receive_gift() - Let a message take the place of pages of a memory object.
+ * @queue: descriptor of the queue
+ * @obj: descriptor of the object
+ * @offset: first byte, page aligned
+ * @size_bytes: room there, at least the queue's msgsize
+ * @prio: as kmm_msgq_receive()
+ * @flags: as kmm_msgq_send()
+ * @time_ns: as kmm_msgq_send()
+ *
+ * Return: bytes of the message, or a negative errno.
+ */
+int kmm_msgq_receive_gift(int queue, int obj, uint64_t offset, uint32_t size_bytes,
+			  uint32_t *prio, uint32_t flags, uint64_t time_ns);
+
+/**
+ * kmm_msgq_info() - Limits, messages and waiters of a queue.
+ * @queue: descriptor of the queue
+ * @info: out
+ */
+int kmm_msgq_info(int queue, struct kmm_msgq_info *info);
+
+/**
+ * kmm_msgq_reopen() - Another descriptor of a queue that may do as much or less.
+ * @queue: descriptor of the queue
+ * @flags: as kmm_msgq_create()
+ *
+ * Return: the new descriptor, or a negative errno.
+ */
+int kmm_msgq_reopen(int queue, uint32_t flags);
+
 #ifdef __cplusplus
 }
 #endif

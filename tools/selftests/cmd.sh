@@ -73,13 +73,13 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..93"
+echo "1..114"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
 check "--help" 0 "$kmm" --help
 claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag slab pipe; do
+for verb in info features doctor stat alloc object frag slab pipe msgq; do
 	check "$verb --help" 0 "$kmm" $verb --help
 	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
 done
@@ -117,6 +117,30 @@ cp "$tmp/err" "$tmp/out"
 claim "object list --json sees the pin" json 'j[0]["pins"] == 1'
 check "object create --export of a sealed object fails" 1 "$kmm" object create --seals write --export
 claim "and says what to add" says err 'add --rdonly'
+
+check "msgq create --json" 0 "$kmm" msgq create cmd-test --maxmsg 3 --msgsize 100 --json
+claim "msgq create is right" json 'j["name"] == "cmd-test" and j["maxmsg"] == 3 and j["msgsize"] == 100 and j["messages"] == 0'
+check "msgq create of what there is fails" 1 "$kmm" msgq create cmd-test
+"$kmm" msgq send cmd-test 'first of the low'
+echo -n 'high' | "$kmm" msgq send cmd-test --prio 9
+"$kmm" msgq send cmd-test 'second of the low' --prio 0
+check "msgq send to a full queue fails" 1 "$kmm" msgq send cmd-test x --nowait
+check "msgq send of too much fails" 1 "$kmm" msgq send cmd-test "$(printf '%101s' x)" --nowait
+claim "msgq send of too much says why" says err 'Message too long'
+check "msgq list" 0 "$kmm" msgq list --json
+claim "msgq list --json sees it" json '[(q["messages"], q["linked"]) for q in j if q["name"] == "cmd-test"] == [(3, 1)]'
+check "msgq receive --json" 0 "$kmm" msgq receive cmd-test --json
+claim "msgq receive gives the highest" json 'j == {"prio": 9, "size_bytes": 4, "message": "high"}'
+check "msgq receive" 0 "$kmm" msgq receive cmd-test
+claim "msgq receive is first in first out" says out '^first of the low$'
+check "msgq info" 0 "$kmm" msgq info cmd-test
+claim "msgq info counts" says out '1 of 3 messages, 17 B of up to 100 B each'
+"$kmm" msgq receive cmd-test >/dev/null
+check "msgq receive in vain fails" 1 "$kmm" msgq receive cmd-test --timeout 10
+claim "msgq receive in vain says why" says err 'timed out'
+check "msgq unlink" 0 "$kmm" msgq unlink cmd-test
+check "msgq unlink twice fails" 1 "$kmm" msgq unlink cmd-test
+check "msgq send of a wrong priority is wrong usage" 64 "$kmm" msgq send cmd-test x --prio 32
 
 check "pipe run" 0 "$kmm" pipe run -- seq 20000 '|' tee /dev/null '|' tail -n 1
 claim "all bytes went through the pipes" says out '^20000$'

@@ -587,6 +587,42 @@ DEFINE_EVENT(kmm_name, name_unlink,
 	TP_PROTO(unsigned int kind, u64 id),
 	TP_ARGS(kind, id));
 
+DECLARE_EVENT_CLASS(msgq,
+
+	TP_PROTO(u64 id, unsigned int prio, unsigned int size_bytes, unsigned int nr_pages),
+
+	TP_ARGS(id, prio, size_bytes, nr_pages),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(unsigned int, prio)
+		__field(unsigned int, size_bytes)
+		__field(unsigned int, nr_pages)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->prio = prio;
+		__entry->size_bytes = size_bytes;
+		__entry->nr_pages = nr_pages;
+	),
+
+	TP_printk("id=%llu prio=%u size_bytes=%u nr_pages=%u",
+		  __entry->id, __entry->prio, __entry->size_bytes, __entry->nr_pages)
+);
+
+/* A message is ready to go into queue @id; it may have to wait for a place, or not get it. */
+DEFINE_EVENT(msgq, msgq_send,
+	TP_PROTO(u64 id, unsigned int prio, unsigned int size_bytes, unsigned int nr_pages),
+	TP_ARGS(id, prio, size_bytes, nr_pages)
+);
+
+/* A message was taken out. nr_pages: frames that it is in; 0: in an object of the slab. */
+DEFINE_EVENT(msgq, msgq_receive,
+	TP_PROTO(u64 id, unsigned int prio, unsigned int size_bytes, unsigned int nr_pages),
+	TP_ARGS(id, prio, size_bytes, nr_pages)
+);
+
 #endif /* _TRACE_KMM_H */
 
 #include <trace/define_trace.h>
