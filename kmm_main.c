@@ -268,6 +268,7 @@ static int kmm_init_espfix_bsp(struct kmm *k)
 	k->espfix = e;
 	kmm_step_end(k, &c, "%u slots, ro %#lx, rw %#lx", nr_cpu_ids,
 		     kmm_espfix_ro_addr(0), kmm_espfix_rw_addr(0));
+	c.step->bytes = (u64)kmm_espfix_frames(e) << PAGE_SHIFT;
 	return 0;
 }
 

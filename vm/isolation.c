@@ -144,6 +144,22 @@ unsigned long kmm_espfix_root_entry(const struct kmm_espfix *e)
 	return e ? e->root : 0;
 }
 
+/**
+ * kmm_espfix_frames() - What the slots and the tree of the writable alias cost.
+ * @e: espfix
+ *
+ * Context: any. Return: frames of the region.
+ */
+unsigned long kmm_espfix_frames(const struct kmm_espfix *e)
+{
+	unsigned long nr = (1UL << e->order) + 1;	/* the root counts once, and is two */
+	unsigned int row;
+
+	for (row = 0; row < KMM_PT_LEVELS; row++)
+		nr += atomic_long_read(&e->tree.nr[row]);
+	return nr;
+}
+
 /* Puts the slots at @addr of @pt. What was put there before a failure stays. */
 static int espfix_map_at(struct kmm_espfix *e, struct kmm_pgtable *pt, unsigned long addr,
 			 unsigned long bits)

@@ -275,6 +275,21 @@ static __always_inline size_t mmu_copy(void *to, const void *from, size_t n)
 	return n;
 }
 
+/* Rule 3, but for the task: whoever calls has no mm. */
+static __always_inline unsigned long mmu_hard_begin(struct kmm_pgtable *pt)
+{
+	preempt_disable();
+	pagefault_disable();
+	return mmu_begin(pt);
+}
+
+static __always_inline void mmu_hard_end(struct kmm_pgtable *pt, unsigned long flags)
+{
+	mmu_end(pt, flags);
+	pagefault_enable();
+	preempt_enable();
+}
+
 /*
  * Put the space's root into CR3. Returns what was there. Word by word, and only what differs:
  * another CPU may be inside.
@@ -296,7 +311,7 @@ static __always_inline unsigned long mmu_load(struct kmm_space *s)
 		if (READ_ONCE(root[i]) != entry)
 			WRITE_ONCE(root[i], entry);
 	}
-	/* PCID 0, which the host does not use, and without NOFLUSH. */
+	/* Without NOFLUSH. Where there are PCIDs, the host's begin at 1. */
 	native_write_cr3(__sme_pa(root));
 	return cr3;
 }
@@ -323,9 +338,7 @@ static void mmu_hard(struct mmu_request *r)
 	struct kmm_pt_path path;
 	u8 byte;
 
-	preempt_disable();
-	pagefault_disable();
-	flags = mmu_begin(pt);
+	flags = mmu_hard_begin(pt);
 	r->verdict = mmu_look(r, addr, &path);
 	if (r->verdict == MMU_FAULT && (r->code & KMM_PF_RSVD || r->op == KMM_ACCESS_FETCH))
 		goto out;
@@ -354,9 +367,7 @@ static void mmu_hard(struct mmu_request *r)
 	}
 	atomic64_inc(&r->s->switches);
 out:
-	mmu_end(pt, flags);
-	pagefault_enable();
-	preempt_enable();
+	mmu_hard_end(pt, flags);
 	kmm_assert(!uncounted);
 }
 
@@ -506,15 +517,11 @@ long kmm_mmu_probe(struct kmm_space *s, unsigned long addr, void *buf, size_t le
 
 	if (mmu_refused || current->mm)
 		return -EOPNOTSUPP;
-	preempt_disable();
-	pagefault_disable();
-	flags = mmu_begin(&s->pt);
+	flags = mmu_hard_begin(&s->pt);
 	cr3 = mmu_load(s);
 	left = write ? mmu_copy((void *)addr, buf, len) : mmu_copy(buf, (void *)addr, len);
 	native_write_cr3(cr3);
-	mmu_end(&s->pt, flags);
-	pagefault_enable();
-	preempt_enable();
+	mmu_hard_end(&s->pt, flags);
 	return left;
 }
 KMM_EXPORT_INTERNAL(kmm_mmu_probe);

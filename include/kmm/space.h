@@ -254,6 +254,7 @@ bool kmm_espfix_covers(unsigned long addr);
 unsigned long kmm_espfix_ro_addr(unsigned int cpu);
 unsigned long kmm_espfix_rw_addr(unsigned int cpu);
 unsigned long kmm_espfix_root_entry(const struct kmm_espfix *e);
+unsigned long kmm_espfix_frames(const struct kmm_espfix *e);
 struct kmm_espfix_slot *kmm_espfix_slot(const struct kmm_espfix *e, unsigned int cpu);
 unsigned long kmm_isolation_audit(struct kmm_space *s, unsigned long *leaves);
 
