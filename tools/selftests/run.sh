@@ -29,7 +29,7 @@ bin=$top/build/selftests
 ko=$top/kmm.ko
 count=check
 # lifecycle last: it loads and unloads the module itself
-all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins pipe pipe_load ops slab abi limits races kill9 dmabuf failnth cmd lifecycle)
+all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins pipe pipe_load ops slab abi limits races kill9 dmabuf share_stress failnth cmd lifecycle)
 smoke=(basic object mmap ops lifecycle)
 suites=()
 
@@ -90,7 +90,7 @@ for suite in "${suites[@]}"; do
 	fi
 	# a driver that takes dma-bufs; kernels without them have none, and the tests say so
 	case $suite in
-	dmabuf|failnth)
+	dmabuf|share_stress|failnth)
 		if [ ! -e /sys/module/kmm_importer ] && [ -e "$importer" ]; then insmod "$importer"; fi ;;
 	esac
 	prog=$bin/$suite
