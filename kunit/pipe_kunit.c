@@ -145,6 +145,12 @@ static ssize_t get(struct fixture *f, size_t n)
 	return pipe_read(&f->pipe, f->in, n, KMM_PIPE_NOWAIT);
 }
 
+/* A plain number; EPOLL* are those of POLL*. */
+static int poll_mask(struct kmm_pipe *p, bool read_end, bool write_end)
+{
+	return (__force int)kmm_pipe_poll_mask(p, read_end, write_end);
+}
+
 /* === Cases === */
 
 static void bytes_come_out_as_they_went_in(struct kunit *test)
@@ -200,15 +206,15 @@ static void atomic_write_goes_in_whole_or_not_at_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, put(f, 4000), 4000);
 	KUNIT_EXPECT_EQ(test, put(f, 97), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, f->pipe.bytes, 8096);
-	KUNIT_EXPECT_EQ(test, kmm_pipe_poll_mask(&f->pipe, false, true), 0);
+	KUNIT_EXPECT_EQ(test, poll_mask(&f->pipe, false, true), 0);
 	KUNIT_EXPECT_EQ(test, put(f, 96), 96);
 	/* a byte less is no room for a page */
 	KUNIT_EXPECT_EQ(test, get(f, 1), 1);
 	KUNIT_EXPECT_EQ(test, put(f, 1), -EAGAIN);
-	KUNIT_EXPECT_EQ(test, kmm_pipe_poll_mask(&f->pipe, false, true), 0);
+	KUNIT_EXPECT_EQ(test, poll_mask(&f->pipe, false, true), 0);
 	KUNIT_EXPECT_EQ(test, get(f, 4095), 4095);
-	KUNIT_EXPECT_EQ(test, kmm_pipe_poll_mask(&f->pipe, false, true),
-			EPOLLOUT | EPOLLWRNORM);
+	KUNIT_EXPECT_EQ(test, poll_mask(&f->pipe, false, true),
+			POLLOUT | POLLWRNORM);
 	/* a larger one goes in by pages */
 	KUNIT_EXPECT_EQ(test, put(f, 2 * PAGE_SIZE), PAGE_SIZE);
 	end(test, f);
@@ -266,22 +272,22 @@ static void ends_tell_the_other(struct kunit *test)
 	struct fixture *f = begin(test, PAGE_SIZE);
 	struct kmm_pipe *p = &f->pipe;
 
-	KUNIT_EXPECT_EQ(test, kmm_pipe_poll_mask(p, true, true), EPOLLOUT | EPOLLWRNORM);
+	KUNIT_EXPECT_EQ(test, poll_mask(p, true, true), POLLOUT | POLLWRNORM);
 	KUNIT_EXPECT_EQ(test, put(f, 5), 5);
-	KUNIT_EXPECT_EQ(test, kmm_pipe_poll_mask(p, true, false), EPOLLIN | EPOLLRDNORM);
+	KUNIT_EXPECT_EQ(test, poll_mask(p, true, false), POLLIN | POLLRDNORM);
 	kmm_pipe_close_end(p, false);
-	KUNIT_EXPECT_EQ(test, kmm_pipe_poll_mask(p, true, false),
-			EPOLLIN | EPOLLRDNORM | EPOLLHUP);
+	KUNIT_EXPECT_EQ(test, poll_mask(p, true, false),
+			POLLIN | POLLRDNORM | POLLHUP);
 	KUNIT_EXPECT_EQ(test, get(f, 100), 5);
 	KUNIT_EXPECT_EQ(test, get(f, 100), 0);
 	KUNIT_EXPECT_EQ(test, pipe_read(p, f->in, 1, 0), 0);
-	KUNIT_EXPECT_EQ(test, kmm_pipe_poll_mask(p, true, false), EPOLLHUP);
+	KUNIT_EXPECT_EQ(test, poll_mask(p, true, false), POLLHUP);
 	kmm_pipe_fini(p);
 
 	KUNIT_ASSERT_EQ(test, init_pipe(f, PAGE_SIZE), 0);
 	kmm_pipe_close_end(p, true);
-	KUNIT_EXPECT_EQ(test, kmm_pipe_poll_mask(p, false, true),
-			EPOLLOUT | EPOLLWRNORM | EPOLLERR);
+	KUNIT_EXPECT_EQ(test, poll_mask(p, false, true),
+			POLLOUT | POLLWRNORM | POLLERR);
 	KUNIT_EXPECT_EQ(test, pipe_write(p, f->out, 1, 0), -EPIPE);
 	KUNIT_EXPECT_EQ(test, pipe_write(p, f->out, 0, 0), 0);
 	end(test, f);
@@ -414,7 +420,7 @@ static int partner_writes(void *arg)
 	return 0;
 }
 
-static void writer_and_reader_sleep_for_each_other(struct kunit *test)
+static void writer_and_reader_wait_in_turns(struct kunit *test)
 {
 	struct fixture *f = begin(test, 2 * PAGE_SIZE);
 	struct partner w = { .f = f, .total = 3 << 20 };
@@ -573,7 +579,7 @@ static struct kunit_case pipe_cases[] = {
 	KUNIT_CASE(bad_attributes_are_refused),
 	KUNIT_CASE(limit_ends_a_write_early),
 	KUNIT_CASE(every_failure_point_leaves_nothing),
-	KUNIT_CASE(writer_and_reader_sleep_for_each_other),
+	KUNIT_CASE(writer_and_reader_wait_in_turns),
 	KUNIT_CASE(random_against_model),
 	{}
 };

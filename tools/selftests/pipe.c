@@ -21,7 +21,9 @@ static int avail(int fd)
 
 static int events(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDNORM | POLLWRNORM };
+	struct pollfd p = {
+		.fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDNORM | POLLWRNORM,
+	};
 
 	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
 }
@@ -140,8 +142,8 @@ TEST_F(kmm, looks_like_a_pipe)
  * The same random calls on the host's pipe and on kmm's, without waiting: each must return the
  * same, leave the same number of bytes, say the same in poll, and give the same bytes.
  */
-static void same_as_host(struct __test_metadata *_metadata, FIXTURE_DATA(kmm) *self,
-			 int packet, unsigned long rounds)
+static void same_as_host(struct __test_metadata *_metadata, int dev, int packet,
+			 unsigned long rounds)
 {
 	static char out[100000], in[2][100000];
 	uint64_t seed = seed_from_env(), at = 0;
@@ -149,7 +151,7 @@ static void same_as_host(struct __test_metadata *_metadata, FIXTURE_DATA(kmm) *s
 	ssize_t n[2];
 
 	ASSERT_EQ(0, pipe2(fd[0], O_NONBLOCK | packet));
-	ASSERT_EQ(0, kmm_pipe_create(self->dev, 0, KMM_PIPE_NONBLOCK |
+	ASSERT_EQ(0, kmm_pipe_create(dev, 0, KMM_PIPE_NONBLOCK |
 				     (packet ? KMM_PIPE_PACKET : 0), fd[1]));
 	for (unsigned long r = 0; r < rounds; r++) {
 		size_t size = next_random(&seed) % 3 ? next_random(&seed) % 300 :
@@ -162,7 +164,8 @@ static void same_as_host(struct __test_metadata *_metadata, FIXTURE_DATA(kmm) *s
 		if (what < (r / 64 % 2 ? 2 : 5)) {
 			pattern(out, size, at);
 			for (int k = 0; k < 2; k++) {
-				n[k] = r % 5 ? write(fd[k][WR], out, size) : writev(fd[k][WR], v, 2);
+				n[k] = r % 5 ? write(fd[k][WR], out, size) :
+					       writev(fd[k][WR], v, 2);
 				if (n[k] < 0)
 					n[k] = -errno;
 			}
@@ -200,12 +203,12 @@ static void same_as_host(struct __test_metadata *_metadata, FIXTURE_DATA(kmm) *s
 
 TEST_F(kmm, stream_as_the_hosts)
 {
-	same_as_host(_metadata, self, 0, 3000);
+	same_as_host(_metadata, self->dev, 0, 3000);
 }
 
 TEST_F(kmm, packets_as_the_hosts)
 {
-	same_as_host(_metadata, self, O_DIRECT, 3000);
+	same_as_host(_metadata, self->dev, O_DIRECT, 3000);
 }
 
 TEST_F(kmm, packet_mode_by_fcntl)
@@ -553,48 +556,34 @@ TEST_F(kmm, epoll_edges)
 
 TEST_F(kmm, poll_wakes_up)
 {
+	char page[4096] = "";
 	struct pollfd p;
 	int fd[2];
 	pid_t pid;
 
-	ASSERT_EQ(0, kmm_pipe_create(self->dev, PAGE, 0, fd));
-	for (int end = 0; end < 2; end++) {
+	for (int end = RD; end <= WR; end++) {
+		ASSERT_EQ(0, kmm_pipe_create(self->dev, PAGE, 0, fd));
+		if (end == WR)
+			ASSERT_EQ(4096, write(fd[WR], page, 4096));
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid) {
-			p = (struct pollfd){ fd[end], end ? POLLOUT : POLLIN, 0 };
+			p = (struct pollfd){ fd[end], end == RD ? POLLIN : POLLOUT, 0 };
 			close(fd[!end]);
-			if (poll(&p, 1, 20000) != 1 || p.revents != (end ? POLLOUT : POLLIN))
+			if (poll(&p, 1, 20000) != 1 || p.revents != p.events)
 				_exit(1);
 			p.events = 0;
 			_exit(poll(&p, 1, 20000) == 1 &&
-			      p.revents == (end ? POLLERR : POLLHUP) ? 0 : 1);
+			      p.revents == (end == RD ? POLLHUP : POLLERR) ? 0 : 2);
 		}
 		ASSERT_TRUE(wait_asleep(pid));
-		if (end) {
-			/* it was full */
-			char buf[4096];
-
-			ASSERT_EQ(4096, read(fd[RD], buf, 4096));
-		} else {
-			char buf[4096] = "";
-
-			ASSERT_EQ(4096, write(fd[WR], buf, 4096));
-		}
-		if (!end) {
-			ASSERT_TRUE(wait_asleep(pid));
-			/* our write end is the last one */
-			close(fd[WR]);
-			EXPECT_EQ(0, wait_child(pid));
-			close(fd[RD]);
-			ASSERT_EQ(0, kmm_pipe_create(self->dev, PAGE, 0, fd));
-			ASSERT_EQ(4096, write(fd[WR], (char[4096]){ 0 }, 4096));
-		} else {
-			ASSERT_TRUE(wait_asleep(pid));
-			close(fd[RD]);
-			EXPECT_EQ(0, wait_child(pid));
-			close(fd[WR]);
-		}
+		ASSERT_EQ(4096, end == RD ? write(fd[WR], page, 4096) : read(fd[RD], page, 4096));
+		sleep_ms(20);
+		ASSERT_TRUE(wait_asleep(pid));
+		/* Ours is the last one. */
+		close(fd[!end]);
+		EXPECT_EQ(0, wait_child(pid));
+		close(fd[end]);
 	}
 }
 
@@ -981,7 +970,7 @@ static bool traced(const char *text)
 	bool found = false;
 
 	while (f && fgets(line, sizeof(line), f))
-		found |= strstr(line, text) != NULL;
+		found |= !!strstr(line, text);
 	if (f)
 		fclose(f);
 	return found;
