@@ -374,7 +374,6 @@ static void clone_copies_on_write_in_both_directions(struct kunit *test)
 	end(test, f);
 }
 
-
 static void shared_frame_is_dropped_by_the_last(struct kunit *test)
 {
 	struct fixture *f = begin(test, &no_limits);
@@ -619,7 +618,8 @@ static void unmap_takes_exactly_the_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get(s, A0 + 17 * PAGE_SIZE), 1017);
 	/* nothing there: no error */
 	KUNIT_EXPECT_EQ(test, kmm_space_unmap(s, A0 + PMD_SIZE, PMD_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, kmm_space_unmap(s, KMM_SPACE_MIN, kmm_space_end() - KMM_SPACE_MIN), 0);
+	KUNIT_EXPECT_EQ(test, kmm_space_unmap(s, KMM_SPACE_MIN,
+					      kmm_space_end() - KMM_SPACE_MIN), 0);
 	KUNIT_EXPECT_EQ(test, s->nr_areas, 0);
 	KUNIT_EXPECT_EQ(test, kmm_account_used(f->a, KMM_RES_FRAMES), 2 + o->resident);
 	destroy(test, s);

@@ -28,11 +28,13 @@
  * compare-and-exchange with what was seen before, so of two faults on one page one finds the
  * other's work and looks again.
  *
- * Copy-on-write. The old frame is read while we, or our leaf, hold it: a private one by its share, an
- * object's by a reference. Then the leaf is exchanged, flushed, and only then the share is
- * dropped: the last other owner may make the frame writable from that moment. An object's frame is
- * exchanged under its rmap lock, until the flush is done. A frame with one share is nobody
- * else's: shares are added only by a clone, which holds the space's lock for writing.
+ * The 2 MiB leaf of a CONTIG object needs no such care: its frames never leave.
+ *
+ * Copy-on-write. The old frame is read while we, or our leaf, hold it: a private one by its
+ * share, an object's by a reference. Then the leaf is exchanged, flushed, and only then the share
+ * is dropped: the last other owner may make the frame writable from that moment. An object's
+ * frame is exchanged under its rmap lock, until the flush is done. A frame with one share is
+ * nobody else's: shares are added only by a clone, which holds the space's lock for writing.
  *
  * Errors. -EDQUOT and -ENOMEM are KMM_RULE_LIMIT, what the object says (-ENXIO behind its end,
  * -EIO) is KMM_RULE_OBJECT.

@@ -192,12 +192,13 @@ static int space_search(struct kmm_space *s, unsigned long len, unsigned long al
 		left = rb_entry_safe(n->rb_left, struct kmm_area, node);
 		if (left && left->gap_max >= need) {
 			n = n->rb_left;
-		} else if (area->gap >= need) {
+			continue;
+		}
+		if (area->gap >= need) {
 			*addr = ALIGN(area->start - area->gap, align);
 			return 0;
-		} else {
-			n = n->rb_right;
 		}
+		n = n->rb_right;
 	}
 	area = rb_entry_safe(rb_last(&s->areas), struct kmm_area, node);
 	*addr = ALIGN(area ? area->end : KMM_SPACE_MIN, align);

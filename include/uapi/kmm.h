@@ -527,7 +527,7 @@ struct kmm_ops {
 #define KMM_PROT_WRITE		(1U << 1)
 #define KMM_PROT_EXEC		(1U << 2)
 
-/* kmm_space_map.flags: exactly one of SHARED and PRIVATE */
+/* kmm_space_map.flags: exactly one of SHARED, PRIVATE and GUARD */
 #define KMM_MAP_SHARED		(1U << 0)	/* writes go to the object */
 #define KMM_MAP_PRIVATE		(1U << 1)	/* writes go to copies (copy-on-write) */
 #define KMM_MAP_FIXED		(1U << 2)	/* exactly at addr, or -EEXIST */
@@ -558,7 +558,9 @@ struct kmm_space_create {
  *
  * Errors: -EINVAL; -ENOMEM no room in the space, or no memory; -EEXIST; -EACCES the descriptor
  * is not open for it, or W and X together where the policy (parameter allow_wx) forbids it; -EPERM
- * a seal; -EOVERFLOW; -EBADF; -ENXIO not an address of the user half (-EINVAL not page aligned).
+ * a seal; -EOVERFLOW; -EFBIG offset + len above KMM_OBJECT_SIZE_MAX; -EBADF; -ENXIO not an address
+ * of the user half (-EINVAL not page aligned); -EDQUOT. A hint that is taken, or no address of the
+ * user half, is ignored: the lowest place that fits is taken.
  */
 struct kmm_space_map {
 	__u64 addr;
