@@ -423,6 +423,8 @@ static int __init kmm_init(void)
 	err = kmm_mm_init(k);
 	if (err)
 		goto fini_region;
+	/* Half of the window serves single pages; of this no user has more than half. */
+	k->accounts.window_limit = k->region.window_pages / 4;
 	err = kmm_reclaim_init(&k->reclaim, &k->buddy);
 	if (err)
 		goto fini_mm;

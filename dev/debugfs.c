@@ -18,6 +18,7 @@
  *	pipes		pipes, one a line; in pipe.c
  *	frag_map	a character for each 2 MiB: how much of it is free
  *	msgq		message queues, one a line; see msgq.c
+ *	vmallocinfo	see debugfs_vmap.c
  *	slabinfo, slab/, slab_explain, slab_shrink	see debugfs_slab.c
  *
  * meminfo, buddyinfo and vmstat stop all per-CPU caches for the reading (kmm_buddy_stat()
@@ -198,17 +199,21 @@ DEFINE_SHOW_ATTRIBUTE(meminfo);
 static int vmstat_show(struct seq_file *m, void *unused)
 {
 	struct kmm_buddy_stat st;
+	unsigned long lazy;
 	unsigned int i;
 
 	kmm_buddy_stat(kmm_dev_env.buddy, &st, true);
+	lazy = min(kmm_vmap_lazy_frames(kmm_dev_env.vmap), st.used);
 	seq_printf(m, "nr_free_pages %lu\n", st.free);
 	seq_printf(m, "nr_cached_pages %lu\n", st.cached);
 	seq_printf(m, "nr_quarantined_pages %lu\n", st.quarantined);
-	seq_printf(m, "nr_used_pages %lu\n", st.used);
+	seq_printf(m, "nr_lazy_pages %lu\n", lazy);
+	seq_printf(m, "nr_used_pages %lu\n", st.used - lazy);
 	seq_printf(m, "nr_metadata_pages %lu\n", st.metadata);
 	seq_printf(m, "nr_objects %lu\n", READ_ONCE(kmm_dev_env.objects->nr));
 	for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
 		seq_printf(m, "%s %llu\n", kmm_buddy_event_names[i], st.event[i]);
+	kmm_debugfs_vmap_vmstat(m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(vmstat);
@@ -410,6 +415,7 @@ void kmm_debugfs_init(void)
 	kmm_debugfs_pipes_init(d);
 	kmm_debugfs_slab_init(d);
 	kmm_debugfs_msgq_init(d);
+	kmm_debugfs_vmap_init(d);
 }
 
 /**

@@ -16,6 +16,9 @@
  * - A cache belongs to its session alone. Before each allocation it is charged for the slabs
  *   that it has and the one that this allocation may add; each free gives back what reclaim and
  *   frees have made superfluous. So a slab with one object left is paid for as a whole.
+ * - vmalloc's frames are uncharged at once, although they wait for a flush: what waits is
+ *   kmm's, is bounded, and comes back when it is needed. Addresses are charged, too, the guard page
+ *   included: a user may have a quarter of the kernel window at most.
  * - kmalloc's classes are shared. A session pays for the most bytes of a class that it has held
  *   since it last held none: objects thinly spread over slabs are not cheaper than dense ones.
  *
@@ -28,7 +31,7 @@
  * and the operations stand: their pages are in their slots.
  *
  * States of a slot: empty (kind 0), or holding pages of one order, a cache, an object of a
- * cache of this session, or kmalloc memory.
+ * cache of this session, kmalloc memory, or vmalloc memory.
  *
  * Invariants: every frame taken here is in exactly one slot; a slot's leaf stays until the
  * session ends, so that slots need no lifetime of their own; a cache stays while a slot holds an
@@ -59,6 +62,7 @@
 #include <kmm/dev.h>
 #include <kmm/inject.h>
 #include <kmm/slab.h>
+#include <kmm/vmap.h>
 
 /* === Data === */
 
@@ -71,6 +75,7 @@ enum slot_kind {
 	SLOT_CACHE,
 	SLOT_OBJECT,
 	SLOT_KMALLOC,
+	SLOT_VMALLOC,
 };
 
 /**
@@ -93,10 +98,10 @@ struct session_cache {
  * struct kmm_slot - what a program holds
  * @page: first page of a block
  * @cache: a cache
- * @obj: an object of a cache, or kmalloc memory
+ * @obj: an object of a cache, kmalloc or vmalloc memory
  * @kind: enum slot_kind
  * @nr: order of the block; slot of the object's cache; index of kmalloc's class,
- *	KMM_KMALLOC_NR when it is from the buddy
+ *	KMM_KMALLOC_NR when it is from the buddy; pages of vmalloc memory
  *
  * Protected by the session's lock.
  */
@@ -481,6 +486,103 @@ static void slot_kfree(struct kmm_session *s, struct kmm_slot *slot)
 	class->peak = 0;
 }
 
+/* === vmalloc === */
+
+/* By KMM_PROT_*: what a mapping of the kernel can be. READ is in all of them. */
+static int vmalloc_prot(u64 prot, pgprot_t *pgprot)
+{
+	switch (prot) {
+	case KMM_PROT_READ:
+		*pgprot = PAGE_KERNEL_RO;
+		return 0;
+	case KMM_PROT_READ | KMM_PROT_WRITE:
+		*pgprot = PAGE_KERNEL;
+		return 0;
+	case KMM_PROT_READ | KMM_PROT_EXEC:
+		/* What was in the frames before is of any user's making. */
+		*pgprot = PAGE_KERNEL_ROX;
+		return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* The area's pages and its guard page, of the window; its frames; what describes it. */
+static int vmalloc_charge(struct kmm_account *a, unsigned long nr_pages)
+{
+	int err;
+
+	err = kmm_account_try_charge(a, KMM_RES_WINDOW, nr_pages + 1);
+	if (err)
+		return err;
+	err = kmm_account_try_charge(a, KMM_RES_HOST_BYTES, KMM_VMAP_AREA_BYTES);
+	if (err)
+		goto uncharge_window;
+	err = kmm_account_try_charge(a, KMM_RES_FRAMES, nr_pages);
+	if (err)
+		goto uncharge_host;
+	return 0;
+
+uncharge_host:
+	kmm_account_uncharge(a, KMM_RES_HOST_BYTES, KMM_VMAP_AREA_BYTES);
+uncharge_window:
+	kmm_account_uncharge(a, KMM_RES_WINDOW, nr_pages + 1);
+	return err;
+}
+
+static void vmalloc_uncharge(struct kmm_account *a, unsigned long nr_pages)
+{
+	kmm_account_uncharge(a, KMM_RES_FRAMES, nr_pages);
+	kmm_account_uncharge(a, KMM_RES_HOST_BYTES, KMM_VMAP_AREA_BYTES);
+	kmm_account_uncharge(a, KMM_RES_WINDOW, nr_pages + 1);
+}
+
+static int op_vmalloc(struct kmm_session *s, struct kmm_op *op)
+{
+	u64 size_bytes = op->arg & (KMM_VMALLOC_ARG(0, 1) - 1);
+	unsigned long nr_pages = DIV_ROUND_UP(size_bytes, PAGE_SIZE);
+	struct kmm_slot *slot;
+	pgprot_t prot;
+	void *p;
+	int err;
+
+	err = op_check_flags(op);
+	if (err)
+		return err;
+	/* It takes mutexes, and a purge may have to wait for all CPUs. */
+	if (op->flags & KMM_OP_ATOMIC || !size_bytes)
+		return -EINVAL;
+	err = vmalloc_prot(op->arg >> 56, &prot);
+	if (err)
+		return err;
+	slot = slot_find_empty(s, op);
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+	if (!kmm_dev_env.vmap || nr_pages > kmm_dev_env.region->nr_frames)
+		return -ENOMEM;
+	err = vmalloc_charge(s->account, nr_pages);
+	if (err)
+		return err;
+	p = kmm_vmap_alloc(kmm_dev_env.vmap, size_bytes, op_gfp(op), prot, 0,
+			   __builtin_return_address(0));
+	if (!p) {
+		vmalloc_uncharge(s->account, nr_pages);
+		return -ENOMEM;
+	}
+	slot->obj = p;
+	slot->nr = nr_pages;
+	slot->kind = SLOT_VMALLOC;
+	op_tell(op, p);
+	return 0;
+}
+
+static void slot_vfree(struct kmm_session *s, struct kmm_slot *slot)
+{
+	kmm_assert(kmm_vmap_free(kmm_dev_env.vmap, slot->obj));
+	vmalloc_uncharge(s->account, slot->nr);
+	slot->kind = SLOT_EMPTY;
+}
+
 /* === Operations === */
 
 /* What is not a cache: caches go last. */
@@ -495,6 +597,9 @@ static void slot_free(struct kmm_session *s, struct kmm_slot *slot)
 		break;
 	case SLOT_KMALLOC:
 		slot_kfree(s, slot);
+		break;
+	case SLOT_VMALLOC:
+		slot_vfree(s, slot);
 		break;
 	}
 }
@@ -530,6 +635,10 @@ static int session_run_op(struct kmm_session *s, struct kmm_op *op)
 		return op_kmalloc(s, op);
 	case KMM_OP_KFREE:
 		return op_free(s, op, SLOT_KMALLOC);
+	case KMM_OP_VMALLOC:
+		return op_vmalloc(s, op);
+	case KMM_OP_VFREE:
+		return op_free(s, op, SLOT_VMALLOC);
 	default:
 		return -EINVAL;
 	}

@@ -56,6 +56,7 @@ static void account_set_limits(struct kmm_account *a, const struct kmm_limits *l
 	a->limit[KMM_RES_OBJECTS] = l->objects;
 	a->limit[KMM_RES_NAMES] = l->names;
 	a->limit[KMM_RES_HOST_BYTES] = l->host_bytes;
+	a->limit[KMM_RES_WINDOW] = a->set->window_limit;
 }
 
 /* Frees when there is neither a reference nor a frame. Any context, under RCU or a reference. */
@@ -164,6 +165,7 @@ void kmm_accounts_init(struct kmm_accounts *set, const struct kmm_limits *file_l
 	INIT_LIST_HEAD(&set->users);
 	set->file_limits = *file_limits;
 	set->user_limits = *user_limits;
+	set->window_limit = KMM_NO_LIMIT;
 }
 KMM_EXPORT_INTERNAL(kmm_accounts_init);
 

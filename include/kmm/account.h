@@ -19,6 +19,7 @@
  * @KMM_RES_OBJECTS: memory objects
  * @KMM_RES_NAMES: names
  * @KMM_RES_HOST_BYTES: host memory for kmm's own structs
+ * @KMM_RES_WINDOW: pages of the kernel window
  * @KMM_NR_RESOURCES: number of resources
  */
 enum kmm_resource {
@@ -26,6 +27,7 @@ enum kmm_resource {
 	KMM_RES_OBJECTS,
 	KMM_RES_NAMES,
 	KMM_RES_HOST_BYTES,
+	KMM_RES_WINDOW,
 	KMM_NR_RESOURCES
 };
 
@@ -47,6 +49,7 @@ enum kmm_resource {
  * @users: accounts of users, one per uid
  * @file_limits: of each open file; immutable after init
  * @user_limits: of each user; immutable after init
+ * @window_limit: pages of the kernel window that a user may hold; immutable after init
  */
 struct kmm_accounts {
 	struct xarray ids;
@@ -54,6 +57,7 @@ struct kmm_accounts {
 	struct list_head users;
 	struct kmm_limits file_limits;
 	struct kmm_limits user_limits;
+	u64 window_limit;
 };
 
 /**

@@ -274,4 +274,8 @@ void kmm_debugfs_fini(void);
 void kmm_debugfs_slab_init(struct dentry *dir);
 void kmm_debugfs_slab_fini(void);
 
+/* dev/debugfs_vmap.c; called by debugfs.c */
+void kmm_debugfs_vmap_init(struct dentry *dir);
+void kmm_debugfs_vmap_vmstat(struct seq_file *m);
+
 #endif /* _KMM_DEV_H */

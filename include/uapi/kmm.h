@@ -423,12 +423,13 @@ struct kmm_shm_unlink {
  * @KMM_OP_KMALLOC: memory into an empty slot; arg: bytes, 1 .. 2^KMM_ORDER_MAX pages
  * @KMM_OP_KFREE: free it; arg: 0
  * @KMM_OP_VMALLOC: virtually contiguous kernel memory into an empty slot; arg: KMM_VMALLOC_ARG().
- *	-ENOMEM also when the kernel window has no room
+ *	-ENOMEM also when the kernel window has no room; -EINVAL with KMM_OP_ATOMIC; -EPERM
+ *	KMM_PROT_EXEC without CAP_SYS_ADMIN; -EDQUOT also when the user has a quarter of the window
  * @KMM_OP_VFREE: free it; arg: 0
  *
  * Frames that are charged: the pages of a block; for a cache the slabs that it has and one more;
  * for kmalloc up to 8 KiB, by size class, the most bytes that the slots have held since they
- * last held none, rounded up to pages; above, the pages. Host memory: a cache's per-CPU stacks and
+ * last held none, rounded up to pages; above, the pages; for vmalloc the pages. Host memory: a cache's per-CPU stacks and
  * depot, some 2 KiB for each CPU and 12 KiB.
  */
 enum kmm_op_kind {

@@ -25,9 +25,8 @@
 #define kmem_cache_free		kmm_cache_free
 #define kmem_cache_alloc_bulk	kmm_cache_alloc_bulk
 #define kmem_cache_free_bulk	kmm_cache_free_bulk
-
-/* kmm has no vmalloc yet: the host's, zeroed, so that the host's own setting does not matter. */
-#define vmalloc			vzalloc
+#define vmalloc			kmm_vmalloc
+#define vfree			kmm_vfree
 
 /* It has no exit, and could not be unloaded. */
 static void __exit kmm_meminit_exit(void)

@@ -216,6 +216,20 @@ int kmm_kfree(int dev, uint32_t slot)
 	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_KFREE, .slot = slot }, NULL);
 }
 
+int kmm_vmalloc(int dev, uint32_t slot, uint64_t size, unsigned int prot, uint16_t flags,
+		uint64_t *address)
+{
+	if (size >> 56 || prot > 255)
+		return -EINVAL;
+	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_VMALLOC, .flags = flags, .slot = slot,
+					    .arg = KMM_VMALLOC_ARG(size, prot) }, address);
+}
+
+int kmm_vfree(int dev, uint32_t slot)
+{
+	return run_op(dev, (struct kmm_op){ .kind = KMM_OP_VFREE, .slot = slot }, NULL);
+}
+
 int kmm_pipe_create(int dev, uint64_t size_bytes, uint32_t flags, int fd[2])
 {
 	struct kmm_pipe_create c = { .size_bytes = size_bytes, .flags = flags };

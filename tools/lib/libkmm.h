@@ -249,6 +249,29 @@ int kmm_kmalloc(int dev, uint32_t slot, uint64_t size, uint16_t flags, uint64_t 
 int kmm_kfree(int dev, uint32_t slot);
 
 /**
+ * kmm_vmalloc() - Allocate virtually contiguous kernel memory into a slot.
+ * @dev: descriptor of /dev/kmm
+ * @slot: an empty slot
+ * @size: bytes, not zero
+ * @prot: KMM_PROT_READ, and WRITE or EXEC
+ * @flags: KMM_OP_ZERO, KMM_OP_ADDR
+ * @address: out with KMM_OP_ADDR: the kernel's address; may be NULL
+ *
+ * Return: 0, or the negative errno of the operation.
+ */
+int kmm_vmalloc(int dev, uint32_t slot, uint64_t size, unsigned int prot, uint16_t flags,
+		uint64_t *address);
+
+/**
+ * kmm_vfree() - Free the memory of a slot.
+ * @dev: descriptor of /dev/kmm
+ * @slot: slot that kmm_vmalloc() filled
+ *
+ * Return: 0, or the negative errno of the operation.
+ */
+int kmm_vfree(int dev, uint32_t slot);
+
+/**
  * kmm_pipe_create() - A new pipe.
  * @dev: descriptor of /dev/kmm
  * @size_bytes: capacity, 0 is KMM_PIPE_SIZE_DEFAULT

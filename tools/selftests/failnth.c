@@ -204,6 +204,32 @@ static int fail_slab(int dev, int obj)
 	return err;
 }
 
+/* Addresses that no pool has, frames of every order, 2 MiB leaves. */
+static int fail_vmalloc(int dev, int obj)
+{
+	const unsigned int rw = KMM_PROT_READ | KMM_PROT_WRITE;
+	struct kmm_op op[] = {
+		{ .kind = KMM_OP_VMALLOC, .slot = 0, .arg = KMM_VMALLOC_ARG(1, rw) },
+		{ .kind = KMM_OP_VMALLOC, .slot = 1, .arg = KMM_VMALLOC_ARG(70 * PAGE, rw) },
+		{ .kind = KMM_OP_VMALLOC, .slot = 2, .arg = KMM_VMALLOC_ARG(SIZE, rw) },
+		{ .kind = KMM_OP_VFREE, .slot = 1 },
+	};
+	struct kmm_ops ops = {
+		.ops = (uintptr_t)op,
+		.nr = ARRAY_SIZE(op),
+		.flags = KMM_OPS_KEEP_GOING,
+	};
+	int fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC), err;
+
+	(void)dev;
+	(void)obj;
+	if (fd < 0)
+		return -errno;
+	err = ioctl(fd, KMM_IOC_OPS, &ops) ? -errno : ops.failed ? -ENOMEM : 0;
+	close(fd);
+	return err;
+}
+
 static int fail_contents(int dev, int obj)
 {
 	int fd = kmm_object_create(dev, SIZE, 0), err = 0;
@@ -323,6 +349,7 @@ FIXTURE_VARIANT_ADD(kmm, mmap_device) { .call = fail_mmap_device };
 FIXTURE_VARIANT_ADD(kmm, mmap_locked) { .call = fail_mmap_locked };
 FIXTURE_VARIANT_ADD(kmm, ops) { .call = fail_ops };
 FIXTURE_VARIANT_ADD(kmm, slab) { .call = fail_slab };
+FIXTURE_VARIANT_ADD(kmm, vmalloc) { .call = fail_vmalloc };
 FIXTURE_VARIANT_ADD(kmm, contents) { .call = fail_contents };
 FIXTURE_VARIANT_ADD(kmm, export) { .call = fail_export };
 FIXTURE_VARIANT_ADD(kmm, attach) { .call = fail_attach };

@@ -11,7 +11,7 @@
 static struct kmm_op random_op(uint64_t *seed)
 {
 	struct kmm_op op = {
-		.kind = next_random(seed) % (KMM_OP_KFREE + 1), .slot = next_random(seed) % 100,
+		.kind = next_random(seed) % (KMM_OP_VFREE + 1), .slot = next_random(seed) % 100,
 	};
 
 	if (op.kind == KMM_OP_CACHE_CREATE)
@@ -20,6 +20,8 @@ static struct kmm_op random_op(uint64_t *seed)
 		op.arg = next_random(seed) % 100;
 	else if (op.kind == KMM_OP_KMALLOC)
 		op.arg = 1 + next_random(seed) % 20000;
+	else if (op.kind == KMM_OP_VMALLOC)
+		op.arg = KMM_VMALLOC_ARG(1 + next_random(seed) % 100000, next_random(seed) % 8);
 	return op;
 }
 

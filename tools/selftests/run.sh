@@ -30,6 +30,7 @@ ko=$top/kmm.ko
 count=check
 # lifecycle last: it loads and unloads the module itself
 all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins pipe pipe_load ops slab abi limits races kill9 dmabuf share_stress failnth cmd lifecycle)
+all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins pipe pipe_load ops slab vmalloc abi limits races kill9 dmabuf failnth cmd lifecycle)
 smoke=(basic object mmap ops lifecycle)
 suites=()
 
