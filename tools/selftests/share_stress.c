@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Everything that processes share memory with, at once: objects with and without names, gifts,
- * pipes, message queues, dma-bufs, descriptors in flight. Workers do random things with what they have
- * in common and are killed at random moments, also while they wait. Afterwards frames, objects,
- * names, queues, pipes and host memory are as before.
+ * pipes, message queues, dma-bufs, descriptors in flight. Workers do random things with what they
+ * have in common and are killed at random moments, also while they wait. Afterwards frames,
+ * objects, names, queues, pipes and host memory are as before.
  *
  * Contents: all memory of the region is filled with 0xee first; what is written are capital
  * letters, one for each worker. So a byte that is neither zero nor a letter is somebody's old
@@ -333,7 +333,6 @@ static void do_gift(void)
 	close(dst);
 }
 
-#ifdef KMM_IOC_MSGQ_CREATE
 /* All bytes of a message are the letter of its sender. */
 static void expect_message(long n, const char *where)
 {
@@ -405,9 +404,6 @@ static void do_queue(void)
 	}
 	close(queue);
 }
-#else
-#define kmm_msgq_unlink(...) do { } while (0)
-#endif
 
 /* One descriptor into the pool, one out of it; those in flight die with the last socket. */
 static void do_pass(void)
@@ -464,9 +460,7 @@ static const struct {
 } kinds[] = {
 	{ "private objects", do_private }, { "pipes", do_pipe }, { "dma-bufs", do_dmabuf },
 	{ "names", do_name }, { "gifts", do_gift }, { "descriptors passed", do_pass },
-#ifdef KMM_IOC_MSGQ_CREATE
 	{ "queues", do_queue },
-#endif
 };
 
 static void __attribute__((noreturn)) work(int id, uint64_t seed)
