@@ -107,7 +107,7 @@ static bool msg_copy_in(struct kmm_msg *m, const char __user *from)
 	return ok;
 }
 
-/* The bytes, and what the struct tells of them. */
+/* The bytes, then what the struct tells of them: a call that fails leaves it as it was. */
 static bool msg_copy_out(const struct kmm_msg *m, char __user *to, const struct kmm_call *call)
 {
 	u32 left = m->size_bytes;
@@ -115,17 +115,14 @@ static bool msg_copy_out(const struct kmm_msg *m, char __user *to, const struct 
 	bool ok;
 
 	pagefault_disable();
-	/* what else is in the struct is as the caller has it */
-	ok = kmm_copy_few_to_user(call->uarg + offsetof(struct kmm_msgq_receive, size_bytes),
-				  &call->arg.msgq_receive.size_bytes, MSG_REPLY_BYTES);
 	if (likely(left <= KMM_USERCOPY_FEW && !m->nr_pages)) {
-		ok = ok && kmm_copy_few_to_user(to, m->data, left);
+		ok = kmm_copy_few_to_user(to, m->data, left);
 	} else if (!access_ok(to, left)) {
 		ok = false;
 	} else if (!m->nr_pages) {
-		ok = ok && !__copy_to_user_inatomic(to, m->data, left);
+		ok = !__copy_to_user_inatomic(to, m->data, left);
 	} else {
-		for (i = 0; ok && i < m->nr_pages; i++) {
+		for (i = 0, ok = true; ok && i < m->nr_pages; i++) {
 			u32 n = min_t(u32, left, PAGE_SIZE);
 
 			ok = !__copy_to_user_inatomic(to, page_address(m->pages[i] ?: ZERO_PAGE(0)),
@@ -134,6 +131,9 @@ static bool msg_copy_out(const struct kmm_msg *m, char __user *to, const struct 
 			left -= n;
 		}
 	}
+	/* what else is in the struct is as the caller has it */
+	ok = ok && kmm_copy_few_to_user(call->uarg + offsetof(struct kmm_msgq_receive, size_bytes),
+					&call->arg.msgq_receive.size_bytes, MSG_REPLY_BYTES);
 	pagefault_enable();
 	return ok;
 }

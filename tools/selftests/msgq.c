@@ -522,8 +522,12 @@ TEST_F(kmm, bad_pointers_lose_no_message)
 			memset(buf, 'm', sizes[n]);
 			ASSERT_EQ(0, kmm_msgq_send(q, buf, sizes[n], 1, 0, 0));
 			ASSERT_EQ(0, kmm_msgq_send(q, "second", 6, 1, 0, 0));
-			EXPECT_EQ(-EFAULT, kmm_msgq_receive(q, (void *)bad[k], 2 * PAGE, NULL, 0,
-							    0));
+			struct kmm_msgq_receive r = { .buf = bad[k], .size_bytes = 2 * PAGE };
+
+			EXPECT_EQ(EFAULT, ERR(ioctl(q, KMM_IOC_MSGQ_RECEIVE, &r)));
+			/* the struct can be used again, as a restart of the call does */
+			EXPECT_EQ(2 * PAGE, r.size_bytes);
+			EXPECT_EQ(0, r.prio);
 			/* it is there still, and first */
 			EXPECT_EQ(sizes[n], kmm_msgq_receive(q, buf, 2 * PAGE, NULL, 0, 0));
 			EXPECT_TRUE(all_bytes(buf, 'm', sizes[n]));
