@@ -535,8 +535,9 @@ static const char *mmu_refuse(const char *mode)
 
 	if (boot_cpu_has(X86_FEATURE_XENPV))
 		return "Xen PV: the hypervisor owns CR3";
-	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
-		return "encrypted guest (SEV, TDX)";
+	/* Also where only the host encrypts: our leaves do not have that bit. */
+	if (cc_platform_has(CC_ATTR_MEM_ENCRYPT))
+		return "encrypted memory (SME, SEV, TDX)";
 	/* The hypervisors' hole: the espfix alias stands there. */
 	if (host[KMM_ESPFIX_ROOT])
 		return "first kernel root entry in use";

@@ -721,10 +721,7 @@ void kmm_pt_protect(struct kmm_pgtable *pt, unsigned long start, unsigned long e
 			if (!cur || (r.huge && !pt_is_huge(cur)))
 				continue;
 			do {
-				pgprot_t p = cur & _PAGE_RW ? prot : ro;
-
-				new = r.huge ? pmd_val(pmd_modify(__pmd(cur), p)) :
-					       pte_val(pte_modify(__pte(cur), p));
+				new = kmm_pt_modify(cur, cur & _PAGE_RW ? prot : ro, r.huge);
 			} while (!try_cmpxchg(&r.table[i], &cur, new));
 			nr += r.huge ? PT_ENTRIES : 1;
 		}

@@ -15,7 +15,7 @@
  *	GUARD		nothing, ever; it takes the addresses
  *
  * So a leaf shows either an object's frame or a private frame. They are told apart by one
- * software bit of the entry, KMM_PT_PRIVATE (_PAGE_SOFTW1, which the host's pte_modify() keeps).
+ * software bit of the entry, KMM_PT_PRIVATE (_PAGE_SOFTW1).
  * A private frame belongs to address spaces only and is never mapped into a process. It
  * counts the entries that map it in the client's word of its struct kmm_frame: one when it is
  * made, one more for each clone. Who drops the last share frees it. An object's frame belongs to

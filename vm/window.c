@@ -348,7 +348,7 @@ void kmm_window_protect(struct kmm_window *w, unsigned long addr, unsigned long 
 		pte_t *pte = window_pte(w, addr);
 
 		if (!pte_none(*pte))
-			set_pte(pte, pte_modify(*pte, prot));
+			set_pte(pte, __pte(kmm_pt_modify(pte_val(*pte), prot, false)));
 	}
 }
 KMM_EXPORT_INTERNAL(kmm_window_protect);

@@ -192,6 +192,25 @@ int kmm_pt_for_each(struct kmm_pgtable *pt, bool user_view, unsigned long start,
 		    int (*leaf)(void *ctx, unsigned long addr, unsigned int shift,
 				unsigned long entry, unsigned long effective), void *ctx);
 
+/**
+ * kmm_pt_modify() - A leaf with other rights.
+ * @entry: raw word, not 0
+ * @prot: rights
+ * @huge: it is a 2 MiB leaf
+ *
+ * The page, Accessed, Dirty and KMM_PT_PRIVATE stay. The host's pte_modify() wants a symbol that
+ * Debian's kernel does not export.
+ *
+ * Context: any. Return: raw word.
+ */
+static inline unsigned long kmm_pt_modify(unsigned long entry, pgprot_t prot, bool huge)
+{
+	unsigned long pfn = huge ? pmd_pfn(__pmd(entry)) : pte_pfn(__pte(entry));
+	unsigned long kept = KMM_PT_AD | KMM_PT_PRIVATE | (huge ? KMM_PT_HUGE : 0);
+
+	return pte_val(pfn_pte(pfn, prot)) | (entry & kept);
+}
+
 /* Private frames of spaces count the entries that map them, in the client's word of the frame. */
 static inline void kmm_pt_share_get(struct kmm_frame *f)
 {
