@@ -398,7 +398,8 @@ struct kmm_shm_open {
  * @name_len: how many
  * @flags: 0
  *
- * Errors: -EINVAL; -ENAMETOOLONG; -ENOENT; -EPERM neither owner nor CAP_FOWNER.
+ * Errors: -EINVAL; -ENAMETOOLONG; -ENOENT; -EPERM neither owner nor CAP_FOWNER. -EFAULT when the
+ * struct cannot be written back: the name is gone then.
  */
 struct kmm_shm_unlink {
 	__u64 name;

@@ -24,6 +24,10 @@ struct target {
 	uint64_t known;			/* the flags that exist */
 };
 
+/* Names that are there whenever a call is made. */
+#define NAME_OPEN	"abi open"
+#define NAME_UNLINK	"abi unlink"
+
 static const struct target targets[] = {
 	{ "INFO", 0x00, sizeof(struct kmm_info), DEV, 0, 0, -1, 0 },
 	{ "FEATURES", 0x01, sizeof(struct kmm_features), DEV, 0, 0, -1, 0 },
@@ -38,6 +42,14 @@ static const struct target targets[] = {
 	  offsetof(struct kmm_object_reopen, flags), KMM_REOPEN_RDONLY },
 	{ "OBJECT_SEAL", 0x13, sizeof(struct kmm_object_seal), OBJ, 4, 0,
 	  offsetof(struct kmm_object_seal, add), 0x1f },
+	{ "OBJECT_GIFT", 0x14, sizeof(struct kmm_object_gift), OBJ,
+	  offsetof(struct kmm_object_gift, moved), 0,
+	  offsetof(struct kmm_object_gift, flags), 0 },
+	{ "SHM_OPEN", 0x18, sizeof(struct kmm_shm_open), DEV,
+	  offsetof(struct kmm_shm_open, fd), 1, offsetof(struct kmm_shm_open, flags),
+	  KMM_SHM_CREATE | KMM_SHM_EXCL | KMM_SHM_TRUNCATE | KMM_SHM_RDONLY },
+	{ "SHM_UNLINK", 0x19, sizeof(struct kmm_shm_unlink), DEV, sizeof(struct kmm_shm_unlink),
+	  0, offsetof(struct kmm_shm_unlink, flags), 0 },
 	{ "MSGQ_CREATE", 0x30, sizeof(struct kmm_msgq_create), DEV, 12, 1,
 	  offsetof(struct kmm_msgq_create, flags), 0x7 },
 	{ "MSGQ_INFO", 0x34, sizeof(struct kmm_msgq_info), MSGQ, 0, 0, -1, 0 },
@@ -54,12 +66,20 @@ static const struct {
 	unsigned int nr;
 	enum kind on;
 } elsewhere[] = {
-	{ 0x14, OBJ }, { 0x18, DEV }, { 0x19, DEV },			/* shm.c */
 	{ 0x15, OBJ }, { 0x16, DEV },					/* dmabuf.c */
 	{ 0x31, DEV }, { 0x32, MSGQ }, { 0x33, MSGQ }, { 0x36, DEV },	/* msgq.c */
 };
 
 static struct kmm_op one_op[1];
+static int good_dev, good_obj;
+
+static void make_name(const char *name)
+{
+	int fd = kmm_shm_open(good_dev, name, KMM_SHM_CREATE, 0600, PAGE, 0);
+
+	if (fd >= 0)
+		close(fd);
+}
 
 static unsigned long request(const struct target *t, size_t size)
 {
@@ -75,8 +95,18 @@ static void good(const struct target *t, void *buf, size_t size)
 	struct kmm_msgq_reopen mr = { .flags = KMM_MSGQ_READ };
 	struct kmm_pipe_resize p = { .size_bytes = PAGE };
 	struct kmm_ops o = { .ops = (uintptr_t)one_op, .nr = 1, .flags = KMM_OPS_KEEP_GOING };
+	/* Of holes, within the object. */
+	struct kmm_object_gift g = { .dst_fd = good_obj, .dst_offset = 2 * PAGE, .len = PAGE };
+	struct kmm_shm_open s = {
+		.name = (uintptr_t)NAME_OPEN, .name_len = strlen(NAME_OPEN),
+	};
+	struct kmm_shm_unlink u = {
+		.name = (uintptr_t)NAME_UNLINK, .name_len = strlen(NAME_UNLINK),
+	};
 
 	memset(buf, 0, size);
+	if (t->nr == 0x19)
+		make_name(NAME_UNLINK);
 	/* A free of an empty slot: tried, failed, and nothing to clean up. */
 	one_op[0] = (struct kmm_op){ .kind = KMM_OP_PAGES_FREE, .slot = 3 };
 	if (t->nr == 0x10)
@@ -87,6 +117,12 @@ static void good(const struct target *t, void *buf, size_t size)
 		memcpy(buf, &m, sizeof(m) < size ? sizeof(m) : size);
 	else if (t->nr == 0x35)
 		memcpy(buf, &mr, sizeof(mr) < size ? sizeof(mr) : size);
+	else if (t->nr == 0x14)
+		memcpy(buf, &g, sizeof(g) < size ? sizeof(g) : size);
+	else if (t->nr == 0x18)
+		memcpy(buf, &s, sizeof(s) < size ? sizeof(s) : size);
+	else if (t->nr == 0x19)
+		memcpy(buf, &u, sizeof(u) < size ? sizeof(u) : size);
 	else if (t->nr == 0x41)
 		memcpy(buf, &p, sizeof(p) < size ? sizeof(p) : size);
 	else if (t->nr == 0x08)
@@ -141,6 +177,10 @@ FIXTURE_SETUP(abi)
 	self->fd[OBJ] = self->obj;
 	self->fd[MSGQ] = self->msgq;
 	self->fd[PIPE] = self->pipe[0];
+	good_dev = self->dev;
+	good_obj = self->obj;
+	make_name(NAME_OPEN);
+	make_name(NAME_UNLINK);
 	shrink_slabs();
 	/* All that a call here could add is visible against this, host memory included. */
 	ASSERT_EQ(0, kmm_get_stat(self->probe, KMM_STAT_EXACT, &self->before));
@@ -152,6 +192,7 @@ FIXTURE_TEARDOWN(abi)
 	struct kmm_stat now;
 
 	/* State unchanged. */
+	make_name(NAME_UNLINK);
 	EXPECT_EQ(0, settle(self->probe, &self->before, &now));
 	EXPECT_TRUE(same_frames(&self->before, &now)) {
 		print_stat("before", &self->before);
@@ -162,6 +203,8 @@ FIXTURE_TEARDOWN(abi)
 	EXPECT_EQ(0, i.resident);
 	EXPECT_EQ(0, i.seals);
 	close(self->msgq);
+	EXPECT_EQ(0, kmm_shm_unlink(self->dev, NAME_OPEN));
+	EXPECT_EQ(0, kmm_shm_unlink(self->dev, NAME_UNLINK));
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 	close(self->obj);
@@ -188,6 +231,7 @@ TEST_F(abi, numbers)
 	const unsigned long want[] = {
 		KMM_IOC_INFO, KMM_IOC_FEATURES, KMM_IOC_STAT, KMM_IOC_OPS, KMM_IOC_OBJECT_CREATE,
 		KMM_IOC_OBJECT_INFO, KMM_IOC_OBJECT_REOPEN, KMM_IOC_OBJECT_SEAL,
+		KMM_IOC_OBJECT_GIFT, KMM_IOC_SHM_OPEN, KMM_IOC_SHM_UNLINK,
 		KMM_IOC_MSGQ_CREATE, KMM_IOC_MSGQ_INFO, KMM_IOC_MSGQ_REOPEN,
 		KMM_IOC_PIPE_CREATE, KMM_IOC_PIPE_RESIZE, KMM_IOC_PIPE_INFO,
 	};
@@ -441,7 +485,8 @@ TEST_F_TIMEOUT(abi, random_requests, 1200)
 {
 	static const int table[] = {
 		EFAULT, EINVAL, E2BIG, EFBIG, EOVERFLOW, ENOTTY, EBADF, EPERM, EACCES, EDQUOT,
-		ENOMEM, ENOSPC, EBUSY, EEXIST, ENOENT, ERANGE, EINTR, EMFILE, ENFILE,
+		ENOMEM, ENOSPC, EBUSY, EEXIST, ENOENT, ERANGE, EINTR, EMFILE, ENFILE, ENXIO,
+		ENAMETOOLONG,
 	};
 	unsigned long rounds = env_number("KMM_FUZZ_ROUNDS", 20000);
 	uint64_t page = PAGE;
@@ -480,8 +525,20 @@ TEST_F_TIMEOUT(abi, random_requests, 1200)
 		/* An eager one that fits would only take time. */
 		if (t->nr == 0x10 && buf[0] > (1 << 20) && (buf[1] & ALL_FLAGS))
 			buf[1] &= ~(uint64_t)ALL_FLAGS;
+		struct kmm_shm_open *s = (void *)buf;
+
+		if (t->nr == 0x18 && s->size_bytes > (1 << 20))
+			s->object_flags = 0;
 		if (ioctl(fd[t->on], request(t, size), buf) == 0) {
 			close_made(t, buf);
+			/* A name of other bytes than ours. */
+			if (t->nr == 0x18 && s->created) {
+				struct kmm_shm_unlink u = {
+					.name = s->name, .name_len = s->name_len,
+				};
+
+				EXPECT_EQ(0, ioctl(dev, KMM_IOC_SHM_UNLINK, &u));
+			}
 			continue;
 		}
 		err = errno;

@@ -6,6 +6,8 @@
  * kernel with fault injection: the debug one.
  */
 #include "importer.h"
+#include <sys/sendfile.h>
+
 #include "kmm_test.h"
 
 #define NTH_MAX		400
@@ -246,6 +248,82 @@ static int fail_contents(int dev, int obj)
 	return err;
 }
 
+/* A name that is new, opened again, opened when nobody else has it open any more, and gone. */
+static int fail_shm(int dev, int obj)
+{
+	int fd = kmm_shm_open(dev, "failnth", KMM_SHM_CREATE, 0600, SIZE, KMM_OBJECT_EAGER);
+	int again, err = fd < 0 ? fd : 0;
+
+	(void)obj;
+	for (int i = 0; i < 2 && !err; i++) {
+		again = kmm_shm_open(dev, "failnth", 0, 0, 0, 0);
+		if (again < 0)
+			err = again;
+		if (again >= 0)
+			close(again);
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+	}
+	if (fd >= 0)
+		close(fd);
+	/* when the call that made it failed there is no name; a failed unlink leaves one */
+	again = kmm_shm_unlink(dev, "failnth");
+	if (again == -EFAULT)
+		kmm_shm_unlink(dev, "failnth");
+	return err ?: again;
+}
+
+/* More than a batch, with a frame that is held. */
+static int fail_gift(int dev, int obj)
+{
+	int a = kmm_object_create(dev, SIZE, KMM_OBJECT_EAGER), b = kmm_object_create(dev, SIZE, 0);
+	int err = a < 0 ? a : b < 0 ? b : 0, w[2] = { -1, -1 };
+	char *p = MAP_FAILED;
+
+	(void)obj;
+	if (!err && (pipe(w) || (p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, a, 0)) ==
+		     MAP_FAILED))
+		err = -errno;
+	if (!err) {
+		struct iovec v = { p, 4096 };
+		struct kmm_object_gift g;
+
+		*(volatile char *)p = 1;
+		if (vmsplice(w[1], &v, 1, 0) < 0 && errno != EFAULT)
+			err = -errno;
+		if (!err)
+			err = kmm_object_gift(a, 0, b, 0, SIZE, &g);
+		/* the second batch failed: the first one was given */
+		if (err == 1)
+			err = -ENOMEM;
+	}
+	if (p != MAP_FAILED)
+		munmap(p, 4096);
+	for (int i = 0; i < 2; i++)
+		if (w[i] >= 0)
+			close(w[i]);
+	if (a >= 0)
+		close(a);
+	if (b >= 0)
+		close(b);
+	return err;
+}
+
+/* Copies by sendfile, both ways of splice. */
+static int fail_splice(int dev, int obj)
+{
+	int own = kmm_object_create(dev, SIZE, 0), err = 0;
+	off_t at = 0;
+
+	if (own < 0)
+		return own;
+	if (sendfile(own, obj, &at, 1 << 20) < 0)
+		err = -errno;
+	close(own);
+	return err;
+}
+
 /* Export of an object with holes, a mapping, an import. */
 static int fail_export(int dev, int obj)
 {
@@ -351,6 +429,9 @@ FIXTURE_VARIANT_ADD(kmm, ops) { .call = fail_ops };
 FIXTURE_VARIANT_ADD(kmm, slab) { .call = fail_slab };
 FIXTURE_VARIANT_ADD(kmm, vmalloc) { .call = fail_vmalloc };
 FIXTURE_VARIANT_ADD(kmm, contents) { .call = fail_contents };
+FIXTURE_VARIANT_ADD(kmm, shm) { .call = fail_shm };
+FIXTURE_VARIANT_ADD(kmm, gift) { .call = fail_gift };
+FIXTURE_VARIANT_ADD(kmm, splice) { .call = fail_splice };
 FIXTURE_VARIANT_ADD(kmm, export) { .call = fail_export };
 FIXTURE_VARIANT_ADD(kmm, attach) { .call = fail_attach };
 FIXTURE_VARIANT_ADD(kmm, pipe_create) { .call = fail_pipe_create };

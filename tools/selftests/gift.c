@@ -353,7 +353,8 @@ static int poor_receiver(int root_obj)
 	full = make(dev, limit - 10, KMM_OBJECT_EAGER);
 	if (own < 0 || full < 0)
 		return 3;
-	if (gift(root_obj, 0, own, 0, 11) != -EDQUOT || resident(root_obj) != PAGES || resident(own))
+	if (gift(root_obj, 0, own, 0, 11) != -EDQUOT || resident(root_obj) != PAGES ||
+	    resident(own))
 		return 4;
 	if (gift(root_obj, 0, own, 0, 10) || resident(own) != 10 ||
 	    resident(root_obj) != PAGES - 10)

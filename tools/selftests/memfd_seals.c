@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The cases of the kernel's tools/testing/selftests/memfd/memfd_test.c on kmm objects. Each is named
- * as there, and the share cases run a second time beside a thread with the same file table.
+ * The cases of the kernel's tools/testing/selftests/memfd/memfd_test.c on kmm objects. Each is
+ * named as there, and runs a second time beside a thread with the same file table.
  *
  * Left out, or put in other words, because objects are not memfds:
  *   CREATE		arguments of memfd_create; those of ours are in object, shm and abi
