@@ -101,6 +101,8 @@ static int ioctl_features(struct kmm_call *call)
 				      KMM_FEATURE_SHM_NAMES | KMM_FEATURE_GIFT |
 				      KMM_FEATURE_MSGQ |
 				      KMM_FEATURE_PIPE;
+	if (kmm_dev_env.vmap)
+		call->arg.features.features |= KMM_FEATURE_OPS_VMALLOC;
 	if (IS_ENABLED(CONFIG_TRACEPOINTS))
 		call->arg.features.features |= KMM_FEATURE_TRACEPOINTS;
 	if (IS_ENABLED(CONFIG_DEBUG_FS))

@@ -9,9 +9,10 @@
  *	START-END SIZE CALLER pages=N KIND RIGHTS [huge=N]
  *
  * where END is behind the guard page and SIZE counts it, as in the kernel's file; KIND is vmalloc,
- * vmap, vm_map_ram (a block, from which runs of pages are given out), or "unpurged vm_area" for what
- * was freed and waits for a flush. RIGHTS and huge=, pages in 2 MiB leaves, stand behind what the kernel
- * prints, so that its readers still find their columns. Addresses are real ones: the file is root's.
+ * vmap, vm_map_ram (a block, from which runs of pages are given out), or "unpurged vm_area" for
+ * what was freed and waits for a flush. RIGHTS and huge=, pages in 2 MiB leaves, stand behind what
+ * the kernel prints, so that its readers still find their columns. Addresses are real ones: the
+ * file is root's.
  *
  * The rows of vmstat on vmalloc are made here, too: events of vmap.c, and the ledger of flushes.
  *

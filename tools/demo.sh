@@ -83,6 +83,10 @@ show $debugfs/buddyinfo
 run "$kmm" alloc --order 3 --count 100
 run "$kmm" frag --map
 
+title "vmalloc in kmm's own window of kernel addresses, with leaves of 2 MiB"
+run "$kmm" vmap alloc --size 12K --count 2
+run sh -c "sleep 2 | $kmm vmap alloc --size 5M --wait & sleep 1; cat $debugfs/vmallocinfo; wait"
+
 title "rmmod: everything goes back"
 run rmmod kmm
 memory

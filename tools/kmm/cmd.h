@@ -54,6 +54,7 @@ int cmd_frag(struct options *o, int argc, char **argv);
 int cmd_msgq(struct options *o, int argc, char **argv);
 int cmd_pipe(struct options *o, int argc, char **argv);
 int cmd_slab(struct options *o, int argc, char **argv);
+int cmd_vmap(struct options *o, int argc, char **argv);
 
 /* --json and --help, for the argp of every verb: children[0]; its input is struct options. */
 extern const struct argp common_argp;

@@ -112,6 +112,7 @@ static const struct {
 	{ KMM_FEATURE_OBJECTS, "objects", "memory objects, mmap, seals" },
 	{ KMM_FEATURE_OPS_PAGES, "ops_pages", "pages by slot, in batches" },
 	{ KMM_FEATURE_OPS_SLAB, "ops_slab", "caches and kmalloc by slot, in batches" },
+	{ KMM_FEATURE_OPS_VMALLOC, "ops_vmalloc", "vmalloc by slot, in batches" },
 	{ KMM_FEATURE_SHM_NAMES, "shm_names", "shared memory by name" },
 	{ KMM_FEATURE_GIFT, "gift", "pages given from object to object" },
 	{ KMM_FEATURE_MSGQ, "msgq", "message queues" },

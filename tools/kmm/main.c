@@ -29,6 +29,7 @@ static const struct verb verbs[] = {
 	{ "pipe", "run a pipeline over kmm's pipes, tell about one, list them", cmd_pipe },
 	{ "frag", "free blocks by order, fragmentation, a map of the region", cmd_frag },
 	{ "slab", "object caches: list, explain an address, allocate", cmd_slab },
+	{ "vmap", "the kernel window: list its areas, allocate", cmd_vmap },
 };
 
 #define NR_VERBS	(sizeof(verbs) / sizeof(verbs[0]))

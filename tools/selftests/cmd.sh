@@ -73,13 +73,13 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..114"
+echo "1..125"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
 check "--help" 0 "$kmm" --help
 claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag slab pipe msgq; do
+for verb in info features doctor stat alloc object frag slab vmap pipe msgq; do
 	check "$verb --help" 0 "$kmm" $verb --help
 	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
 done
@@ -188,6 +188,27 @@ exec 9>&-
 wait "$holder"
 claim "slab alloc --wait ends with its input" [ $? = 0 ]
 check "slab explain without permission fails" 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$kmm" slab explain "$address"
+
+check "vmap alloc --json" 0 "$kmm" vmap alloc --count 20 --size 10K --addr --json
+claim "vmap alloc --json is right" json 'j["allocated"] == 20 and len(set(j["addresses"])) == 20'
+check "vmap alloc of too much fails" 1 "$kmm" vmap alloc --size 1G
+claim "vmap alloc of too much says why" says err 'No frames, or no addresses'
+check "vmap alloc of wx is wrong usage" 64 "$kmm" vmap alloc --prot wx
+mkfifo "$tmp/areas"
+"$kmm" vmap alloc --size 5M --prot r --addr --wait <"$tmp/areas" >"$tmp/held" &
+holder=$!
+exec 9>"$tmp/areas"
+for _ in {1..300}; do
+	if [ "$(wc -l <"$tmp/held")" = 2 ]; then break; fi
+	sleep 0.1
+done
+address=$(tail -n 1 "$tmp/held")
+check "vmap list --json" 0 "$kmm" vmap list --json
+claim "vmap list --json is right" json '[(a["pages"], a["kind"], a["rights"]) for a in j if a["start"] == "'"$address"'"] == [(1280, "vmalloc", "r--")]'
+check "vmap" 0 "$kmm" vmap
+claim "vmap lists the area" says out "^$address"
+exec 9>&-
+wait "$holder"
 
 check "doctor --json" 0 "$kmm" doctor --json
 claim "doctor --json is right" json 'j["ok"] and {c["check"] for c in j["checks"]} >= {"cma", "lockdown", "signature", "debugfs", "device"}'
