@@ -783,7 +783,6 @@ int main(int argc, char **argv)
 	test_inclusion();
 	test_textbook();
 	test_loop();
-	printf("1..%u\n", passed + failed);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0;
 }
