@@ -205,10 +205,12 @@ int kmm_pt_for_each(struct kmm_pgtable *pt, bool user_view, unsigned long start,
  */
 static inline unsigned long kmm_pt_modify(unsigned long entry, pgprot_t prot, bool huge)
 {
-	unsigned long pfn = huge ? pmd_pfn(__pmd(entry)) : pte_pfn(__pte(entry));
-	unsigned long kept = KMM_PT_AD | KMM_PT_PRIVATE | (huge ? KMM_PT_HUGE : 0);
+	unsigned long kept = entry & (KMM_PT_AD | KMM_PT_PRIVATE);
 
-	return pte_val(pfn_pte(pfn, prot)) | (entry & kept);
+	/* Without rights the frame number is inverted, and a huge one has fewer bits. */
+	if (huge)
+		return pmd_val(pfn_pmd(pmd_pfn(__pmd(entry)), prot)) | KMM_PT_HUGE | kept;
+	return pte_val(pfn_pte(pte_pfn(__pte(entry)), prot)) | kept;
 }
 
 /* Private frames of spaces count the entries that map them, in the client's word of the frame. */
