@@ -29,7 +29,8 @@
  * Linux, so that a process whose peer has a broken userfaultfd can be killed. Waiting for room or
  * for bytes is done without the lock.
  *
- * Wake-ups. Waiters are exclusive: one write wakes one reader, one read that frees a slot
+ * Wake-ups. Waiters are exclusive, but for those of splice, who may find the host's pipe full
+ * and leave what woke them to others: one write wakes one reader, one read that frees a slot
  * wakes one writer, and whoever was woken and leaves bytes (room) behind wakes the next, also when
  * a signal made it leave without having done anything. A wake-up is asked for only where
  * somebody sleeps; the barrier of wq_has_sleeper() pairs with that of set_current_state() in
@@ -231,22 +232,26 @@ static void pipe_wake_writer(struct kmm_pipe *p)
  * kmm_pipe_wait_readable() - Sleep until a read would not.
  * @p: pipe
  *
+ * Takes no wake-up away from those who sleep in kmm_pipe_read().
+ *
  * Context: task, may sleep. Return: 0, or -ERESTARTSYS.
  */
 int kmm_pipe_wait_readable(struct kmm_pipe *p)
 {
-	return wait_event_interruptible_exclusive(p->rd_wait, pipe_can_read(p));
+	return wait_event_interruptible(p->rd_wait, pipe_can_read(p));
 }
 
 /**
  * kmm_pipe_wait_writable() - Sleep until a write would not.
  * @p: pipe
  *
+ * Takes no wake-up away from those who sleep in kmm_pipe_write().
+ *
  * Context: task, may sleep. Return: 0, or -ERESTARTSYS.
  */
 int kmm_pipe_wait_writable(struct kmm_pipe *p)
 {
-	return wait_event_interruptible_exclusive(p->wr_wait, pipe_can_write(p));
+	return wait_event_interruptible(p->wr_wait, pipe_can_write(p));
 }
 
 /* === Read and write === */
@@ -285,7 +290,8 @@ ssize_t kmm_pipe_read(struct kmm_pipe *p, struct iov_iter *to, unsigned int flag
 			pipe_wake_writer(p);
 		if (ret || eof)
 			break;
-		ret = flags & KMM_PIPE_NOWAIT ? -EAGAIN : kmm_pipe_wait_readable(p);
+		ret = flags & KMM_PIPE_NOWAIT ? -EAGAIN :
+		      wait_event_interruptible_exclusive(p->rd_wait, pipe_can_read(p));
 		if (ret)
 			break;
 		waited = true;
@@ -333,7 +339,8 @@ ssize_t kmm_pipe_write(struct kmm_pipe *p, struct iov_iter *from, unsigned int f
 		done += n;
 		if (err || done == left)
 			break;
-		err = flags & KMM_PIPE_NOWAIT ? -EAGAIN : kmm_pipe_wait_writable(p);
+		err = flags & KMM_PIPE_NOWAIT ? -EAGAIN :
+		      wait_event_interruptible_exclusive(p->wr_wait, pipe_can_write(p));
 		if (err)
 			break;
 		waited = true;

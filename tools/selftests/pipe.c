@@ -508,7 +508,7 @@ TEST_F(kmm, an_end_in_flight_is_open)
 	/* The message dies unread, and with it the last of the write end. */
 	close(sock[0]);
 	close(sock[1]);
-	for (int i = 0; i < 500 && events(fd[RD]) != POLLHUP; i++)
+	for (int k = 0; k < 500 && events(fd[RD]) != POLLHUP; k++)
 		sleep_ms(10);
 	EXPECT_EQ(0, read(fd[RD], &c, 1));
 	close(fd[RD]);
@@ -893,6 +893,38 @@ TEST_F(kmm, splice_waits_without_the_hosts_lock)
 		kill(pid, SIGKILL);
 		EXPECT_EQ(256 + SIGKILL, wait_child(pid));
 	}
+	close_pipe(fd);
+	close_pipe(host);
+}
+
+/* A splice that cannot go on because of the host's pipe takes nobody's wake-up. */
+TEST_F(kmm, splice_loses_no_wakeup)
+{
+	static char page[4096];
+	pid_t splicer, reader;
+	int host[2], fd[2];
+	char c;
+
+	ASSERT_EQ(0, pipe(host));
+	ASSERT_EQ(0, kmm_pipe_create(self->dev, PAGE, 0, fd));
+	splicer = fork();
+	ASSERT_LE(0, splicer);
+	if (!splicer)
+		_exit(splice(fd[RD], NULL, host[WR], NULL, 5, 0) < 0);
+	ASSERT_TRUE(wait_asleep(splicer));
+	for (int k = 0; k < 16; k++)
+		ASSERT_EQ(4096, write(host[WR], page, 4096));
+	reader = fork();
+	ASSERT_LE(0, reader);
+	if (!reader) {
+		alarm(20);
+		_exit(read(fd[RD], &c, 1) != 1);
+	}
+	ASSERT_TRUE(wait_asleep(reader));
+	ASSERT_EQ(1, write(fd[WR], "x", 1));
+	EXPECT_EQ(0, wait_child(reader));
+	kill(splicer, SIGKILL);
+	EXPECT_EQ(256 + SIGKILL, wait_child(splicer));
 	close_pipe(fd);
 	close_pipe(host);
 }
