@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/falloc.h>
 #include <poll.h>
 #include <pthread.h>
@@ -25,6 +26,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -162,6 +164,57 @@ static inline int __attribute__((unused)) wait_child(pid_t pid)
 		if (errno != EINTR)
 			return -1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+/* === An ordinary user === */
+
+#define NOBODY	65534
+
+/* In the child: an ordinary user from here on, with many descriptors allowed. */
+static inline void __attribute__((unused)) become_nobody(unsigned long nofile)
+{
+	struct rlimit r = { nofile, nofile };
+
+	if (setrlimit(RLIMIT_NOFILE, &r) || setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
+		_exit(100);
+}
+
+/* === Descriptors over a unix socket, up to 8 === */
+
+static inline int __attribute__((unused)) send_fds(int sock, const int *fd, int nr)
+{
+	char control[CMSG_SPACE(8 * sizeof(int))] = "", byte = 'x';
+	struct iovec v = { &byte, 1 };
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = CMSG_SPACE(nr * sizeof(int)),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(nr * sizeof(int));
+	memcpy(CMSG_DATA(c), fd, nr * sizeof(int));
+	return sendmsg(sock, &m, 0) == 1 ? 0 : -errno;
+}
+
+static inline int __attribute__((unused)) receive_fds(int sock, int *fd, int nr)
+{
+	char control[CMSG_SPACE(8 * sizeof(int))], byte;
+	struct iovec v = { &byte, 1 };
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+
+	if (recvmsg(sock, &m, MSG_CMSG_CLOEXEC) != 1)
+		return -errno;
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_len != CMSG_LEN(nr * sizeof(int)))
+		return -EPROTO;
+	memcpy(fd, CMSG_DATA(c), nr * sizeof(int));
+	return 0;
 }
 
 /* === The leak check === */

@@ -4,12 +4,7 @@
  * all of it back afterwards. The child gives up root and its groups; the device node is made
  * accessible for the time of the test.
  */
-#include <grp.h>
-#include <sys/resource.h>
-
 #include "kmm_test.h"
-
-#define NOBODY	65534
 
 static int64_t mem_available_kib(void)
 {
@@ -24,15 +19,6 @@ static int64_t mem_available_kib(void)
 			break;
 	fclose(f);
 	return v;
-}
-
-/* In the child: an ordinary user from here on, with many descriptors allowed. */
-static void become_nobody(unsigned long nofile)
-{
-	struct rlimit r = { nofile, nofile };
-
-	if (setrlimit(RLIMIT_NOFILE, &r) || setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
-		_exit(100);
 }
 
 FIXTURE(limits) {

@@ -4,14 +4,12 @@
  * under them, processes that are killed, users who take all that they get.
  * KMM_KILLS: how many (40). KMM_RACE_MS: how long a race (1000). KMM_SEED repeats a run.
  */
-#include <grp.h>
 #include <sys/resource.h>
 
 #include "kmm_test.h"
 
 #define RD 0
 #define WR 1
-#define NOBODY 65534
 
 /* === Atomic writes === */
 
@@ -360,14 +358,6 @@ TEST_F_TIMEOUT(kmm, killed_at_any_moment, 1800)
 
 /* === Limits === */
 
-static void become_nobody(void)
-{
-	struct rlimit r = { 1 << 16, 1 << 16 };
-
-	if (setrlimit(RLIMIT_NOFILE, &r) || setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
-		_exit(100);
-}
-
 /* As nobody: 0 if all is as it should be. */
 static int flood(const struct kmm_info *info)
 {
@@ -377,7 +367,7 @@ static int flood(const struct kmm_info *info)
 	uint64_t n = 0, size = KMM_PIPE_SIZE_MAX;
 	ssize_t got = 0;
 
-	become_nobody();
+	become_nobody(1 << 16);
 	dev = kmm_open();
 	if (dev < 0)
 		return 1;

@@ -2,42 +2,6 @@
 /* Objects travel over unix sockets like any descriptor, and die with the last one. */
 #include "kmm_test.h"
 
-static int send_fds(int sock, const int *fd, int nr)
-{
-	char control[CMSG_SPACE(8 * sizeof(int))] = "", byte = 'x';
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = {
-		.msg_iov = &v, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = CMSG_SPACE(nr * sizeof(int)),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(nr * sizeof(int));
-	memcpy(CMSG_DATA(c), fd, nr * sizeof(int));
-	return sendmsg(sock, &m, 0) == 1 ? 0 : -errno;
-}
-
-static int receive_fds(int sock, int *fd, int nr)
-{
-	char control[CMSG_SPACE(8 * sizeof(int))], byte;
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = {
-		.msg_iov = &v, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c;
-
-	if (recvmsg(sock, &m, MSG_CMSG_CLOEXEC) != 1)
-		return -errno;
-	c = CMSG_FIRSTHDR(&m);
-	if (!c || c->cmsg_len != CMSG_LEN(nr * sizeof(int)))
-		return -EPROTO;
-	memcpy(fd, CMSG_DATA(c), nr * sizeof(int));
-	return 0;
-}
-
 /* The receiver starts before the object exists: nothing is inherited. */
 TEST_F(kmm, passed_to_another_process)
 {
@@ -84,7 +48,7 @@ TEST_F(kmm, passed_to_another_process)
 
 TEST_F(kmm, in_flight_keeps_it_alive)
 {
-	int pair[2], obj, got;
+	int pair[2], obj, got = -1;
 	struct kmm_stat s;
 	char buf[2];
 

@@ -5,13 +5,11 @@
  * KMM_OP_ADDR tells; charges with the slabs that slab/CACHE/objects shows.
  */
 #include <dirent.h>
-#include <grp.h>
 #include <sys/mount.h>
 
 #include "kmm_test.h"
 
 #define DEBUGFS	"/sys/kernel/debug/kmm/"
-#define NOBODY	65534
 #define ALL_CACHE_FLAGS	(KMM_CACHE_HWCACHE_ALIGN | KMM_CACHE_RED_ZONE | KMM_CACHE_POISON | \
 			 KMM_CACHE_STORE_USER)
 #define DEBUG_FLAGS	(KMM_CACHE_RED_ZONE | KMM_CACHE_POISON | KMM_CACHE_STORE_USER)
@@ -401,13 +399,6 @@ TEST_F(kmm, kmalloc_pays_for_the_peak)
 	EXPECT_EQ(0, file_frames(self->dev));
 }
 
-/* In a child: an ordinary user. */
-static void become_nobody(void)
-{
-	if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
-		_exit(100);
-}
-
 /* Takes what one kind of operation gives, in slots 1 and up, until it is refused. */
 static int take_all(int dev, uint16_t kind, uint64_t arg, const struct kmm_info *info)
 {
@@ -456,7 +447,7 @@ TEST_F(kmm, limits_hold)
 		if (!pid) {
 			int dev;
 
-			become_nobody();
+			become_nobody(64);
 			dev = kmm_open();
 			if (dev < 0 || kmm_cache_create(dev, 0, 4000, 0, 0))
 				_exit(1);
@@ -480,7 +471,7 @@ TEST_F(kmm, addresses_are_for_the_admin)
 		uint64_t address = 0;
 		int dev;
 
-		become_nobody();
+		become_nobody(64);
 		dev = kmm_open();
 		if (dev < 0 || kmm_kmalloc(dev, 0, 64, 0, NULL) ||
 		    kmm_cache_create(dev, 1, 64, 0, 0))
