@@ -210,6 +210,7 @@ static void pt_zeroed_put(struct kmm_pgtables *set, unsigned long *table)
 		kmm_buddy_free(set->buddy, page, 0);
 }
 
+/* Return: a zeroed table, counted and charged, or ERR_PTR of -ENOMEM, -EDQUOT. */
 static unsigned long *pt_table_alloc(struct kmm_pgtable *pt, unsigned int level, gfp_t gfp)
 {
 	struct kmm_pgtables *set = pt->set;
@@ -217,16 +218,17 @@ static unsigned long *pt_table_alloc(struct kmm_pgtable *pt, unsigned int level,
 	struct kmm_frame *f;
 	struct page *page;
 
-	if (kmm_should_fail() ||
-	    (pt->account && kmm_account_try_charge(pt->account, KMM_RES_FRAMES, 1)))
-		return NULL;
+	if (kmm_should_fail())
+		return ERR_PTR(-ENOMEM);
+	if (pt->account && kmm_account_try_charge(pt->account, KMM_RES_FRAMES, 1))
+		return ERR_PTR(-EDQUOT);
 	table = pt_zeroed_get(set);
 	if (!table) {
 		page = kmm_buddy_alloc(set->buddy, gfp | __GFP_ZERO, 0);
 		if (!page) {
 			if (pt->account)
 				kmm_account_uncharge(pt->account, KMM_RES_FRAMES, 1);
-			return NULL;
+			return ERR_PTR(-ENOMEM);
 		}
 		table = page_address(page);
 	}
@@ -321,8 +323,8 @@ static unsigned long *pt_make(struct kmm_pgtable *pt, unsigned long addr, unsign
 				 pt_root_entry(pt, addr, true);
 		if (!entry) {
 			table = pt_table_alloc(pt, l - 1, gfp);
-			if (!table)
-				return ERR_PTR(-ENOMEM);
+			if (IS_ERR(table))
+				return table;
 			if (pt_install(pt, parent, addr, l - 1, table)) {
 				parent = table;
 				continue;
@@ -401,7 +403,7 @@ KMM_EXPORT_INTERNAL(kmm_pt_get);
  * To be called before an object is locked: kmm_pt_replace() may not wait for memory.
  *
  * Context: task, may sleep and reclaim; the tables stay as long as the area does.
- * Return: 0, also where a 2 MiB leaf is; -ENOMEM no memory, or a limit.
+ * Return: 0, also where a 2 MiB leaf is; -ENOMEM; -EDQUOT.
  */
 int kmm_pt_prepare(struct kmm_pgtable *pt, unsigned long addr)
 {
@@ -422,8 +424,8 @@ KMM_EXPORT_INTERNAL(kmm_pt_prepare);
  * old page can be given away.
  *
  * Context: task; does not sleep for memory. An object may be locked.
- * Return: 0; -EAGAIN there is something else now, also a 2 MiB leaf; -ENOMEM no table, see
- * kmm_pt_prepare().
+ * Return: 0; -EAGAIN there is something else now, also a 2 MiB leaf; -ENOMEM or -EDQUOT no
+ * table, see kmm_pt_prepare().
  */
 int kmm_pt_replace(struct kmm_pgtable *pt, unsigned long addr, unsigned long old,
 		   unsigned long new)
@@ -543,7 +545,7 @@ KMM_EXPORT_INTERNAL(kmm_pt_test_and_clear);
  * @prot: rights
  *
  * Context: task, may sleep.
- * Return: 0; -EEXIST a leaf, or a table, is there; -ENOMEM.
+ * Return: 0; -EEXIST a leaf, or a table, is there; -ENOMEM; -EDQUOT.
  */
 int kmm_pt_map_huge(struct kmm_pgtable *pt, unsigned long addr, struct page *page,
 		    pgprot_t prot)
@@ -586,7 +588,7 @@ static unsigned long pt_huge_part(unsigned long huge, unsigned int i)
  *
  * The leaves have its rights, Accessed and Dirty. Flushed when it returns.
  *
- * Context: task, may sleep. Return: 0, also when no such leaf is there; -ENOMEM.
+ * Context: task, may sleep. Return: 0, also when no such leaf is there; -ENOMEM; -EDQUOT.
  */
 int kmm_pt_split_huge(struct kmm_pgtable *pt, unsigned long addr)
 {
@@ -597,8 +599,8 @@ int kmm_pt_split_huge(struct kmm_pgtable *pt, unsigned long addr)
 	if (!pmds || !pt_is_huge(READ_ONCE(pmds[pt_index(addr, KMM_PT_PMD)])))
 		return 0;
 	table = pt_table_alloc(pt, KMM_PT_PTE, PT_GFP);
-	if (!table)
-		return -ENOMEM;
+	if (IS_ERR(table))
+		return PTR_ERR(table);
 	slot = &pmds[pt_index(addr, KMM_PT_PMD)];
 	f = pt_frame(pt->set, pmds);
 
@@ -767,7 +769,7 @@ static unsigned int pt_clone_table(struct kmm_pgtable *dst, struct kmm_pgtable *
  * for all ranges.
  *
  * Context: task, may sleep; no fault can be in @src (the space's lock is held for writing).
- * Return: pages shared; -ENOMEM, with a part of them shared.
+ * Return: pages shared; -ENOMEM or -EDQUOT, with a part of them shared.
  */
 long kmm_pt_clone_range(struct kmm_pgtable *dst, struct kmm_pgtable *src, unsigned long start,
 			unsigned long end)
@@ -779,14 +781,16 @@ long kmm_pt_clone_range(struct kmm_pgtable *dst, struct kmm_pgtable *src, unsign
 		struct kmm_frame *f = pt_frame(src->set, r.table);
 		unsigned long *to;
 		unsigned int nr;
+		int err;
 
 		if (r.huge) {
 			unsigned long huge_addr = (r.addr - 1) & PMD_MASK;
 
 			if (!(r.table[r.first] & KMM_PT_PRIVATE))
 				continue;
-			if (kmm_pt_split_huge(src, huge_addr))
-				return -ENOMEM;
+			err = kmm_pt_split_huge(src, huge_addr);
+			if (err)
+				return err;
 			r.addr = max(huge_addr, start);
 			continue;
 		}
@@ -794,7 +798,7 @@ long kmm_pt_clone_range(struct kmm_pgtable *dst, struct kmm_pgtable *src, unsign
 			continue;
 		to = pt_make(dst, (r.addr - 1) & PMD_MASK, KMM_PT_PTE, PT_GFP);
 		if (IS_ERR(to))
-			return -ENOMEM;
+			return PTR_ERR(to);
 		pt_lock_table(f);
 		nr = pt_clone_table(dst, src, to, &r);
 		pt_unlock_table(f);

@@ -1184,16 +1184,17 @@ static unsigned long space_check_areas(struct kmm_space *s)
 
 /**
  * kmm_space_check() - Look for violated invariants.
- * @s: space that nobody changes at the moment
+ * @s: space
  *
- * Context: task, may sleep.
+ * Context: task, may sleep; takes the space's lock for writing.
  * Return: how many were found; each is printed.
  */
 unsigned long kmm_space_check(struct kmm_space *s)
 {
 	struct space_walk w = { .s = s };
 
-	down_read(&s->lock);
+	/* for writing: faults change what is counted */
+	down_write(&s->lock);
 	w.bad = space_check_areas(s);
 	kmm_pt_for_each(&s->pt, false, 0, kmm_space_end(), space_walk_leaf, &w);
 	if (w.private != atomic_long_read(&s->private_frames)) {
@@ -1201,7 +1202,7 @@ unsigned long kmm_space_check(struct kmm_space *s)
 		pr_err("kmm: space %llu: %ld private pages, counted %ld\n", s->id, w.private,
 		       atomic_long_read(&s->private_frames));
 	}
-	up_read(&s->lock);
+	up_write(&s->lock);
 	return w.bad;
 }
 KMM_EXPORT_INTERNAL(kmm_space_check);
