@@ -2,8 +2,8 @@
 /**
  * DOC: /dev/kmm
  *
- * The character device and the table of ioctls. Both kinds of descriptors, the device and
- * the memory object, go through the one table; each row says for which kind it is, which
+ * The character device and the table of ioctls. All kinds of descriptors, the device, memory
+ * objects and address spaces, go through the one table; each row says for which kind it is, which
  * capability it wants, and how large its struct was in its first version and is now.
  *
  * The way of every call: find the row (-ENOTTY), check the capability (-EPERM), check
@@ -97,7 +97,7 @@ static int ioctl_info(struct kmm_call *call)
 static int ioctl_features(struct kmm_call *call)
 {
 	call->arg.features.features = KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES |
-				      KMM_FEATURE_OPS_SLAB |
+				      KMM_FEATURE_OPS_SLAB | KMM_FEATURE_SPACES |
 				      KMM_FEATURE_SHM_NAMES | KMM_FEATURE_GIFT |
 				      KMM_FEATURE_MSGQ |
 				      KMM_FEATURE_PIPE;
@@ -285,6 +285,22 @@ static const struct ioctl_row ioctl_table[] = {
 		  ioctl_object_export),
 	IOCTL_ROW(KMM_IOC_OBJECT_IMPORT, kmm_object_import, fd, KMM_ON_DEVICE, -1,
 		  ioctl_object_import),
+	IOCTL_ROW(KMM_IOC_SPACE_CREATE, kmm_space_create, fd, KMM_ON_DEVICE, -1,
+		  kmm_call_space_create),
+	IOCTL_ROW(KMM_IOC_SPACE_MAP, kmm_space_map, reserved, KMM_ON_SPACE, -1,
+		  kmm_call_space_map),
+	IOCTL_ROW(KMM_IOC_SPACE_UNMAP, kmm_space_unmap, len, KMM_ON_SPACE, -1,
+		  kmm_call_space_unmap),
+	IOCTL_ROW(KMM_IOC_SPACE_PROTECT, kmm_space_protect, reserved, KMM_ON_SPACE, -1,
+		  kmm_call_space_protect),
+	IOCTL_ROW(KMM_IOC_SPACE_CLONE, kmm_space_clone, fd, KMM_ON_SPACE, -1,
+		  kmm_call_space_clone),
+	IOCTL_ROW(KMM_IOC_SPACE_ACCESS, kmm_space_access, reserved, KMM_ON_SPACE, -1,
+		  kmm_call_space_access),
+	IOCTL_ROW(KMM_IOC_SPACE_WALK, kmm_space_walk, entry, KMM_ON_SPACE, -1,
+		  kmm_call_space_walk),
+	IOCTL_ROW(KMM_IOC_SPACE_INFO, kmm_space_info, audit_bad, KMM_ON_SPACE, -1,
+		  kmm_call_space_info),
 	IOCTL_ROW(KMM_IOC_PIPE_CREATE, kmm_pipe_create, reserved, KMM_ON_DEVICE, -1,
 		  kmm_call_pipe_create),
 	IOCTL_ROW(KMM_IOC_PIPE_RESIZE, kmm_pipe_resize, size_bytes, KMM_ON_PIPE, -1,

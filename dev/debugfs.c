@@ -20,6 +20,7 @@
  *	msgq		message queues, one a line; see msgq.c
  *	vmallocinfo	see debugfs_vmap.c
  *	slabinfo, slab/, slab_explain, slab_shrink	see debugfs_slab.c
+ *	spaces/		see debugfs_space.c
  *
  * meminfo, buddyinfo and vmstat stop all per-CPU caches for the reading (kmm_buddy_stat()
  * with exact), so that free + cached + quarantined + used + metadata is the region to the
@@ -45,6 +46,7 @@
 #include <kmm/names.h>
 #include <kmm/object.h>
 #include <kmm/region.h>
+#include <kmm/space.h>
 #include <kmm/vmap.h>
 
 /* === Data === */
@@ -211,6 +213,7 @@ static int vmstat_show(struct seq_file *m, void *unused)
 	seq_printf(m, "nr_used_pages %lu\n", st.used - lazy);
 	seq_printf(m, "nr_metadata_pages %lu\n", st.metadata);
 	seq_printf(m, "nr_objects %lu\n", READ_ONCE(kmm_dev_env.objects->nr));
+	seq_printf(m, "nr_spaces %lu\n", READ_ONCE(kmm_dev_env.spaces->nr));
 	for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
 		seq_printf(m, "%s %llu\n", kmm_buddy_event_names[i], st.event[i]);
 	kmm_debugfs_vmap_vmstat(m);
@@ -416,6 +419,7 @@ void kmm_debugfs_init(void)
 	kmm_debugfs_slab_init(d);
 	kmm_debugfs_msgq_init(d);
 	kmm_debugfs_vmap_init(d);
+	kmm_debugfs_space_init(d);
 }
 
 /**

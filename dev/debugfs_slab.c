@@ -10,7 +10,8 @@
  *	slab/CACHE/owners	who allocated the objects in use, by stack, most first; for caches
  *				with SLAB_STORE_USER
  *	slab_explain		write an address, read back what is there
- *	slab_shrink		write anything: stacks and depots are emptied, empty slabs go back
+ *	slab_shrink		write anything: stacks and depots are emptied, empty slabs go back,
+ *				and page tables that wait zeroed
  *
  * slabinfo's tunables are those of a stack: its size, half of it (what moves at once), and how
  * many stacks the depot holds; sharedavail is what the depot holds now, as in Linux's slab.c.
@@ -48,6 +49,7 @@
 
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
+#include <kmm/pgtable.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
 #include <kmm/slab_debug.h>
@@ -545,6 +547,7 @@ static ssize_t slab_shrink_write(struct file *file, const char __user *buf, size
 				 loff_t *ppos)
 {
 	kmm_slab_shrink(kmm_dev_env.slab);
+	kmm_pgtables_shrink(kmm_dev_env.tables);
 	return count;
 }
 

@@ -245,8 +245,8 @@ static void slot_free_pages(struct kmm_slot *slot)
 
 /* === Caches and their objects === */
 
-/* A folder and three files in debugfs: an inode and a dentry of some 800 bytes for each. */
-#define SESSION_CACHE_DEBUGFS_BYTES	(4 * 800)
+/* A folder and three files. */
+#define SESSION_CACHE_DEBUGFS_BYTES	(4 * KMM_DEBUGFS_BYTES)
 
 /* Host memory of a cache: stacks, depot, its own struct and name, debugfs, and this file's. */
 static size_t session_cache_bytes(const struct kmm_cache *cache)

@@ -26,6 +26,7 @@ struct kmm_pipe_set;
 struct kmm_region;
 struct kmm_slab;
 struct kmm_slot;
+struct kmm_space;
 struct kmm_space_set;
 struct kmm_vmap;
 struct dentry;
@@ -141,6 +142,9 @@ struct kmm_node {
 /* What the host keeps for a file with an inode of its own, charged to whoever made it. */
 #define KMM_FILE_BYTES	(sizeof(struct inode) + sizeof(struct dentry) + sizeof(struct file))
 
+/* What the host keeps for a file or folder of debugfs: an inode and a dentry. */
+#define KMM_DEBUGFS_BYTES	800
+
 /* dev/file.c */
 struct file *kmm_file_create_node(struct kmm_node *node, const struct file_operations *fops,
 				  umode_t mode, int flags);
@@ -236,6 +240,14 @@ struct kmm_call {
 		struct kmm_msgq_receive msgq_receive;
 		struct kmm_msgq_info msgq_info;
 		struct kmm_msgq_reopen msgq_reopen;
+		struct kmm_space_create space_create;
+		struct kmm_space_map space_map;
+		struct kmm_space_unmap space_unmap;
+		struct kmm_space_protect space_protect;
+		struct kmm_space_clone space_clone;
+		struct kmm_space_access space_access;
+		struct kmm_space_walk space_walk;
+		struct kmm_space_info space_info;
 	} arg;
 };
 
@@ -266,6 +278,16 @@ int kmm_call_msgq_info(struct kmm_call *call);
 int kmm_call_msgq_reopen(struct kmm_call *call);
 void kmm_debugfs_msgq_init(struct dentry *dir);
 
+/* dev/space.c: handlers */
+int kmm_call_space_create(struct kmm_call *call);
+int kmm_call_space_map(struct kmm_call *call);
+int kmm_call_space_unmap(struct kmm_call *call);
+int kmm_call_space_protect(struct kmm_call *call);
+int kmm_call_space_clone(struct kmm_call *call);
+int kmm_call_space_access(struct kmm_call *call);
+int kmm_call_space_walk(struct kmm_call *call);
+int kmm_call_space_info(struct kmm_call *call);
+
 /* dev/debugfs.c */
 void kmm_debugfs_init(void);
 void kmm_debugfs_fini(void);
@@ -277,5 +299,10 @@ void kmm_debugfs_slab_fini(void);
 /* dev/debugfs_vmap.c; called by debugfs.c */
 void kmm_debugfs_vmap_init(struct dentry *dir);
 void kmm_debugfs_vmap_vmstat(struct seq_file *m);
+
+/* dev/debugfs_space.c; the first called by debugfs.c, the others by space.c */
+#define KMM_DEBUGFS_SPACE_FILES	4	/* of each space, its folder included */
+void kmm_debugfs_space_init(struct dentry *dir);
+struct dentry *kmm_debugfs_space_add(struct kmm_space *s);
 
 #endif /* _KMM_DEV_H */

@@ -55,6 +55,8 @@ int cmd_msgq(struct options *o, int argc, char **argv);
 int cmd_pipe(struct options *o, int argc, char **argv);
 int cmd_slab(struct options *o, int argc, char **argv);
 int cmd_vmap(struct options *o, int argc, char **argv);
+int cmd_space(struct options *o, int argc, char **argv);
+int cmd_walk(struct options *o, int argc, char **argv);
 
 /* --json and --help, for the argp of every verb: children[0]; its input is struct options. */
 extern const struct argp common_argp;
@@ -76,6 +78,25 @@ FILE *open_debugfs(const char *name);
  * so a new column needs no change here. Returns the exit code.
  */
 int list_debugfs(struct options *o, const char *name);
+
+/*
+ * Run a command that inherits fd as descriptor 3, and dmabuf as 4 unless that is negative; returns
+ * its exit status. In object.c.
+ */
+#define CHILD_FD	3
+#define CHILD_DMABUF	4
+int run_command(int fd, int dmabuf, char **command);
+
+/*
+ * Print a walk, and add it to j if that is not NULL. In walk.c.
+ * touch: NULL, "read" or "write": walk, access one byte, walk again.
+ * Returns 0 or a negative errno.
+ */
+int show_walk(const struct options *o, int space, uint64_t addr, uint32_t flags,
+	      const char *touch, struct json_object *j);
+
+/* "write protect, user" of a KMM_PF_* code. Static. In walk.c. */
+const char *fault_code_text(uint32_t code);
 
 /* Print a JSON value and drop it; returns EXIT_OK. */
 int print_json(struct json_object *j);

@@ -30,6 +30,8 @@ static const struct verb verbs[] = {
 	{ "frag", "free blocks by order, fragmentation, a map of the region", cmd_frag },
 	{ "slab", "object caches: list, explain an address, allocate", cmd_slab },
 	{ "vmap", "the kernel window: list its areas, allocate", cmd_vmap },
+	{ "space", "address spaces: a script in one process, list those that live", cmd_space },
+	{ "walk", "every level of a translation in an address space", cmd_walk },
 };
 
 #define NR_VERBS	(sizeof(verbs) / sizeof(verbs[0]))

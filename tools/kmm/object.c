@@ -19,8 +19,6 @@
 
 #include "cmd.h"
 
-#define CHILD_FD	3
-#define CHILD_DMABUF	4
 #define NR_COLUMNS_MAX	32
 
 struct name_bit {
@@ -107,8 +105,7 @@ static bool pass_on(int fd, int number)
 	return fd == number ? fcntl(fd, F_SETFD, 0) >= 0 : dup2(fd, number) >= 0;
 }
 
-/* @dmabuf is negative where there is none. */
-static int run_command(int obj, int dmabuf, char **command)
+int run_command(int fd, int dmabuf, char **command)
 {
 	int status;
 	pid_t pid;
@@ -123,9 +120,9 @@ static int run_command(int obj, int dmabuf, char **command)
 		/* out of the way of the numbers that the others get */
 		if (dmabuf >= 0)
 			dmabuf = fcntl(dmabuf, F_DUPFD_CLOEXEC, CHILD_DMABUF + 1);
-		if (!pass_on(obj, CHILD_FD) ||
+		if (!pass_on(fd, CHILD_FD) ||
 		    (dmabuf >= 0 && !pass_on(dmabuf, CHILD_DMABUF))) {
-			complain(-errno, "cannot pass the object");
+			complain(-errno, "cannot pass the descriptor");
 			_exit(126);
 		}
 		execvp(command[0], command);

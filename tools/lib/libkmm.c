@@ -351,3 +351,104 @@ int kmm_msgq_reopen(int queue, uint32_t flags)
 
 	return ret < 0 ? ret : r.fd;
 }
+
+/* === Address spaces === */
+
+int kmm_space_create(int dev)
+{
+	struct kmm_space_create c = { 0 };
+	int ret = call(dev, KMM_IOC_SPACE_CREATE, &c);
+
+	return ret < 0 ? ret : c.fd;
+}
+
+int kmm_space_map(int space, uint64_t *addr, uint64_t len, uint32_t prot, uint32_t flags,
+		  int obj, uint64_t offset)
+{
+	struct kmm_space_map m = { .addr = *addr, .len = len, .offset = offset, .object_fd = obj,
+				   .prot = prot, .flags = flags };
+	int ret = call(space, KMM_IOC_SPACE_MAP, &m);
+
+	if (ret >= 0)
+		*addr = m.addr;
+	return ret;
+}
+
+int kmm_space_unmap(int space, uint64_t addr, uint64_t len)
+{
+	struct kmm_space_unmap u = { .addr = addr, .len = len };
+
+	return call(space, KMM_IOC_SPACE_UNMAP, &u);
+}
+
+int kmm_space_protect(int space, uint64_t addr, uint64_t len, uint32_t prot)
+{
+	struct kmm_space_protect p = { .addr = addr, .len = len, .prot = prot };
+
+	return call(space, KMM_IOC_SPACE_PROTECT, &p);
+}
+
+int kmm_space_clone(int space)
+{
+	struct kmm_space_clone c = { 0 };
+	int ret = call(space, KMM_IOC_SPACE_CLONE, &c);
+
+	return ret < 0 ? ret : c.fd;
+}
+
+int kmm_space_access(int space, struct kmm_space_access *access)
+{
+	return call(space, KMM_IOC_SPACE_ACCESS, access);
+}
+
+/* All of it or -EIO. */
+static int access_all(int space, uint32_t op, uint64_t addr, const void *buf, uint32_t len)
+{
+	struct kmm_space_access a = { .addr = addr, .buf = (uintptr_t)buf, .len = len, .op = op };
+	int ret = kmm_space_access(space, &a);
+
+	return ret < 0 || a.done == len ? ret : -EIO;
+}
+
+int kmm_space_read(int space, uint64_t addr, void *buf, uint32_t len)
+{
+	return access_all(space, KMM_ACCESS_READ, addr, buf, len);
+}
+
+int kmm_space_write(int space, uint64_t addr, const void *buf, uint32_t len)
+{
+	return access_all(space, KMM_ACCESS_WRITE, addr, buf, len);
+}
+
+int kmm_space_walk(int space, uint64_t addr, uint32_t flags, struct kmm_space_walk *walk)
+{
+	*walk = (struct kmm_space_walk){ .addr = addr, .flags = flags };
+	return call(space, KMM_IOC_SPACE_WALK, walk);
+}
+
+int kmm_space_info(int space, struct kmm_space_info *info)
+{
+	*info = (struct kmm_space_info){ 0 };
+	return call(space, KMM_IOC_SPACE_INFO, info);
+}
+
+const char *kmm_fault_rule_name(uint32_t rule)
+{
+	static const char * const names[] = {
+		[KMM_RULE_NONE] = "none",
+		[KMM_RULE_NONCANONICAL] = "noncanonical",
+		[KMM_RULE_KERNEL_HALF] = "kernel_half",
+		[KMM_RULE_NO_AREA] = "no_area",
+		[KMM_RULE_GUARD] = "guard",
+		[KMM_RULE_NO_ACCESS] = "no_access",
+		[KMM_RULE_NO_WRITE] = "no_write",
+		[KMM_RULE_NO_EXEC] = "no_exec",
+		[KMM_RULE_OBJECT] = "object",
+		[KMM_RULE_LIMIT] = "limit",
+		[KMM_RULE_NOT_PRESENT] = "not_present",
+		[KMM_RULE_COW] = "cow",
+		[KMM_RULE_KEPT] = "kept",
+	};
+
+	return rule < sizeof(names) / sizeof(names[0]) ? names[rule] : "unknown";
+}

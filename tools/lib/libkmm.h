@@ -400,6 +400,109 @@ int kmm_msgq_info(int queue, struct kmm_msgq_info *info);
  */
 int kmm_msgq_reopen(int queue, uint32_t flags);
 
+/**
+ * kmm_space_create() - A new, empty address space.
+ * @dev: descriptor of /dev/kmm
+ *
+ * Its descriptor takes pread(2) and pwrite(2) with a virtual address as the offset.
+ *
+ * Return: its descriptor, or a negative errno.
+ */
+int kmm_space_create(int dev);
+
+/**
+ * kmm_space_map() - Map something into a space.
+ * @space: descriptor of the space
+ * @addr: in: where (with KMM_MAP_FIXED), or a hint; out: where it is
+ * @len: bytes
+ * @prot: KMM_PROT_*
+ * @flags: KMM_MAP_*
+ * @obj: descriptor of a memory object, or -1 for zero-filled private memory
+ * @offset: into the object
+ */
+int kmm_space_map(int space, uint64_t *addr, uint64_t len, uint32_t prot, uint32_t flags,
+		  int obj, uint64_t offset);
+
+/**
+ * kmm_space_unmap() - Unmap a range of a space.
+ * @space: descriptor of the space
+ * @addr: page aligned
+ * @len: bytes
+ */
+int kmm_space_unmap(int space, uint64_t addr, uint64_t len);
+
+/**
+ * kmm_space_protect() - Change the rights of a range.
+ * @space: descriptor of the space
+ * @addr: page aligned
+ * @len: bytes
+ * @prot: KMM_PROT_*, 0 for none
+ */
+int kmm_space_protect(int space, uint64_t addr, uint64_t len, uint32_t prot);
+
+/**
+ * kmm_space_clone() - A copy of a space, its private memory copy-on-write.
+ * @space: descriptor of the space
+ *
+ * Return: the copy's descriptor, or a negative errno.
+ */
+int kmm_space_clone(int space);
+
+/**
+ * kmm_space_access() - Read, write or probe at a virtual address.
+ * @space: descriptor of the space
+ * @access: in and out, see struct kmm_space_access
+ *
+ * Return: 0, also when the access was denied: then @access->fault_rule says by which rule.
+ */
+int kmm_space_access(int space, struct kmm_space_access *access);
+
+/**
+ * kmm_space_read() - Read by the software walk.
+ * @space: descriptor of the space
+ * @addr: virtual address
+ * @buf: where to
+ * @len: bytes, at most KMM_ACCESS_MAX
+ *
+ * Return: 0, or a negative errno; -EIO when less than all was read.
+ */
+int kmm_space_read(int space, uint64_t addr, void *buf, uint32_t len);
+
+/**
+ * kmm_space_write() - Write by the software walk.
+ * @space: descriptor of the space
+ * @addr: virtual address
+ * @buf: what
+ * @len: bytes, at most KMM_ACCESS_MAX
+ *
+ * Return: 0, or a negative errno; -EIO when less than all was written.
+ */
+int kmm_space_write(int space, uint64_t addr, const void *buf, uint32_t len);
+
+/**
+ * kmm_space_walk() - Every level of one translation.
+ * @space: descriptor of the space
+ * @addr: virtual address
+ * @flags: KMM_WALK_*
+ * @walk: out
+ */
+int kmm_space_walk(int space, uint64_t addr, uint32_t flags, struct kmm_space_walk *walk);
+
+/**
+ * kmm_space_info() - Counts of a space, and an audit of its user root.
+ * @space: descriptor of the space
+ * @info: out
+ */
+int kmm_space_info(int space, struct kmm_space_info *info);
+
+/**
+ * kmm_fault_rule_name() - A name for enum kmm_fault_rule.
+ * @rule: the number
+ *
+ * Return: a constant string, such as "no_write"; "unknown" for a number of a newer kernel.
+ */
+const char *kmm_fault_rule_name(uint32_t rule);
+
 #ifdef __cplusplus
 }
 #endif

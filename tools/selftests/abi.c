@@ -10,8 +10,9 @@
 
 #define KERNEL_ADDRESS	0xffff888000000000UL
 #define PATTERN		0x5a
+#define SPACE_BASE	0x10000000ULL
 
-enum kind { DEV, OBJ, MSGQ, PIPE, NR_KINDS };
+enum kind { DEV, OBJ, SPACE, MSGQ, PIPE, NR_KINDS };
 
 struct target {
 	const char *name;
@@ -50,6 +51,20 @@ static const struct target targets[] = {
 	  KMM_SHM_CREATE | KMM_SHM_EXCL | KMM_SHM_TRUNCATE | KMM_SHM_RDONLY },
 	{ "SHM_UNLINK", 0x19, sizeof(struct kmm_shm_unlink), DEV, sizeof(struct kmm_shm_unlink),
 	  0, offsetof(struct kmm_shm_unlink, flags), 0 },
+	{ "SPACE_CREATE", 0x20, sizeof(struct kmm_space_create), DEV, 4, 1,
+	  offsetof(struct kmm_space_create, flags), 0 },
+	{ "SPACE_MAP", 0x21, sizeof(struct kmm_space_map), SPACE, 40, 0,
+	  offsetof(struct kmm_space_map, flags), 0x7f },
+	{ "SPACE_UNMAP", 0x22, sizeof(struct kmm_space_unmap), SPACE, 16, 0, -1, 0 },
+	{ "SPACE_PROTECT", 0x23, sizeof(struct kmm_space_protect), SPACE, 24, 0,
+	  offsetof(struct kmm_space_protect, prot), 7 },
+	{ "SPACE_CLONE", 0x24, sizeof(struct kmm_space_clone), SPACE, 4, 1,
+	  offsetof(struct kmm_space_clone, flags), 0 },
+	{ "SPACE_ACCESS", 0x25, sizeof(struct kmm_space_access), SPACE, 28, 0,
+	  offsetof(struct kmm_space_access, flags), 3 },
+	{ "SPACE_WALK", 0x26, sizeof(struct kmm_space_walk), SPACE, 12, 0,
+	  offsetof(struct kmm_space_walk, flags), 3 },
+	{ "SPACE_INFO", 0x27, sizeof(struct kmm_space_info), SPACE, 0, 0, -1, 0 },
 	{ "MSGQ_CREATE", 0x30, sizeof(struct kmm_msgq_create), DEV, 12, 1,
 	  offsetof(struct kmm_msgq_create, flags), 0x7 },
 	{ "MSGQ_INFO", 0x34, sizeof(struct kmm_msgq_info), MSGQ, 0, 0, -1, 0 },
@@ -71,6 +86,7 @@ static const struct {
 };
 
 static struct kmm_op one_op[1];
+static char access_buf[KMM_ACCESS_MAX];
 static int good_dev, good_obj;
 
 static void make_name(const char *name)
@@ -84,6 +100,48 @@ static void make_name(const char *name)
 static unsigned long request(const struct target *t, size_t size)
 {
 	return _IOC(_IOC_READ | _IOC_WRITE, KMM_IOC_MAGIC, t->nr, size);
+}
+
+/* The same of a space. */
+static void good_space(const struct target *t, void *buf, size_t size)
+{
+	union {
+		struct kmm_space_map map;
+		struct kmm_space_unmap unmap;
+		struct kmm_space_protect protect;
+		struct kmm_space_access access;
+		struct kmm_space_walk walk;
+	} u;
+
+	memset(&u, 0, sizeof(u));
+	switch (t->nr) {
+	case 0x21:	/* what is there already */
+		u.map = (struct kmm_space_map){
+			.addr = SPACE_BASE, .len = PAGE, .object_fd = -1,
+			.prot = KMM_PROT_READ | KMM_PROT_WRITE,
+			.flags = KMM_MAP_PRIVATE | KMM_MAP_FIXED | KMM_MAP_REPLACE |
+				 KMM_MAP_POPULATE,
+		};
+		break;
+	case 0x22:	/* what is not there */
+		u.unmap = (struct kmm_space_unmap){ .addr = SPACE_BASE * 2, .len = PAGE };
+		break;
+	case 0x23:
+		u.protect = (struct kmm_space_protect){
+			.addr = SPACE_BASE, .len = PAGE, .prot = KMM_PROT_READ | KMM_PROT_WRITE,
+		};
+		break;
+	case 0x25:
+		u.access = (struct kmm_space_access){
+			.addr = SPACE_BASE, .len = 8, .buf = (uintptr_t)access_buf,
+		};
+		break;
+	case 0x26:
+		u.walk.addr = SPACE_BASE;
+		break;
+	}
+	memset(buf, 0, size);
+	memcpy(buf, &u, sizeof(u) < size ? sizeof(u) : size);
 }
 
 /* A request that succeeds, in a buffer of any size; zeros behind the struct. */
@@ -104,6 +162,10 @@ static void good(const struct target *t, void *buf, size_t size)
 		.name = (uintptr_t)NAME_UNLINK, .name_len = strlen(NAME_UNLINK),
 	};
 
+	if (t->on == SPACE) {
+		good_space(t, buf, size);
+		return;
+	}
 	memset(buf, 0, size);
 	if (t->nr == 0x19)
 		make_name(NAME_UNLINK);
@@ -156,11 +218,27 @@ FIXTURE(abi) {
 	int probe;
 	int dev;
 	int obj;
+	int space;
 	int msgq;
 	int pipe[2];
 	int fd[NR_KINDS];
 	struct kmm_stat before;
 };
+
+/* An area of a page that is there. */
+static int space_of_abi(int dev)
+{
+	int space = kmm_space_create(dev), ret;
+	uint64_t at = SPACE_BASE;
+
+	if (space < 0)
+		return space;
+	ret = kmm_space_map(space, &at, PAGE, KMM_PROT_READ | KMM_PROT_WRITE,
+			    KMM_MAP_PRIVATE | KMM_MAP_FIXED | KMM_MAP_POPULATE, -1, 0);
+	if (ret)
+		close(space);
+	return ret ? ret : space;
+}
 
 FIXTURE_SETUP(abi)
 {
@@ -170,11 +248,14 @@ FIXTURE_SETUP(abi)
 	ASSERT_LE(0, self->dev);
 	self->obj = kmm_object_create(self->dev, 4 * PAGE, 0);
 	ASSERT_LE(0, self->obj);
+	self->space = space_of_abi(self->dev);
+	ASSERT_LE(0, self->space);
 	self->msgq = kmm_msgq_create(self->dev, 1, 1, KMM_MSGQ_READ);
 	ASSERT_LE(0, self->msgq);
 	ASSERT_EQ(0, kmm_pipe_create(self->dev, PAGE, 0, self->pipe));
 	self->fd[DEV] = self->dev;
 	self->fd[OBJ] = self->obj;
+	self->fd[SPACE] = self->space;
 	self->fd[MSGQ] = self->msgq;
 	self->fd[PIPE] = self->pipe[0];
 	good_dev = self->dev;
@@ -188,6 +269,7 @@ FIXTURE_SETUP(abi)
 
 FIXTURE_TEARDOWN(abi)
 {
+	struct kmm_space_info v;
 	struct kmm_object_info i;
 	struct kmm_stat now;
 
@@ -202,6 +284,12 @@ FIXTURE_TEARDOWN(abi)
 	EXPECT_EQ(4 * PAGE, i.size_bytes);
 	EXPECT_EQ(0, i.resident);
 	EXPECT_EQ(0, i.seals);
+	EXPECT_EQ(0, kmm_space_info(self->space, &v));
+	EXPECT_EQ(1, v.areas);
+	EXPECT_EQ(PAGE, v.mapped_bytes);
+	EXPECT_EQ(1, v.private_frames);
+	EXPECT_EQ(0, v.audit_bad);
+	close(self->space);
 	close(self->msgq);
 	EXPECT_EQ(0, kmm_shm_unlink(self->dev, NAME_OPEN));
 	EXPECT_EQ(0, kmm_shm_unlink(self->dev, NAME_UNLINK));
@@ -232,10 +320,14 @@ TEST_F(abi, numbers)
 		KMM_IOC_INFO, KMM_IOC_FEATURES, KMM_IOC_STAT, KMM_IOC_OPS, KMM_IOC_OBJECT_CREATE,
 		KMM_IOC_OBJECT_INFO, KMM_IOC_OBJECT_REOPEN, KMM_IOC_OBJECT_SEAL,
 		KMM_IOC_OBJECT_GIFT, KMM_IOC_SHM_OPEN, KMM_IOC_SHM_UNLINK,
+		KMM_IOC_SPACE_CREATE, KMM_IOC_SPACE_MAP, KMM_IOC_SPACE_UNMAP,
+		KMM_IOC_SPACE_PROTECT, KMM_IOC_SPACE_CLONE, KMM_IOC_SPACE_ACCESS,
+		KMM_IOC_SPACE_WALK, KMM_IOC_SPACE_INFO,
 		KMM_IOC_MSGQ_CREATE, KMM_IOC_MSGQ_INFO, KMM_IOC_MSGQ_REOPEN,
 		KMM_IOC_PIPE_CREATE, KMM_IOC_PIPE_RESIZE, KMM_IOC_PIPE_INFO,
 	};
 
+	ASSERT_EQ(ARRAY_SIZE(want), ARRAY_SIZE(targets));
 	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
 		EXPECT_EQ(want[i], request(&targets[i], targets[i].size));
 }
@@ -486,23 +578,26 @@ TEST_F_TIMEOUT(abi, random_requests, 1200)
 	static const int table[] = {
 		EFAULT, EINVAL, E2BIG, EFBIG, EOVERFLOW, ENOTTY, EBADF, EPERM, EACCES, EDQUOT,
 		ENOMEM, ENOSPC, EBUSY, EEXIST, ENOENT, ERANGE, EINTR, EMFILE, ENFILE, ENXIO,
-		ENAMETOOLONG,
+		ENAMETOOLONG, EOPNOTSUPP,
 	};
 	unsigned long rounds = env_number("KMM_FUZZ_ROUNDS", 20000);
 	uint64_t page = PAGE;
 	int dev = kmm_open(), obj = kmm_object_create(self->dev, 16 * PAGE, 0);
 	uint64_t seed = seed_from_env();
-	int fd[NR_KINDS] = { dev, obj, self->pipe[0] };
+	int space = space_of_abi(self->dev);
+	int fd[NR_KINDS] = { dev, obj, space, self->msgq, self->pipe[0] };
 	bool known;
 	int err;
 	static const uint64_t spice[] = {
 		0, 1, 2, 3, 7, 8, 31, 4095, 4096, 4097, 65535, 65536, 65537, 0x7fffffff, 0x80000000,
 		0xffffffff, 0x100000000, KMM_OBJECT_SIZE_MAX, KMM_OBJECT_SIZE_MAX + 1, 1ULL << 63,
 		UINT64_MAX, KERNEL_ADDRESS,
+		SPACE_BASE, SPACE_BASE + PAGE, 0x21, 0x26, 0x7ffffffff000, 1ULL << 56,
 	};
 
 	ASSERT_LE(0, dev);
 	ASSERT_LE(0, obj);
+	ASSERT_LE(0, space);
 	for (unsigned long n = 0; n < rounds; n++) {
 		const struct target *t = &targets[next_random(&seed) % ARRAY_SIZE(targets)];
 		size_t size = next_random(&seed) % 4 ? t->size : next_random(&seed) % 600;
@@ -529,6 +624,11 @@ TEST_F_TIMEOUT(abi, random_requests, 1200)
 
 		if (t->nr == 0x18 && s->size_bytes > (1 << 20))
 			s->object_flags = 0;
+		if (t->nr == 0x21 && buf[1] > (1 << 20))
+			buf[4] &= ~(uint64_t)KMM_MAP_POPULATE;
+		/* Data, too, may come from and go to anywhere but our own memory. */
+		if (t->nr == 0x25 && buf[1] != (uintptr_t)access_buf && buf[1])
+			buf[1] = KERNEL_ADDRESS;
 		if (ioctl(fd[t->on], request(t, size), buf) == 0) {
 			close_made(t, buf);
 			/* A name of other bytes than ours. */
@@ -547,6 +647,7 @@ TEST_F_TIMEOUT(abi, random_requests, 1200)
 			known |= table[i] == err;
 		ASSERT_TRUE(known) TH_LOG("%s: errno %d is not in the table", t->name, err);
 	}
+	close(space);
 	close(obj);
 	close(dev);
 	/* Another capacity is another amount of host memory. */

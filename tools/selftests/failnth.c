@@ -414,6 +414,68 @@ close_pipe:
 	return err;
 }
 
+static int access_space(int space, uint32_t op, uint64_t addr, uint32_t len)
+{
+	static char buf[8192];
+	struct kmm_space_access a = { .addr = addr, .buf = (uintptr_t)buf, .len = len, .op = op };
+	int ret = kmm_space_access(space, &a);
+
+	return ret ? ret : a.fault_rule ? a.fault_errno : 0;
+}
+
+static int fail_space_create(int dev, int obj)
+{
+	int space = kmm_space_create(dev);
+
+	(void)obj;
+	if (space < 0)
+		return space;
+	close(space);
+	return 0;
+}
+
+/* All that makes areas, tables, frames and copies of them. */
+static int fail_space(int dev, int obj)
+{
+	const uint32_t rw = KMM_PROT_READ | KMM_PROT_WRITE;
+	uint64_t anon = 0x10000000, shared = 0x20000000, huge = 0x40000000;
+	int space = kmm_space_create(dev), copy = -1, ret;
+	char c;
+
+	if (space < 0)
+		return space;
+	ret = kmm_space_map(space, &anon, 64 << 10, rw, KMM_MAP_PRIVATE | KMM_MAP_FIXED, -1, 0);
+	if (!ret)
+		ret = kmm_space_map(space, &shared, 64 << 10, rw, KMM_MAP_SHARED | KMM_MAP_FIXED,
+				    obj, 0);
+	if (!ret)
+		ret = kmm_space_map(space, &huge, 2 << 20, rw, KMM_MAP_PRIVATE | KMM_MAP_FIXED |
+				    KMM_MAP_HUGE | KMM_MAP_POPULATE, -1, 0);
+	if (!ret)
+		ret = access_space(space, KMM_ACCESS_WRITE, anon + 4000, 8192);
+	if (!ret)
+		ret = access_space(space, KMM_ACCESS_READ, shared + 4000, 8192);
+	if (!ret && pread(space, &c, 1, anon) != 1)
+		ret = -errno;
+	if (!ret)
+		ret = copy = kmm_space_clone(space);
+	if (ret >= 0)
+		ret = access_space(copy, KMM_ACCESS_WRITE, anon + 4000, 200);
+	if (!ret)
+		ret = kmm_space_protect(space, anon + 4096, 4096, KMM_PROT_READ);
+	if (!ret)
+		ret = kmm_space_protect(space, huge + 4096, 4096, KMM_PROT_READ);
+	if (!ret)
+		ret = kmm_space_unmap(space, shared + 4096, 4096);
+	if (!ret)
+		ret = kmm_space_map(space, &anon, 8192, rw, KMM_MAP_PRIVATE | KMM_MAP_FIXED |
+				    KMM_MAP_REPLACE | KMM_MAP_POPULATE, -1, 0);
+	if (copy >= 0)
+		close(copy);
+	close(space);
+	return ret;
+}
+
 FIXTURE_VARIANT(kmm) {
 	int (*call)(int dev, int obj);
 };
@@ -436,6 +498,8 @@ FIXTURE_VARIANT_ADD(kmm, export) { .call = fail_export };
 FIXTURE_VARIANT_ADD(kmm, attach) { .call = fail_attach };
 FIXTURE_VARIANT_ADD(kmm, pipe_create) { .call = fail_pipe_create };
 FIXTURE_VARIANT_ADD(kmm, pipe_io) { .call = fail_pipe_io };
+FIXTURE_VARIANT_ADD(kmm, space_create) { .call = fail_space_create };
+FIXTURE_VARIANT_ADD(kmm, space) { .call = fail_space };
 
 TEST_F(kmm, leaves_nothing_behind)
 {

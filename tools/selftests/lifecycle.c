@@ -216,6 +216,30 @@ TEST_F(lifecycle, refused_while_an_object_lives)
 	EXPECT_EQ(0, unload_soon());
 }
 
+TEST_F(lifecycle, refused_while_a_space_lives)
+{
+	uint64_t at = 0x10000000;
+	int dev, space, copy;
+
+	ASSERT_EQ(0, load(SMALL));
+	dev = kmm_open();
+	ASSERT_LE(0, dev);
+	space = kmm_space_create(dev);
+	ASSERT_LE(0, space);
+	close(dev);
+	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(0, kmm_space_map(space, &at, 4 * PAGE, KMM_PROT_READ | KMM_PROT_WRITE,
+				   KMM_MAP_PRIVATE | KMM_MAP_FIXED, -1, 0));
+	EXPECT_EQ(1, pwrite(space, "x", 1, at));
+	copy = kmm_space_clone(space);
+	ASSERT_LE(0, copy);
+	close(space);
+	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(1, pwrite(copy, "y", 1, at));
+	close(copy);
+	EXPECT_EQ(0, unload_soon());
+}
+
 TEST_F(lifecycle, refused_while_mapped)
 {
 	int dev;

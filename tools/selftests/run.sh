@@ -29,8 +29,7 @@ bin=$top/build/selftests
 ko=$top/kmm.ko
 count=check
 # lifecycle last: it loads and unloads the module itself
-all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins pipe pipe_load ops slab abi limits races kill9 dmabuf share_stress failnth cmd lifecycle)
-all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins pipe pipe_load ops slab vmalloc abi limits races kill9 dmabuf failnth cmd lifecycle)
+all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins pipe pipe_load ops slab vmalloc abi space space_hostile limits races kill9 dmabuf share_stress failnth cmd lifecycle)
 smoke=(basic object mmap ops lifecycle)
 suites=()
 
@@ -53,7 +52,7 @@ limit() {
 	case $1/$count in
 	lifecycle/check) echo 240 ;;
 	lifecycle/soak) echo 2400 ;;
-	kill9/soak|pipe_load/soak|races/soak|abi/soak) echo 1200 ;;
+	kill9/soak|pipe_load/soak|races/soak|abi/soak|space_hostile/soak) echo 1200 ;;
 	*) echo 240 ;;
 	esac
 }
