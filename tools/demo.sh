@@ -78,6 +78,9 @@ run "$kmm" object create --size 4M --export -- cat /sys/kernel/debug/dma_buf/buf
 title "A pipe of kmm between two commands"
 run "$kmm" pipe run -- seq 100000 '|' sh -c "$kmm pipe info && tail -n 1"
 
+title "Two processes share an object by its name, then one gives it away"
+run "$top/build/examples/share"
+
 title "Free memory by order, like the kernel's own /proc/buddyinfo"
 show $debugfs/buddyinfo
 run "$kmm" alloc --order 3 --count 100

@@ -5,8 +5,9 @@
  * An object lives as long as something holds its descriptor, so "create" does
  * something with it while it is open: it fills and verifies a pattern (--pattern),
  * seals it, exports it as a dma-buf, tells about it, and either runs a command that
- * inherits the object as descriptor 3 (and the dma-buf as 4) or waits. "list" prints
- * debugfs objects.
+ * inherits the object as descriptor 3 (and the dma-buf as 4) or waits. With --name it lives on
+ * afterwards: "open" does the same with an object that has a name, "gift" moves pages from one to
+ * another, "unlink" takes the name away, "names" lists them. "list" prints debugfs objects.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +46,8 @@ struct object_input {
 	bool rdonly;
 	bool export;
 	bool wait;
+	bool open;		/* an object that has @name already */
+	const char *name;
 	char **command;
 };
 
@@ -166,27 +169,43 @@ static void report(const struct object_input *in, int obj, bool verified)
 	fflush(stdout);
 }
 
+/* Has said what is wrong when it returns a negative errno. */
+static int get_object(const struct object_input *in)
+{
+	int dev = open_device(), obj;
+
+	if (dev < 0)
+		return dev;
+	if (in->open)
+		obj = kmm_shm_open(dev, in->name, in->rdonly ? KMM_SHM_RDONLY : 0, 0, 0, 0);
+	else if (in->name)
+		obj = kmm_shm_open(dev, in->name, KMM_SHM_CREATE | KMM_SHM_EXCL, 0666, in->size,
+				   in->flags);
+	else
+		obj = kmm_object_create(dev, in->size, in->flags);
+	close(dev);
+	if (obj >= 0)
+		return obj;
+	if (in->open || obj == -EEXIST)
+		complain(obj, "name '%s'", in->name);
+	else
+		complain(obj, "no object of %s", human_size(in->size));
+	if (obj == -EFBIG && in->flags & KMM_OBJECT_CONTIG)
+		fputs("     The largest contiguous one has 4 MiB.\n", stderr);
+	else if (obj == -EFBIG)
+		fprintf(stderr, "     The largest has %s.\n", human_size(KMM_OBJECT_SIZE_MAX));
+	else if (obj == -EDQUOT)
+		fputs("     A limit was reached: kmm info shows them.\n", stderr);
+	return obj;
+}
+
 static int create(struct object_input *in)
 {
-	int dev, obj, ret, weak, dmabuf = -1;
+	int obj = get_object(in), ret, weak, dmabuf = -1;
 	char buf[256];
 
-	dev = open_device();
-	if (dev < 0)
+	if (obj < 0)
 		return EXIT_FAIL;
-	obj = kmm_object_create(dev, in->size, in->flags);
-	close(dev);
-	if (obj < 0) {
-		complain(obj, "no object of %s", human_size(in->size));
-		if (obj == -EFBIG && in->flags & KMM_OBJECT_CONTIG)
-			fputs("     The largest contiguous one has 4 MiB.\n", stderr);
-		else if (obj == -EFBIG)
-			fprintf(stderr, "     The largest has %s.\n",
-				human_size(KMM_OBJECT_SIZE_MAX));
-		else if (obj == -EDQUOT)
-			fputs("     A limit was reached: kmm info shows them.\n", stderr);
-		return EXIT_FAIL;
-	}
 	ret = in->pattern ? fill_and_verify(obj, in->size) : 0;
 	if (ret < 0) {
 		complain(ret, "the pattern did not read back");
@@ -266,6 +285,9 @@ static error_t create_parse(int key, char *arg, struct argp_state *state)
 	case 'w':
 		in->wait = true;
 		return 0;
+	case 'n':
+		in->name = arg;
+		return 0;
 	case 'S':
 		for (rest = arg; (word = strsep(&rest, ",")) != NULL;) {
 			for (t = seal_names; t->name && strcmp(t->name, word); t++)
@@ -276,6 +298,10 @@ static error_t create_parse(int key, char *arg, struct argp_state *state)
 		}
 		return 0;
 	case ARGP_KEY_ARG:
+		if (in->open && !in->name) {
+			in->name = arg;
+			return 0;
+		}
 		/* The command, with or without -- before it. */
 		in->command = state->argv + state->next - 1;
 		state->next = state->argc;
@@ -298,6 +324,7 @@ static int object_create(struct options *o, int argc, char **argv)
 		{ "rdonly", 'r', NULL, 0, "Pass on descriptors that cannot write", 0 },
 		{ "export", 'x', NULL, 0, "Export it, pass the dma-buf as descriptor 4", 0 },
 		{ "wait", 'w', NULL, 0, "Keep it until standard input ends", 0 },
+		{ "name", 'n', "NAME", 0, "Give it a name, by which it lives on", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
@@ -314,7 +341,151 @@ static int object_create(struct options *o, int argc, char **argv)
 	return create(&in);
 }
 
+/* === open, unlink, gift: by name === */
+
+static int object_open(struct options *o, int argc, char **argv)
+{
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp_option options[] = {
+		{ "seals", 'S', "LIST", 0, "Seal it: seal,shrink,grow,write,future-write", 0 },
+		{ "rdonly", 'r', NULL, 0, "Open it for reading only", 0 },
+		{ "export", 'x', NULL, 0, "Export it, pass the dma-buf as descriptor 4", 0 },
+		{ "wait", 'w', NULL, 0, "Keep it until standard input ends", 0 },
+		{ 0 }
+	};
+	const struct argp argp = {
+		.options = options, .parser = create_parse, .children = children,
+		.args_doc = "NAME [-- COMMAND [ARG...]]",
+		.doc = "Open the memory object that has this name, tell about it, and run COMMAND "
+		       "with it as descriptor 3.",
+	};
+	struct object_input in = { .o = o, .open = true };
+
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	if (!in.name) {
+		complain(-EINVAL, "which name?");
+		return EXIT_USAGE;
+	}
+	return create(&in);
+}
+
+/* What "unlink" and "gift" are told. */
+struct names_input {
+	struct options *o;
+	const char *name[2];
+	int nr, wanted;
+	uint64_t offset, to_offset, length;
+};
+
+static error_t names_parse(int key, char *arg, struct argp_state *state)
+{
+	struct names_input *in = state->input;
+	uint64_t *size = key == 'f' ? &in->offset : key == 't' ? &in->to_offset : &in->length;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = in->o;
+		return 0;
+	case 'f':
+	case 't':
+	case 'l':
+		if (!parse_size(arg, size))
+			argp_error(state, "'%s' is no size: try 4096, 64K, 1M", arg);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (in->nr == in->wanted)
+			argp_error(state, "too many names");
+		in->name[in->nr++] = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (in->nr < in->wanted)
+			argp_error(state, in->wanted == 2 ? "which names?" : "which name?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int object_unlink(struct options *o, int argc, char **argv)
+{
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp argp = {
+		.parser = names_parse, .children = children, .args_doc = "NAME",
+		.doc = "Take the name of a memory object away; it dies when nobody has it open.",
+	};
+	struct names_input in = { .o = o, .wanted = 1 };
+	int dev, ret;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	dev = open_device();
+	if (dev < 0)
+		return EXIT_FAIL;
+	ret = kmm_shm_unlink(dev, in.name[0]);
+	close(dev);
+	if (ret < 0)
+		complain(ret, "name '%s'", in.name[0]);
+	return ret < 0 ? EXIT_FAIL : EXIT_OK;
+}
+
+static int object_gift(struct options *o, int argc, char **argv)
+{
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp_option options[] = {
+		{ "offset", 'f', "BYTES", 0, "Where to begin in FROM (0)", 0 },
+		{ "to-offset", 't', "BYTES", 0, "Where to begin in TO (0)", 0 },
+		{ "length", 'l', "BYTES", 0, "How much (all of FROM from there on)", 0 },
+		{ 0 }
+	};
+	const struct argp argp = {
+		.options = options, .parser = names_parse, .children = children,
+		.args_doc = "FROM TO",
+		.doc = "Move pages from one object to another, both by name, without a copy.",
+	};
+	struct names_input in = { .o = o, .wanted = 2 };
+	struct kmm_object_gift g;
+	struct kmm_object_info info;
+	int dev, fd[2], ret;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	dev = open_device();
+	if (dev < 0)
+		return EXIT_FAIL;
+	for (int i = 0; i < 2; i++) {
+		fd[i] = kmm_shm_open(dev, in.name[i], 0, 0, 0, 0);
+		if (fd[i] < 0) {
+			complain(fd[i], "name '%s'", in.name[i]);
+			return EXIT_FAIL;
+		}
+	}
+	close(dev);
+	if (!in.length && !kmm_object_info(fd[0], &info) && info.size_bytes > in.offset)
+		in.length = (info.size_bytes - in.offset + 4095) & ~4095ULL;
+	ret = kmm_object_gift(fd[0], in.offset, fd[1], in.to_offset, in.length, &g);
+	close(fd[0]);
+	close(fd[1]);
+	if (ret < 0) {
+		complain(ret, "no gift from '%s' to '%s'", in.name[0], in.name[1]);
+		return EXIT_FAIL;
+	}
+	if (o->json) {
+		struct json_object *j = json_object_new_object();
+
+		json_object_object_add(j, "moved", json_object_new_uint64(g.moved));
+		json_object_object_add(j, "copied", json_object_new_uint64(g.copied));
+		json_object_object_add(j, "done_bytes", json_object_new_uint64(g.done));
+		return print_json(j);
+	}
+	printf("%s given: %llu frames moved, %llu copied\n", human_size(g.done), g.moved, g.copied);
+	return ret ? EXIT_FAIL : EXIT_OK;
+}
+
 /* === list === */
+
+static int object_names(struct options *o, int argc, char **argv)
+{
+	parse_plain(o, "List the names of objects and queues: debugfs names.", argc, argv);
+	return list_debugfs(o, "names");
+}
 
 static int object_list(struct options *o, int argc, char **argv)
 {
@@ -332,6 +503,14 @@ struct object_verb {
 
 static error_t object_parse(int key, char *arg, struct argp_state *state)
 {
+	static const struct {
+		const char *name;
+		int (*run)(struct options *o, int argc, char **argv);
+	} object_verbs[] = {
+		{ "create", object_create }, { "open", object_open }, { "gift", object_gift },
+		{ "unlink", object_unlink }, { "names", object_names }, { "list", object_list },
+		{ 0 }
+	}, *v;
 	struct object_verb *in = state->input;
 
 	switch (key) {
@@ -339,17 +518,17 @@ static error_t object_parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = in->o;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (!strcmp(arg, "create"))
-			in->run = object_create;
-		else if (!strcmp(arg, "list"))
-			in->run = object_list;
-		else
-			argp_error(state, "'%s' is neither create nor list", arg);
+		for (in->run = NULL, v = object_verbs; v->name; v++)
+			if (!strcmp(arg, v->name))
+				in->run = v->run;
+		if (!in->run)
+			argp_error(state, "'%s' is none of create, open, gift, unlink, names, list",
+				   arg);
 		in->at = state->next - 1;
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "create or list?");
+		argp_error(state, "create, open, gift, unlink, names or list?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -361,8 +540,9 @@ int cmd_object(struct options *o, int argc, char **argv)
 	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp argp = {
 		.parser = object_parse, .children = children,
-		.args_doc = "create [OPTION...] [-- COMMAND...]\nlist",
-		.doc = "Make memory objects, or list those that live.\v"
+		.args_doc = "create [OPTION...] [-- COMMAND...]\nopen NAME [-- COMMAND...]\n"
+			    "gift FROM TO\nunlink NAME\nnames\nlist",
+		.doc = "Make memory objects, find them by name, or list those that live.\v"
 		       "kmm object create --help tells more.\n",
 	};
 	struct object_verb in = { .o = o };

@@ -73,7 +73,7 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..125"
+echo "1..140"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
@@ -157,6 +157,21 @@ claim "it names the ends" says out 'read end open, write end'
 check "pipe info of a file fails" 1 "$kmm" pipe info
 check "pipe list" 0 "$kmm" pipe run -- true '|' "$kmm" pipe list --json
 claim "pipe list --json sees it" json 'len(j) == 1 and j[0]["capacity"] == 65536 and j[0]["comm"] == "kmm"'
+check "object create --name" 0 "$kmm" object create --size 64K --name "cmd one" -- bash -c 'echo hello >&3'
+check "object create of a name that is taken fails" 1 "$kmm" object create --name "cmd one"
+check "object open finds it" 0 "$kmm" object open --rdonly "cmd one" -- bash -c 'head -c 5 <&3'
+claim "and its contents" says out 'hello$'
+check "object create --name of another" 0 "$kmm" object create --size 64K --name "cmd two"
+check "object gift" 0 "$kmm" object gift "cmd one" "cmd two" --to-offset 4K --length 4K --json
+claim "object gift is right" json 'j["moved"] == 1 and j["copied"] == 0 and j["done_bytes"] == 4096'
+check "object open sees the gift" 0 "$kmm" object open "cmd two" -- bash -c 'tail -c +4097 <&3 | head -c 5'
+claim "and what is in it" says out 'hello$'
+check "object names --json" 0 "$kmm" object names --json
+claim "object names is right" json '[n["name"] for n in j if n["kind"] == "shm"] == ["cmd\\040one", "cmd\\040two"]'
+check "object unlink" 0 "$kmm" object unlink "cmd one"
+check "object unlink of the other" 0 "$kmm" object unlink "cmd two"
+check "object open of what is gone fails" 1 "$kmm" object open "cmd one"
+claim "and says so" says err "cmd one.*No such file"
 check "frag --json --map" 0 "$kmm" frag --json --map
 claim "frag --json is right" json 'sum(n << o for o, n in enumerate(j["free_blocks"])) == j["free_pages"] and j["unusable_index"][0] == 0 and j["map"]'
 check "frag prints a line per order" 0 bash -c "$kmm"' frag | grep -cE "^ +(10|[0-9]) " | grep -qx 11'
