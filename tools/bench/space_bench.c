@@ -132,6 +132,11 @@ static void measure_kmm(int space, struct cost *c)
 	c->drop = now_ns() - start;
 }
 
+static void print_row(const char *name, uint64_t host, uint64_t kmm)
+{
+	printf("row %s %.3f %.3f ns\n", name, (double)host / PAGES, (double)kmm / PAGES);
+}
+
 int main(void)
 {
 	struct cost host = { UINT64_MAX, UINT64_MAX }, kmm = host, c;
@@ -162,7 +167,7 @@ int main(void)
 		if (i)
 			keep_fastest(&kmm, &c);
 	}
-	printf("row space_clone_10k %.3f %.3f ns\n", (double)host.copy / PAGES, (double)kmm.copy / PAGES);
-	printf("row space_drop_10k %.3f %.3f ns\n", (double)host.drop / PAGES, (double)kmm.drop / PAGES);
+	print_row("space_clone_10k", host.copy, kmm.copy);
+	print_row("space_drop_10k", host.drop, kmm.drop);
 	return 0;
 }

@@ -31,7 +31,8 @@ static bool parse_row(const char *line, struct area_row *r)
 	int at = 0;
 
 	*r = (struct area_row){ 0 };
-	if (!pages || sscanf(line, "0x%" SCNx64 "-0x%" SCNx64 " %*u%n", &r->start, &r->end, &at) != 2)
+	if (!pages ||
+	    sscanf(line, "0x%" SCNx64 "-0x%" SCNx64 " %*u%n", &r->start, &r->end, &at) != 2)
 		return false;
 	if (pages > line + at)
 		snprintf(r->caller, sizeof(r->caller), "%.*s", (int)(pages - line - at - 1),
@@ -78,8 +79,8 @@ static int vmap_list(struct options *o, int argc, char **argv)
 	if (o->json)
 		j = json_object_new_array();
 	else
-		printf("%s%-18s %10s %10s %6s %-10s %-3s%s CALLER\n", colour(o, COLOUR_BOLD), "START",
-		       "ADDRESSES", "PAGES", "HUGE", "KIND", "", colour(o, COLOUR_OFF));
+		printf("%s%-18s %10s %10s %6s %-10s %-3s%s CALLER\n", colour(o, COLOUR_BOLD),
+		       "START", "ADDRESSES", "PAGES", "HUGE", "KIND", "", colour(o, COLOUR_OFF));
 	while (getline(&line, &cap, f) > 0) {
 		if (!parse_row(line, &r))
 			continue;
@@ -100,7 +101,8 @@ static int vmap_list(struct options *o, int argc, char **argv)
 	if (o->json)
 		return print_json(j);
 	printf("%" PRIu64 " areas, %" PRIu64 " of them lazy; %s of addresses, %" PRIu64
-	       " pages, %" PRIu64 " in 2 MiB leaves\n", nr, lazy, human_size(addresses), pages, huge);
+	       " pages, %" PRIu64 " in 2 MiB leaves\n", nr, lazy, human_size(addresses), pages,
+	       huge);
 	return EXIT_OK;
 }
 

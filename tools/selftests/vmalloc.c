@@ -72,7 +72,9 @@ static int one(int dev, struct kmm_op op)
 
 TEST_F(kmm, every_size)
 {
-	const uint64_t size[] = { 1, 4095, 4096, 4097, 65536, 1 << 20, 2 << 20, (2 << 20) + 1, 5 << 20 };
+	const uint64_t size[] = {
+		1, 4095, 4096, 4097, 65536, 1 << 20, 2 << 20, (2 << 20) + 1, 5 << 20,
+	};
 	unsigned long areas;
 	uint64_t address;
 	struct line l;
@@ -228,8 +230,8 @@ TEST_F(kmm, random_against_a_model)
 	for (int b = 0; b < BATCHES; b++) {
 		for (int i = 0; i < BATCH; i++) {
 			uint32_t slot = next_random(&seed) % SLOTS;
-			uint64_t size = next_random(&seed) % 50 ? 1 + next_random(&seed) % 60000 :
-								  1 + next_random(&seed) % (5 << 20);
+			uint32_t max = next_random(&seed) % 50 ? 60000 : 5 << 20;
+			uint64_t size = 1 + next_random(&seed) % max;
 
 			op[i] = next_random(&seed) & 1 ? vmalloc_op(slot, size, R | W) :
 				(struct kmm_op){ .kind = KMM_OP_VFREE, .slot = slot };
