@@ -124,6 +124,7 @@ const char * const kmm_vmap_event_names[KMM_NR_VMAP_EVENTS] = {
  * @max_pages: largest area of the tree below and at this node
  * @used: RAM block: pages given out so far; protected by @lock
  * @live: RAM block: pages given out and not taken back; protected by @lock
+ * @cpu: RAM block: whose it is or was, its lock protects the block
  */
 struct kmm_vmap_area {
 	unsigned long start;
