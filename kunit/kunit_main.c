@@ -63,6 +63,7 @@ static struct kunit_suite * const kmm_suites[] = {
 #endif
 	&kmm_names_suite,
 	&kmm_space_suite,
+	&kmm_msgq_suite,
 	&kmm_pipe_suite,
 	&kmm_pgtable_suite,
 	&kmm_window_suite,

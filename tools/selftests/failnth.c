@@ -461,6 +461,39 @@ static int fail_space(int dev, int obj)
 	return ret;
 }
 
+/* A queue with a name, messages of both kinds in and out, by copy and as frames. */
+static int fail_msgq(int dev, int obj)
+{
+	static const char name[] = "kmm-failnth";
+	uint32_t flags = KMM_MSGQ_READ | KMM_MSGQ_WRITE | KMM_MSGQ_NONBLOCK;
+	int fd = kmm_object_create(dev, 32768, 0), q = -1, q2 = -1, err = fd;
+	static char buf[32768];
+
+	(void)obj;
+	if (err >= 0)
+		err = q = kmm_msgq_open(dev, name, flags | KMM_MSGQ_CREATE | KMM_MSGQ_EXCL, 0600, 4,
+					sizeof(buf));
+	if (err >= 0)
+		err = q2 = kmm_msgq_open(dev, name, KMM_MSGQ_READ | KMM_MSGQ_NONBLOCK, 0, 0, 0);
+	if (err >= 0)
+		err = kmm_msgq_send(q, buf, 200, 1, 0, 0);
+	if (err >= 0)
+		err = kmm_msgq_send(q, buf, sizeof(buf), 0, 0, 0);
+	if (err >= 0)
+		err = kmm_msgq_receive_gift(q2, fd, 4096, sizeof(buf), NULL, 0, 0);
+	if (err >= 0)
+		err = kmm_msgq_send_gift(q, fd, 0, 8192, 0, 0, 0);
+	if (err >= 0)
+		err = kmm_msgq_receive(q2, buf, sizeof(buf), NULL, 0, 0);
+	close(q);
+	close(q2);
+	close(fd);
+	/* an open that failed has left no name */
+	if (kmm_msgq_unlink(dev, name) != (q < 0 ? -ENOENT : 0) && err >= 0)
+		err = -EBUSY;
+	return err < 0 ? err : 0;
+}
+
 FIXTURE_VARIANT(kmm) {
 	int (*call)(int dev, int obj);
 };
@@ -481,6 +514,7 @@ FIXTURE_VARIANT_ADD(kmm, gift) { .call = fail_gift };
 FIXTURE_VARIANT_ADD(kmm, splice) { .call = fail_splice };
 FIXTURE_VARIANT_ADD(kmm, export) { .call = fail_export };
 FIXTURE_VARIANT_ADD(kmm, attach) { .call = fail_attach };
+FIXTURE_VARIANT_ADD(kmm, msgq) { .call = fail_msgq };
 FIXTURE_VARIANT_ADD(kmm, pipe_create) { .call = fail_pipe_create };
 FIXTURE_VARIANT_ADD(kmm, pipe_io) { .call = fail_pipe_io };
 FIXTURE_VARIANT_ADD(kmm, space_create) { .call = fail_space_create };
