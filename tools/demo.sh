@@ -81,6 +81,15 @@ run "$kmm" pipe run -- seq 100000 '|' sh -c "$kmm pipe info && tail -n 1"
 title "Two processes share an object by its name, then one gives it away"
 run "$top/build/examples/share"
 
+title "Two processes talk through message queues, and hand over 1 MiB"
+run "$top/build/examples/chat"
+run "$kmm" msgq create tour --maxmsg 3 --msgsize 100
+run "$kmm" msgq send tour "sent first"
+run "$kmm" msgq send tour "more important" --prio 9
+show $debugfs/msgq
+run "$kmm" msgq receive tour
+run "$kmm" msgq unlink tour
+
 title "Free memory by order, like the kernel's own /proc/buddyinfo"
 show $debugfs/buddyinfo
 run "$kmm" alloc --order 3 --count 100

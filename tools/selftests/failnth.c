@@ -466,7 +466,7 @@ static int fail_msgq(int dev, int obj)
 {
 	static const char name[] = "kmm-failnth";
 	uint32_t flags = KMM_MSGQ_READ | KMM_MSGQ_WRITE | KMM_MSGQ_NONBLOCK;
-	int fd = kmm_object_create(dev, 32768, 0), q = -1, q2 = -1, err = fd;
+	int fd = kmm_object_create(dev, 32768, 0), q = -1, q2 = -1, err = fd, ret;
 	static char buf[32768];
 
 	(void)obj;
@@ -488,9 +488,15 @@ static int fail_msgq(int dev, int obj)
 	close(q);
 	close(q2);
 	close(fd);
+	ret = kmm_msgq_unlink(dev, name);
+	if (ret == -EFAULT) {
+		/* it was this one that failed */
+		err = ret;
+		ret = kmm_msgq_unlink(dev, name);
+	}
 	/* an open that failed has left no name */
-	if (kmm_msgq_unlink(dev, name) != (q < 0 ? -ENOENT : 0) && err >= 0)
-		err = -EBUSY;
+	if (ret != (q < 0 ? -ENOENT : 0))
+		return -EBUSY;
 	return err < 0 ? err : 0;
 }
 
