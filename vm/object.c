@@ -1138,17 +1138,21 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 				 (u64)(first + nr) << PAGE_SHIFT));
 	/* From the end: as many spares are left as copies come, so they are never overwritten. */
 	for (i = nr; i-- > 0;) {
-		if (test_bit(i, held)) {
+		void **entry = object_entry_locked(o, first + i);
+		struct page *page = entry && entry_is_page(*entry) ? *entry : NULL;
+
+		if (unlikely(spares && test_bit(i, held))) {
 			pages[i] = pages[--spares];
 			object_take_copy_locked(o, first + i, pages[i]);
 			continue;
 		}
-		pages[i] = object_page_locked(o, first + i);
-		if (!pages[i])
+		pages[i] = page;
+		if (!page)
 			continue;
-		*object_entry_locked(o, first + i) = NULL;
-		frame_clear(pages[i]);
-		kmm_buddy_set_owner(o->set->buddy, pages[i], to->id);
+		*entry = NULL;
+		frame_clear(page);
+		if (to != o->account)
+			kmm_buddy_set_owner(o->set->buddy, page, to->id);
 	}
 	WRITE_ONCE(o->resident, o->resident - nr_taken);
 	mutex_unlock(&o->lock);
@@ -1275,12 +1279,13 @@ int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 		struct page *page = pages[i];
 		void **entry = object_entry_locked(o, first + i);
 
-		pages[i] = object_page_locked(o, first + i);
+		pages[i] = entry_is_page(*entry) ? *entry : NULL;
 		nr_old += !!pages[i];
 		*entry = NULL;
 		if (!page)
 			continue;
-		kmm_buddy_set_owner(o->set->buddy, page, o->account->id);
+		if (from != o->account)
+			kmm_buddy_set_owner(o->set->buddy, page, o->account->id);
 		object_set_page_locked(o, entry, first + i, page);
 	}
 	WRITE_ONCE(o->resident, o->resident - nr_old);
@@ -1288,7 +1293,7 @@ int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 		object_unmap(o, first, nr);
 	mutex_unlock(&o->lock);
 
-	for (i = 0; i < nr; i++)
+	for (i = 0; nr_old && i < nr; i++)
 		if (pages[i])
 			frame_free(o, pages[i]);
 	return 0;
