@@ -820,7 +820,7 @@ static void vfree_works_in_any_context(struct kunit *test)
 		kmm_run_in(KMM_HARDIRQ, free_in_context, &f);
 	}
 	for (i = 0; i < 500 && kmm_vmap_lazy_frames(t->vmap) > max; i++)
-		msleep(10);
+		msleep(20);
 	KUNIT_EXPECT_LE(test, kmm_vmap_lazy_frames(t->vmap), max);
 	KUNIT_EXPECT_GT(test, event(t, KMM_VMAP_PURGE), purges);
 	kmm_test_end_vmap(test);

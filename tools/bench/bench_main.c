@@ -416,6 +416,13 @@ static const struct bench_row bench_rows[] = {
 
 /* === Rows === */
 
+static bool bench_call(const struct bench_row *row, enum bench_side side)
+{
+	const bench_fn run = row->run[side];
+
+	return run(row->calls);
+}
+
 /*
  * Times the sides of @row in turns into @cost, nanoseconds of one round. Round 0 fills the caches
  * and does not count.
@@ -431,7 +438,7 @@ static int bench_row_fastest(const struct bench_row *row, u64 *cost)
 
 			if (!row->run[side])
 				continue;
-			if (!row->run[side](row->calls))
+			if (!bench_call(row, side))
 				return -ENOMEM;
 			ns = ktime_get_ns() - start;
 			if (round == 1 || (round && ns < cost[side]))
@@ -451,7 +458,7 @@ static int bench_row_mean(const struct bench_row *row, enum bench_side side, u64
 	for (round = 0; round <= BENCH_ROUNDS; round++) {
 		if (round == 1)
 			start = ktime_get_ns();
-		if (!row->run[side](row->calls))
+		if (!bench_call(row, side))
 			return -ENOMEM;
 		cond_resched();
 	}

@@ -81,18 +81,19 @@ static __always_inline bool vmalloc_pair(bench_vmalloc_fn alloc, bench_vfree_fn 
 	return true;
 }
 
-#define BENCH_VMALLOC(name, host, size)							\
+#define BENCH_VMALLOC(name, host, bytes)						\
+enum { name##_bytes = (bytes) };							\
 static noinline bool name##_none(unsigned int n)					\
 {											\
-	return vmalloc_pair(none_vmalloc, none_vfree, n, size);				\
+	return vmalloc_pair(none_vmalloc, none_vfree, n, name##_bytes);				\
 }											\
 static noinline bool name##_host(unsigned int n)					\
 {											\
-	return vmalloc_pair(host, vfree, n, size);					\
+	return vmalloc_pair(host, vfree, n, name##_bytes);					\
 }											\
 static noinline bool name##_kmm(unsigned int n)						\
 {											\
-	return vmalloc_pair(kmm_side_vmalloc, kmm_vfree, n, size);			\
+	return vmalloc_pair(kmm_side_vmalloc, kmm_vfree, n, name##_bytes);			\
 }
 
 BENCH_VMALLOC(vmalloc_4k_pair, host_vmalloc, SZ_4K)

@@ -15,5 +15,5 @@
 #define vmalloc		kmm_vmalloc
 #define vfree		kmm_vfree
 
-/* Linux exports it only to a kernel built with this test. Those who call it are masked, and fail. */
+/* Linux exports it only to kernels built with this test. Tests that call it are masked. */
 #define __vmalloc_node(size, align, gfp, node, caller)	((void)(align), (void *)NULL)
