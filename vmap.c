@@ -1331,7 +1331,8 @@ unsigned long kmm_vmap_check(struct kmm_vmap *v)
 			end = vmap_end(a);
 		}
 		if (nr != v->nr_free[p]) {
-			pr_err("part %d: %lu pages in the tree, %lu counted\n", p, nr, v->nr_free[p]);
+			pr_err("part %d: %lu pages in the tree, %lu counted\n", p, nr,
+			       v->nr_free[p]);
 			bad++;
 		}
 		covered[p] = nr;

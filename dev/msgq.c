@@ -729,7 +729,8 @@ static int msgq_show(struct seq_file *m, void *v)
 	/* a queue leaves the list before anything of it goes */
 	q = list_entry(v, struct kmm_msgq, node);
 	kmm_msgq_info(q, &info);
-	seq_printf(m, "%8llu %8u %8u %10llu %8u %9u %7u %11llu %8u %8d %6d ", info.id, info.messages,
+	seq_printf(m, "%8llu %8u %8u %10llu %8u %9u %7u %11llu %8u %8d %6d ",
+		   info.id, info.messages,
 		   info.maxmsg, info.bytes, info.msgsize, info.receivers, info.senders,
 		   info.reserved_frames << (PAGE_SHIFT - 10),
 		   from_kuid_munged(seq_user_ns(m), q->uid), q->pid, READ_ONCE(q->linked));

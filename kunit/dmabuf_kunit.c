@@ -212,7 +212,7 @@ static void read_only_export_is_for_reading(struct kunit *test)
 	struct sg_table *sgt;
 
 	KUNIT_EXPECT_EQ(test, f->o->nr_write_pins, 0);
-	KUNIT_EXPECT_EQ(test, buf->file->f_mode & FMODE_WRITE, 0);
+	KUNIT_EXPECT_FALSE(test, buf->file->f_mode & FMODE_WRITE);
 	KUNIT_EXPECT_EQ(test, kmm_dma_buf_vmap(buf, &map), -EINVAL);
 	at = dma_buf_attach(buf, &f->pdev->dev);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(at));

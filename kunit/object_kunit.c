@@ -819,7 +819,7 @@ static void taken_pages_move_with_contents_and_charge(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kmm_object_check(dst), 0);
 	KUNIT_EXPECT_EQ(test, dst->resident, 29);
 	KUNIT_EXPECT_EQ(test, kmm_account_used(b, KMM_RES_FRAMES), 29);
-	KUNIT_EXPECT_EQ(test, page_byte(dst, 998), (998 + 100) & 0xff);
+	KUNIT_EXPECT_EQ(test, page_byte(dst, 998), (u8)((998 + 100) & 0xff));
 	for (i = 0; i < 32; i++) {
 		int byte = i == 0 || i == 10 || i == 11 || i == 31 ? -1 : (u8)(500 + i);
 

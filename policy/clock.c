@@ -6,7 +6,23 @@
  * hand came by last loses its mark and stays, one that was not leaves. The ring is a list here:
  * the hand is its tail, and going on means to move the tail to the head.
  *
- * A page comes without the mark: its first use is what brought it.
+ * A page comes without the mark: its first use is what brought it. So a page that is used once
+ * passes, and one that is used again before the hand comes stays for a round.
+ *
+ * It approximates lru with one bit a page, set by the hardware as the Accessed bit; that is why
+ * it, and not lru, is what kernels have been built on.
+ *
+ * States: frame.policy has the mark of use, CLOCK_REFERENCED, or is 0.
+ *
+ * In exact mode touch() sets the mark. In a running system nobody calls touch(): the hand's
+ * look is keep(), which puts a page that was found young behind the hand.
+ *
+ * Cost: a touch is one store. A victim costs as many moves as there are marked pages before the
+ * first one without; each of them was paid by a use, and after one round no mark is left.
+ *
+ * Invariant: the list has p->nr pages.
+ *
+ * What it deliberately does not do: no second hand, no count of more than one use (see s3fifo).
  */
 #include <kmm/policy.h>
 

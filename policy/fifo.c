@@ -2,8 +2,23 @@
 /**
  * DOC: fifo
  *
- * The page that came first leaves first, used or not. The simplest there is, and the one with
- * Belady's anomaly: more memory can mean more faults.
+ * The page that came first leaves first, used or not. It needs one list and nothing else: a
+ * page is pushed at the head when it comes and popped at the tail when one must leave, and no
+ * use of it changes anything.
+ *
+ * It is the baseline: what another policy gains over fifo is what it gains from watching use at
+ * all. And it is the one with Belady's anomaly. With more frames a page stays longer, so it
+ * leaves at another moment, and that can be the worse one: 1 2 3 4 1 2 5 1 2 3 4 5 has nine
+ * faults with three frames and ten with four (policy_test shows both).
+ *
+ * States: a page is in the list or it is not. frame.policy is not used.
+ *
+ * Cost: add, del and victim are a few stores each; touch is nothing, so in a running system
+ * nobody has to look at Accessed bits. keep() sends every candidate on its way, young or not.
+ *
+ * Invariant: the list has p->nr pages, in the order in which they came.
+ *
+ * What it deliberately does not do: look at use, or remember anything of a page that left.
  */
 #include <kmm/policy.h>
 

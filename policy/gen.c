@@ -7,6 +7,23 @@
  * generation is emptied: a page of it that was used goes to the youngest, others leave. When
  * only two generations are left, a new youngest one begins; that is all that aging is, so pages
  * that are used are not moved before they would leave.
+ *
+ * "Soon" is measured by the shadow: fewer evictions since it left than there are pages now, so
+ * with twice the memory it would have stayed.
+ *
+ * What differs from MGLRU: there, aging walks page tables and moves all pages found young at
+ * once; here a use is a mark (or an Accessed bit) that is looked at when the page is a
+ * candidate. No tiers by number of uses, no Bloom filter, no feedback loop between anonymous
+ * and file pages: all pages of kmm are of one kind.
+ *
+ * States: frame.policy has the low two bits of the generation's number, and GEN_REFERENCED.
+ *
+ * Cost: a touch is one store; a victim is a pop, and a push for every used page that it passes
+ * over.
+ *
+ * Invariants: a page is in the list of its number; at most four generations, at least two.
+ *
+ * What it deliberately does not do: keep pages by a minimum age in milliseconds.
  */
 #include <kmm/policy.h>
 

@@ -4,10 +4,24 @@
  *
  * One list in the exact order of last use; the page that was not used for the longest time
  * leaves. Exact where every use is told (replay); in a running system a use counts from the
- * moment when somebody looks at the Accessed bit.
+ * moment when somebody looks at the Accessed bit, and then the order is that of the looks.
  *
- * A stack algorithm: what n frames hold, n + 1 frames hold as well, so no Belady's anomaly. Its
- * weakness: a loop a little longer than the memory misses every time.
+ * A stack algorithm: what n frames hold, n + 1 frames hold as well (the n most recently used
+ * pages), so more memory never means more faults. policy_test proves it on random traces.
+ *
+ * Its strength is a working set that changes slowly. Its weakness: a loop a little longer than
+ * the memory misses every time, because each page leaves just before its turn, and a scan that
+ * is used once pushes everything else out.
+ *
+ * States: a page is in the list or it is not. frame.policy is not used.
+ *
+ * Cost: every use moves a page, six stores. That is why no kernel does it on each access, and
+ * why the exact form lives in replay and in books.
+ *
+ * Invariant: the list has p->nr pages, the one used last at the head.
+ *
+ * What it deliberately does not do: remember pages that left (see twolist), count uses (see
+ * lfu).
  */
 #include <kmm/policy.h>
 

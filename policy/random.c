@@ -3,10 +3,24 @@
  * DOC: random
  *
  * Any page leaves, each with the same chance. What a policy must beat to be worth its
- * bookkeeping; on loops longer than memory most do not. The pages stand in an array, the place
- * of each in its frame's word, so taking one out is to fill its place with the last one.
+ * bookkeeping; on loops longer than memory most do not.
  *
- * The generator is xorshift with a fixed seed: a replay gives the same result each time.
+ * The pages stand in an array, the place of each in its frame's word next, so taking one out is
+ * to fill its place with the last one. The array has room for p->capacity pages and is taken
+ * when the policy is made.
+ *
+ * The generator is xorshift with a fixed seed: a replay gives the same result each time. The
+ * page is chosen by the upper half of a product, without division; for 2^16 pages the chances
+ * differ by less than 2^-16. policy_test counts how often each page leaves.
+ *
+ * States: a page has a place in the array or it has none. frame.policy and frame.prev are not
+ * used.
+ *
+ * Cost: add, del and victim are a few instructions each; touch is nothing.
+ *
+ * Invariant: page[place] of a frame is the frame, for all places below p->nr.
+ *
+ * What it deliberately does not do: look at use. keep() sends every candidate on its way.
  */
 #include <linux/errno.h>
 #include <linux/mm.h>

@@ -4,8 +4,26 @@
  *
  * SIEVE (Zhang and others, NSDI 2024). One list in the order of arrival, one bit a page, one
  * hand that goes from the oldest towards the newest: a page that was used loses its bit and
- * stays where it is, the first that was not leaves, and the hand stays there. Unlike clock,
- * what survives is not mixed with what is new, so new pages that are used once go quickly.
+ * stays where it is, the first that was not leaves, and the hand stays there. When it comes to
+ * the newest it begins again at the oldest.
+ *
+ * Unlike clock, what survives is not mixed with what is new: survivors stay near the tail,
+ * behind the hand, and new pages, which stand before it, are sifted in the next pass. So pages
+ * that are used once go quickly, without a queue of their own.
+ *
+ * States: frame.policy has the mark of use, SIEVE_VISITED, or is 0. The hand is a page, or
+ * none: the tail. When the page at the hand leaves by itself, the hand goes to the next newer
+ * one.
+ *
+ * In a running system a candidate that is found young goes back to the newest: while it was out
+ * of the list its old place was lost. That makes sampled sieve a little more like clock.
+ *
+ * Cost: a touch is one store; no page is ever moved by a victim's search, only marks are
+ * cleared.
+ *
+ * Invariants: the list has p->nr pages; the hand is in the list or none.
+ *
+ * What it deliberately does not do: remember pages that left.
  */
 #include <kmm/policy.h>
 

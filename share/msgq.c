@@ -64,7 +64,7 @@
 #define MSGQ_READABLE	(EPOLLIN | EPOLLRDNORM)
 #define MSGQ_WRITABLE	(EPOLLOUT | EPOLLWRNORM)
 
-static_assert(KMM_MSGQ_PRIO_MAX == BITS_PER_TYPE(((struct kmm_msgq *)0)->mask));
+static_assert(BITS_PER_TYPE(((struct kmm_msgq *)NULL)->mask) == KMM_MSGQ_PRIO_MAX);
 /* The addresses of the frames of the largest message fit into the largest class. */
 static_assert(sizeof(struct kmm_msg) + (KMM_MSGQ_SIZE_MAX >> PAGE_SHIFT) * sizeof(void *) <=
 	      KMM_KMALLOC_MAX_CACHE);
@@ -288,7 +288,8 @@ static void msgq_wake_poll(struct kmm_msgq *q, __poll_t events)
  * Waits in @list until somebody has made @w ready. Returns with the lock held: 0, -ERESTARTSYS,
  * -ETIMEDOUT, and @w is on no list.
  */
-static int msgq_wait_locked(struct kmm_msgq *q, struct list_head *list, u32 *count, struct waiter *w,
+static int msgq_wait_locked(struct kmm_msgq *q, struct list_head *list, u32 *count,
+			    struct waiter *w,
 			    const struct kmm_msgq_patience *patience)
 {
 	ktime_t deadline = patience->deadline;

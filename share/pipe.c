@@ -2,46 +2,47 @@
 /**
  * DOC: Pipes
  *
- * A pipe is a ring of slots, each a frame of the region with the part of it that is still to
- * be read. A write fills frames and puts them in at the head, a read takes bytes out at the
- * tail; so does Linux's fs/pipe.c since 5.5, and what is seen from outside is pipe(7): a
- * stream of bytes, writes of at most KMM_PIPE_BUF bytes never mixed with others, larger ones in
- * pieces, end of file without a writer, -EPIPE and SIGPIPE without a reader.
+ * A pipe is a ring of slots, each a frame of the region with the part of it that is still to be
+ * read. A write fills frames and puts them in at the head, a read takes bytes out at the tail;
+ * so does Linux's fs/pipe.c since 5.5, and what is seen from outside is pipe(7): a stream of
+ * bytes, writes of at most KMM_PIPE_BUF bytes never mixed with others, larger ones in pieces,
+ * end of file without a writer, -EPIPE and SIGPIPE without a reader.
  *
  * Algorithm. A write first adds what does not fill a whole page to the last slot, if all of
  * that fits there, then takes a frame for each page. So a write of at most a page is in one
  * slot, and that is what makes it atomic: a slot is filled before it is put in, under one hold
- * of the lock. A read copies out of the slots in order. Capacity is counted in slots, not in bytes: a pipe
- * that is not full takes any atomic write.
+ * of the lock. A read copies out of the slots in order. Capacity is counted in slots, not in
+ * bytes: a pipe that is not full takes any atomic write.
  *
  * Packets. A slot that was written in packet mode is never added to, and a read takes at most
  * one of them; what does not fit into the reader's buffer is thrown away.
  *
- * States of a frame: from the buddy, charged to the creator, filled, in the ring, emptied;
- * then one of the pipe's few spares, or back to the buddy. It is not cleared in between: a
- * reader sees offset and len bytes of it, and exactly these were written. Nobody else ever
- * has it: contents go in and out by copy, so its reference count stays 1.
+ * States of a frame: from the buddy, charged to the creator, filled, in the ring, emptied; then
+ * one of the pipe's few spares, or back to the buddy. It is not cleared in between: a reader
+ * sees offset and len bytes of it, and exactly these were written. Nobody else ever has it:
+ * contents go in and out by copy, so its reference count stays 1.
  *
  * Who sleeps, and where. Copies from and to user memory are made under the pipe's lock, a
  * mutex; a page fault there may take mmap_lock and whatever the fault needs (object locks, the
- * buddy), so the pipe's lock is outside of them and is never taken in a fault or in mmap. While a
- * user's fault takes its time, others wait for the lock; any signal ends that wait, unlike in
- * Linux, so that a process whose peer has a broken userfaultfd can be killed. Waiting for room or
- * for bytes is done without the lock.
+ * buddy), so the pipe's lock is outside of them and is never taken in a fault or in mmap. While
+ * a user's fault takes its time, others wait for the lock; any signal ends that wait, unlike in
+ * Linux, so that a process whose peer has a broken userfaultfd can be killed. Waiting for room
+ * or for bytes is done without the lock.
  *
  * Wake-ups. Waiters are exclusive, but for those of splice, who may find the host's pipe full
  * and leave what woke them to others: one write wakes one reader, one read that frees a slot
- * wakes one writer, and whoever was woken and leaves bytes (room) behind wakes the next, also when
- * a signal made it leave without having done anything. A wake-up is asked for only where
+ * wakes one writer, and whoever was woken and leaves bytes (room) behind wakes the next, also
+ * when a signal made it leave without having done anything. A wake-up is asked for only where
  * somebody sleeps; the barrier of wq_has_sleeper() pairs with that of set_current_state() in
  * wait_event() and with smp_mb() in the poll of dev/pipe.c.
  *
- * The ends are flags, written without the lock: closing never waits. Under the lock
- * an empty ring without a write end is the end of the file, because the last write was over,
- * lock dropped, before the end could be closed.
+ * The ends are flags, written without the lock: closing never waits. Under the lock an empty
+ * ring without a write end is the end of the file, because the last write was over, lock
+ * dropped, before the end could be closed.
  *
- * Invariants (kmm_pipe_check()): head - tail <= nr_slots; every slot from tail to head has a frame
- * and 1 .. PAGE_SIZE bytes inside it; bytes is the sum of their lengths; no other slot has a frame.
+ * Invariants (kmm_pipe_check()): head - tail <= nr_slots; every slot from tail to head has a
+ * frame and 1 .. PAGE_SIZE bytes inside it; bytes is the sum of their lengths; no other slot
+ * has a frame.
  *
  * Locks: lock; see Documentation/design/locking.rst. set->lock is a leaf.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Page tables: trees of our own, and the entries of the kernel window. See vm/pgtable.c, vm/window.c. */
+/* Page tables: our own trees, and entries of the kernel window. See vm/{pgtable,window}.c. */
 #ifndef _KMM_PGTABLE_H
 #define _KMM_PGTABLE_H
 
@@ -103,7 +103,7 @@ struct kmm_pt_gather;
  * @page: its page; of a 2 MiB leaf the first of 512
  * @nr_pages: 1 or 512
  *
- * Context: table lock held, interrupts on, no sleep. What it wants freed after the flush it hands to
+ * Context: table lock held, interrupts on, no sleep. What it wants freed after the flush goes to
  * kmm_pt_gather_page(); it may not free itself.
  */
 typedef void (*kmm_pt_drop_t)(struct kmm_pt_gather *g, unsigned long addr, unsigned long entry,

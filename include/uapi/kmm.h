@@ -430,8 +430,8 @@ struct kmm_shm_unlink {
  *
  * Frames that are charged: the pages of a block; for a cache the slabs that it has and one more;
  * for kmalloc up to 8 KiB, by size class, the most bytes that the slots have held since they
- * last held none, rounded up to pages; above, the pages; for vmalloc the pages. Host memory: a cache's per-CPU stacks and
- * depot, some 2 KiB for each CPU and 12 KiB.
+ * last held none, rounded up to pages; above, the pages; for vmalloc the pages. Host memory: a
+ * cache's per-CPU stacks and depot, some 2 KiB for each CPU and 12 KiB.
  */
 enum kmm_op_kind {
 	KMM_OP_PAGES_ALLOC = 0,
@@ -912,7 +912,7 @@ struct kmm_msgq_unlink {
 /* kmm_msgq_send.flags, kmm_msgq_receive.flags */
 #define KMM_MSG_NOWAIT		(1U << 0)	/* as if the descriptor had O_NONBLOCK */
 #define KMM_MSG_TIMEOUT		(1U << 1)	/* time: wait so many nanoseconds at most */
-#define KMM_MSG_DEADLINE	(1U << 2)	/* time: until then, CLOCK_MONOTONIC in nanoseconds */
+#define KMM_MSG_DEADLINE	(1U << 2)	/* time: until then, CLOCK_MONOTONIC, ns */
 #define KMM_MSG_GIFT		(1U << 3)	/* frames of an object move, no bytes are copied */
 
 /**

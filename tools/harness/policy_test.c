@@ -38,7 +38,8 @@ static void result(bool ok, const char *name, const char *what)
 		passed++;
 	else
 		failed++;
-	printf("%s %u %s%s%s\n", ok ? "ok" : "not ok", passed + failed, name, what[0] ? " " : "", what);
+	printf("%s %u %s%s%s\n", ok ? "ok" : "not ok", passed + failed, name,
+	       what[0] ? " " : "", what);
 }
 
 /* === Live: a policy, its frames, and who is in which === */
@@ -106,6 +107,19 @@ static u32 live_evict(struct live *v)
 	return id;
 }
 
+/* A reference. Returns whether it was a fault. */
+static bool live_use(struct live *v, u32 id)
+{
+	if (v->frame_of[id] != KMM_POLICY_NONE) {
+		kmm_policy_touch(&v->p, v->frame_of[id]);
+		return false;
+	}
+	if (v->nr == v->p.capacity)
+		live_evict(v);
+	live_add(v, id);
+	return true;
+}
+
 static long live_faults(const struct kmm_policy_ops *ops, const u32 *refs, u32 n, u32 frames)
 {
 	static struct live v;
@@ -113,16 +127,8 @@ static long live_faults(const struct kmm_policy_ops *ops, const u32 *refs, u32 n
 	u32 k;
 
 	live_start(&v, ops, frames);
-	for (k = 0; k < n; k++) {
-		if (v.frame_of[refs[k]] != KMM_POLICY_NONE) {
-			kmm_policy_touch(&v.p, v.frame_of[refs[k]]);
-			continue;
-		}
-		faults++;
-		if (v.nr == frames)
-			live_evict(&v);
-		live_add(&v, refs[k]);
-	}
+	for (k = 0; k < n; k++)
+		faults += live_use(&v, refs[k]);
 	while (v.nr)
 		live_evict(&v);
 	kmm_policy_fini(&v.p);
@@ -291,7 +297,8 @@ static void lfu_add(struct naive *m, u32 id)
 
 	if (m->left[id]) {
 		count += m->info[id];
-		for (halvings = naive_distance(m, id) / m->capacity; halvings && count > 1; halvings--)
+		halvings = naive_distance(m, id) / m->capacity;
+		for (; halvings && count > 1; halvings--)
 			count = 1 + (count - 1) / 2;
 	}
 	naive_put(m, id, 0, least(count, 127));
@@ -632,7 +639,7 @@ static void test_failures(void)
 /* The fewest faults from reference @k on, all victims tried. */
 static u32 search(const u32 *refs, u32 n, u32 k, u32 resident, u32 frames)
 {
-	u32 id, best = ~0U;
+	u32 id, best = ~0U, next;
 
 	while (k < n && resident & 1U << refs[k])
 		k++;
@@ -640,10 +647,12 @@ static u32 search(const u32 *refs, u32 n, u32 k, u32 resident, u32 frames)
 		return 0;
 	if ((u32)__builtin_popcount(resident) < frames)
 		return 1 + search(refs, n, k + 1, resident | 1U << refs[k], frames);
-	for (id = 0; id < 8; id++)
-		if (resident & 1U << id)
-			best = least(best, search(refs, n, k + 1,
-						  (resident & ~(1U << id)) | 1U << refs[k], frames));
+	for (id = 0; id < 8; id++) {
+		if (!(resident & 1U << id))
+			continue;
+		next = (resident & ~(1U << id)) | 1U << refs[k];
+		best = least(best, search(refs, n, k + 1, next, frames));
+	}
 	return 1 + best;
 }
 
@@ -677,7 +686,8 @@ static void test_bound(void)
 			long opt = kmm_policy_opt(refs, ARRAY_SIZE(refs), ids, frames);
 
 			for (i = 0; ok && i < kmm_nr_policies; i++)
-				ok = live_faults(kmm_policies[i], refs, ARRAY_SIZE(refs), frames) >= opt;
+				ok = live_faults(kmm_policies[i], refs, ARRAY_SIZE(refs),
+						 frames) >= opt;
 		}
 	}
 	result(ok, "nobody_beats_opt", "");
@@ -698,20 +708,8 @@ static void test_inclusion(void)
 			live_start(&small, &kmm_policy_lru, n);
 			live_start(&large, &kmm_policy_lru, n + 1);
 			for (k = 0; ok && k < ARRAY_SIZE(refs); k++) {
-				struct live *v = &small;
-
-				for (;;) {
-					if (v->frame_of[refs[k]] != KMM_POLICY_NONE) {
-						kmm_policy_touch(&v->p, v->frame_of[refs[k]]);
-					} else {
-						if (v->nr == v->p.capacity)
-							live_evict(v);
-						live_add(v, refs[k]);
-					}
-					if (v == &large)
-						break;
-					v = &large;
-				}
+				live_use(&small, refs[k]);
+				live_use(&large, refs[k]);
 				for (id = 0; id < 60; id++)
 					ok = ok && (small.frame_of[id] == KMM_POLICY_NONE ||
 						    large.frame_of[id] != KMM_POLICY_NONE);

@@ -4,5 +4,4 @@
 
 #include <harness/kernel.h>
 
-
 #endif
