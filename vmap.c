@@ -60,6 +60,7 @@
 #include <linux/mutex.h>
 #include <linux/ratelimit.h>
 #include <linux/rbtree_augmented.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -125,6 +126,7 @@ const char * const kmm_vmap_event_names[KMM_NR_VMAP_EVENTS] = {
  * @used: RAM block: pages given out so far; protected by @lock
  * @live: RAM block: pages given out and not taken back; protected by @lock
  * @cpu: RAM block: whose it is or was, its lock protects the block
+ * @rcu: merged into a neighbour: a free by mistake may still look at @kind
  */
 struct kmm_vmap_area {
 	unsigned long start;
@@ -147,6 +149,7 @@ struct kmm_vmap_area {
 			u32 live;
 			struct vmap_cpu *cpu;
 		};
+		struct rcu_head rcu;
 	};
 };
 
@@ -159,6 +162,7 @@ static_assert(sizeof(struct kmm_vmap_area) <= KMM_VMAP_AREA_BYTES);
  * @pool_pages: addresses in them
  * @lazy: freed areas
  * @lazy_frames: their frames
+ * @lazy_single: of these, ones that will come back one by one
  * @lazy_pages: their addresses
  * @block: current block of vm_map_ram
  * @event: counters
@@ -169,6 +173,7 @@ struct vmap_cpu {
 	unsigned long pool_pages;
 	struct kmm_vmap_area *lazy;
 	unsigned long lazy_frames;
+	unsigned long lazy_single;
 	unsigned long lazy_pages;
 	struct kmm_vmap_area *block;
 	u64 event[KMM_NR_VMAP_EVENTS];
@@ -187,6 +192,7 @@ enum vmap_part { PART_SMALL, PART_HUGE, NR_PARTS };
  *	stands at all its pages
  * @cpu: per-CPU
  * @lazy_max: frames that one CPU may have waiting; immutable
+ * @lazy_single_max: single ones: what a purge gives back should fit into the buddy's cache
  * @lazy_pages_max: addresses likewise; immutable
  * @pool_max: addresses that one CPU may have in pools; immutable
  * @ram_dirty: runs of vm_map_ram were taken back since the last flush
@@ -204,6 +210,7 @@ struct kmm_vmap {
 	struct kmm_vmap_area **area_of;
 	struct vmap_cpu __percpu *cpu;
 	unsigned long lazy_max;
+	unsigned long lazy_single_max;
 	unsigned long lazy_pages_max;
 	unsigned long pool_max;
 	unsigned long ram_dirty;
@@ -330,17 +337,17 @@ static void vmap_tree_add_locked(struct kmm_vmap *v, struct kmm_vmap_area *a)
 		behind = NULL;
 	if (before) {
 		before->nr_pages += a->nr_pages;
-		kfree(a);
+		kfree_rcu(a, rcu);
 		if (behind) {
 			before->nr_pages += behind->nr_pages;
 			rb_erase_augmented(&behind->node, root, &vmap_augment);
-			kfree(behind);
+			kfree_rcu(behind, rcu);
 		}
 		vmap_tree_resized(before);
 	} else if (behind) {
 		behind->start = a->start;
 		behind->nr_pages += a->nr_pages;
-		kfree(a);
+		kfree_rcu(a, rcu);
 		vmap_tree_resized(behind);
 	} else {
 		a->max_pages = a->nr_pages;
@@ -502,12 +509,10 @@ struct vmap_chain {
 	struct kmm_frame *last;
 };
 
-static inline void vmap_chain_add(struct kmm_vmap *v, struct vmap_chain *chain, struct page *page,
-				  u32 owner)
+static inline void vmap_chain_add(struct kmm_vmap *v, struct vmap_chain *chain, struct page *page)
 {
 	struct kmm_frame *f = kmm_region_frame(v->region, page_to_pfn(page));
 
-	f->owner = owner;
 	f->next = KMM_LIST_END;
 	if (chain->last)
 		chain->last->next = kmm_region_index(v->region, f);
@@ -554,7 +559,7 @@ static void vmap_frames_free(struct kmm_vmap *v, struct vmap_batch *batch, u32 i
 
 /* As many blocks of one order as can be had without waiting, at most @max. */
 static unsigned long vmap_blocks_take(struct kmm_vmap *v, struct vmap_chain *chain, gfp_t gfp,
-				      unsigned int order, unsigned long max, u32 owner)
+				      unsigned int order, unsigned long max)
 {
 	struct page *page;
 	unsigned long nr;
@@ -564,13 +569,13 @@ static unsigned long vmap_blocks_take(struct kmm_vmap *v, struct vmap_chain *cha
 		page = kmm_buddy_alloc(v->buddy, gfp, order);
 		if (!page)
 			break;
-		vmap_chain_add(v, chain, page, owner);
+		vmap_chain_add(v, chain, page);
 	}
 	return nr;
 }
 
 static bool vmap_pages_take(struct kmm_vmap *v, struct vmap_chain *chain, gfp_t gfp,
-			    unsigned long nr, u32 owner)
+			    unsigned long nr)
 {
 	struct page *pages[FRAME_BATCH], *page;
 	unsigned long got, i;
@@ -580,7 +585,7 @@ static bool vmap_pages_take(struct kmm_vmap *v, struct vmap_chain *chain, gfp_t 
 		got = kmm_buddy_alloc_bulk(v->buddy, gfp, min_t(unsigned long, nr, FRAME_BATCH),
 					   pages);
 		for (i = 0; i < got; i++)
-			vmap_chain_add(v, chain, pages[i], owner);
+			vmap_chain_add(v, chain, pages[i]);
 		nr -= got;
 		if (got < FRAME_BATCH && nr)
 			break;
@@ -589,13 +594,13 @@ static bool vmap_pages_take(struct kmm_vmap *v, struct vmap_chain *chain, gfp_t 
 		page = kmm_buddy_alloc(v->buddy, gfp, 0);
 		if (!page)
 			return false;
-		vmap_chain_add(v, chain, page, owner);
+		vmap_chain_add(v, chain, page);
 	}
 	return true;
 }
 
 /* All frames of an area, the largest blocks first; those of 2 MiB are counted in @nr_huge. */
-static u32 vmap_frames_take(struct kmm_vmap *v, gfp_t gfp, unsigned long nr, bool huge, u32 owner,
+static u32 vmap_frames_take(struct kmm_vmap *v, gfp_t gfp, unsigned long nr, bool huge,
 			    u32 *nr_huge)
 {
 	struct vmap_chain chain = { .first = KMM_LIST_END };
@@ -604,13 +609,13 @@ static u32 vmap_frames_take(struct kmm_vmap *v, gfp_t gfp, unsigned long nr, boo
 	batch.nr = 0;
 	*nr_huge = 0;
 	if (huge) {
-		*nr_huge = vmap_blocks_take(v, &chain, gfp, HUGE_ORDER, nr >> HUGE_ORDER, owner);
+		*nr_huge = vmap_blocks_take(v, &chain, gfp, HUGE_ORDER, nr >> HUGE_ORDER);
 		nr -= (unsigned long)*nr_huge << HUGE_ORDER;
 	}
 	if (nr >> BLOCK_ORDER)
-		nr -= vmap_blocks_take(v, &chain, gfp, BLOCK_ORDER, nr >> BLOCK_ORDER, owner) <<
+		nr -= vmap_blocks_take(v, &chain, gfp, BLOCK_ORDER, nr >> BLOCK_ORDER) <<
 		      BLOCK_ORDER;
-	if (vmap_pages_take(v, &chain, gfp, nr, owner))
+	if (vmap_pages_take(v, &chain, gfp, nr))
 		return chain.first;
 	vmap_frames_free(v, &batch, chain.first);
 	vmap_batch_free(v, &batch);
@@ -668,10 +673,12 @@ static bool vmap_lazy_add(struct kmm_vmap *v, struct kmm_vmap_area *a)
 	a->next = c->lazy;
 	c->lazy = a;
 	c->lazy_frames += vmap_lazy_frames(a);
+	c->lazy_single += vmap_lazy_frames(a) & (BIT(BLOCK_ORDER) - 1);
 	c->lazy_pages += a->nr_pages;
 	c->event[KMM_VMAP_FREE]++;
 	nr_pages = c->lazy_pages;
-	full = c->lazy_frames > v->lazy_max || nr_pages > v->lazy_pages_max;
+	full = c->lazy_frames > v->lazy_max || c->lazy_single > v->lazy_single_max ||
+	       nr_pages > v->lazy_pages_max;
 	vmap_cpu_unlock(c, flags);
 	trace_free_vmap_area_noflush(a->start, nr_pages, v->lazy_pages_max);
 	return full;
@@ -691,6 +698,7 @@ static struct kmm_vmap_area *vmap_lazy_steal(struct kmm_vmap *v, unsigned long *
 		*nr_pages += c->lazy_pages;
 		c->lazy_pages = 0;
 		c->lazy_frames = 0;
+		c->lazy_single = 0;
 		spin_unlock_irq(&c->lock);
 		while (a) {
 			struct kmm_vmap_area *next = a->next;
@@ -829,9 +837,12 @@ static struct kmm_vmap_area *vmap_area_release(struct kmm_vmap *v, unsigned long
 
 	if (addr - v->window.base >= v->window.nr_pages * PAGE_SIZE || addr & ~PAGE_MASK)
 		return NULL;
+	/* Freed by mistake for the second time it may be on its way out of the table. */
+	rcu_read_lock();
 	a = READ_ONCE(v->area_of[vmap_page_index(v, addr)]);
-	if (!a || a->start != addr || cmpxchg(&a->kind, kind, KMM_VMAP_LAZY) != kind)
-		return NULL;
+	if (a && (a->start != addr || cmpxchg(&a->kind, kind, KMM_VMAP_LAZY) != kind))
+		a = NULL;
+	rcu_read_unlock();
 	return a;
 }
 
@@ -852,9 +863,9 @@ static noinline void vmap_report_bad(struct kmm_vmap *v, const void *addr, const
 /* === vmalloc === */
 
 static noinline bool vmap_fill(struct kmm_vmap *v, struct kmm_vmap_area *a, unsigned long nr,
-			       gfp_t gfp, pgprot_t prot, u32 owner)
+			       gfp_t gfp, pgprot_t prot)
 {
-	a->frames = vmap_frames_take(v, gfp, nr, vmap_part(v, a->start) == PART_HUGE, owner,
+	a->frames = vmap_frames_take(v, gfp, nr, vmap_part(v, a->start) == PART_HUGE,
 				     &a->nr_huge);
 	if (a->frames == KMM_LIST_END)
 		return false;
@@ -866,14 +877,14 @@ static noinline bool vmap_fill(struct kmm_vmap *v, struct kmm_vmap_area *a, unsi
 
 /* The same for one page, the most frequent size. */
 static inline bool vmap_fill_one(struct kmm_vmap *v, struct kmm_vmap_area *a, gfp_t gfp,
-				 pgprot_t prot, u32 owner)
+				 pgprot_t prot)
 {
 	struct vmap_chain chain = { .first = KMM_LIST_END };
 	struct page *page = kmm_buddy_alloc(v->buddy, gfp, 0);
 
 	if (unlikely(!page))
 		return false;
-	vmap_chain_add(v, &chain, page, owner);
+	vmap_chain_add(v, &chain, page);
 	a->frames = chain.first;
 	a->nr_huge = 0;
 	kmm_window_map_block(&v->window, a->start, page, 1, prot);
@@ -886,13 +897,12 @@ static inline bool vmap_fill_one(struct kmm_vmap *v, struct kmm_vmap_area *a, gf
  * @size_bytes: size, rounded up to pages
  * @gfp: Linux GFP flags; __GFP_ZERO is honoured
  * @prot: rights of the mapping
- * @owner: account that pays for the frames, already charged; 0 is none
  * @caller: for vmallocinfo
  *
  * Context: task, may sleep. Return: address, or NULL: no frames, no addresses, or size 0.
  */
 void *kmm_vmap_alloc(struct kmm_vmap *v, unsigned long size_bytes, gfp_t gfp, pgprot_t prot,
-		     u32 owner, void *caller)
+		     void *caller)
 {
 	unsigned long nr = (size_bytes >> PAGE_SHIFT) + !!offset_in_page(size_bytes);
 	struct kmm_vmap_area *a;
@@ -902,8 +912,8 @@ void *kmm_vmap_alloc(struct kmm_vmap *v, unsigned long size_bytes, gfp_t gfp, pg
 	a = vmap_area_take(v, nr, true);
 	if (!a)
 		return NULL;
-	if (nr == 1 ? vmap_fill_one(v, a, gfp, prot, owner) :
-		      vmap_fill(v, a, nr, gfp, prot, owner)) {
+	if (nr == 1 ? vmap_fill_one(v, a, gfp, prot) :
+		      vmap_fill(v, a, nr, gfp, prot)) {
 		vmap_area_publish(v, a, nr, KMM_VMAP_VMALLOC, prot, caller);
 		return (void *)a->start;
 	}
@@ -1445,8 +1455,7 @@ struct kmm_vmap *kmm_vmap_create(struct kmm_region *r, struct kmm_buddy *b,
 	nr_small = v->window.huge_nr ? vmap_page_index(v, v->window.huge_first) :
 				       v->window.nr_pages;
 	v->lazy_max = max(r->nr_frames / LAZY_SHARE / num_online_cpus(), 1UL);
-	/* What a purge gives back should fit into the buddy's cache of this CPU. */
-	v->lazy_max = min(v->lazy_max, (unsigned long)b->pcp_high[0] / 2);
+	v->lazy_single_max = b->pcp_high[0] / 2;
 	v->lazy_pages_max = clamp(v->window.nr_pages / LAZY_WINDOW_SHARE / num_online_cpus(), 1UL,
 				  LAZY_PAGES_MAX);
 	v->pool_max = nr_small / POOL_SHARE / num_online_cpus();
@@ -1538,7 +1547,7 @@ void *__kmm_vmalloc(unsigned long size, gfp_t gfp)
 {
 	struct kmm_vmap *v = READ_ONCE(vmap_client);
 
-	return v ? kmm_vmap_alloc(v, size, gfp, PAGE_KERNEL, 0, __builtin_return_address(0)) : NULL;
+	return v ? kmm_vmap_alloc(v, size, gfp, PAGE_KERNEL, __builtin_return_address(0)) : NULL;
 }
 EXPORT_SYMBOL_GPL(__kmm_vmalloc);
 
@@ -1552,7 +1561,7 @@ void *kmm_vmalloc(unsigned long size)
 {
 	struct kmm_vmap *v = READ_ONCE(vmap_client);
 
-	return v ? kmm_vmap_alloc(v, size, GFP_KERNEL, PAGE_KERNEL, 0,
+	return v ? kmm_vmap_alloc(v, size, GFP_KERNEL, PAGE_KERNEL,
 				  __builtin_return_address(0)) : NULL;
 }
 EXPORT_SYMBOL_GPL(kmm_vmalloc);
@@ -1567,7 +1576,7 @@ void *kmm_vzalloc(unsigned long size)
 {
 	struct kmm_vmap *v = READ_ONCE(vmap_client);
 
-	return v ? kmm_vmap_alloc(v, size, GFP_KERNEL | __GFP_ZERO, PAGE_KERNEL, 0,
+	return v ? kmm_vmap_alloc(v, size, GFP_KERNEL | __GFP_ZERO, PAGE_KERNEL,
 				  __builtin_return_address(0)) : NULL;
 }
 EXPORT_SYMBOL_GPL(kmm_vzalloc);

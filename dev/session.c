@@ -563,7 +563,7 @@ static int op_vmalloc(struct kmm_session *s, struct kmm_op *op)
 	err = vmalloc_charge(s->account, nr_pages);
 	if (err)
 		return err;
-	p = kmm_vmap_alloc(kmm_dev_env.vmap, size_bytes, op_gfp(op), prot, 0, op_vmalloc);
+	p = kmm_vmap_alloc(kmm_dev_env.vmap, size_bytes, op_gfp(op), prot, op_vmalloc);
 	if (!p) {
 		vmalloc_uncharge(s->account, nr_pages);
 		return -ENOMEM;

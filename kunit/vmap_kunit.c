@@ -28,7 +28,7 @@
 static void *get(struct kunit *test, unsigned long size)
 {
 	struct kmm_test *t = test->priv;
-	void *p = kmm_vmap_alloc(t->vmap, size, KMM_QUIET, PAGE_KERNEL, 0, NULL);
+	void *p = kmm_vmap_alloc(t->vmap, size, KMM_QUIET, PAGE_KERNEL, NULL);
 
 	KUNIT_ASSERT_NOT_NULL_MSG(test, p, "%lu bytes", size);
 	return p;
@@ -128,7 +128,7 @@ static void zeroed_memory_is_zero(struct kunit *test)
 	for (round = 0; round < 2; round++)
 		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 			p = kmm_vmap_alloc(t->vmap, sizes[i], KMM_QUIET | __GFP_ZERO,
-					   PAGE_KERNEL, 0, NULL);
+					   PAGE_KERNEL, NULL);
 			KUNIT_ASSERT_NOT_NULL(test, p);
 			KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, round_up(sizes[i], PAGE_SIZE)));
 			memset(p, 0xff, round_up(sizes[i], PAGE_SIZE));
@@ -145,7 +145,7 @@ static void rights_are_those_asked_for(struct kunit *test)
 	void *p;
 
 	for (size = PAGE_SIZE; size <= SZ_4M; size *= 4) {
-		p = kmm_vmap_alloc(t->vmap, size, KMM_QUIET | __GFP_ZERO, PAGE_KERNEL_RO, 0, NULL);
+		p = kmm_vmap_alloc(t->vmap, size, KMM_QUIET | __GFP_ZERO, PAGE_KERNEL_RO, NULL);
 		KUNIT_ASSERT_NOT_NULL(test, p);
 		KUNIT_EXPECT_EQ(test, kmm_test_read(p + size - 8, &value), 0);
 		KUNIT_EXPECT_EQ(test, kmm_test_write(p + size - 8, 1), -EFAULT);
@@ -153,7 +153,7 @@ static void rights_are_those_asked_for(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, entry & (_PAGE_RW | _PAGE_NX | _PAGE_USER), nx);
 		put(test, p);
 
-		p = kmm_vmap_alloc(t->vmap, size, KMM_QUIET, PAGE_KERNEL_ROX, 0, NULL);
+		p = kmm_vmap_alloc(t->vmap, size, KMM_QUIET, PAGE_KERNEL_ROX, NULL);
 		KUNIT_ASSERT_NOT_NULL(test, p);
 		KUNIT_EXPECT_EQ(test, kmm_test_write(p, 1), -EFAULT);
 		entry = kmm_window_entry(w, (unsigned long)p, NULL);
@@ -180,8 +180,7 @@ static void sizes_that_cannot_be_are_refused(struct kunit *test)
 	struct page *page = NULL;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		KUNIT_EXPECT_NULL_MSG(test, kmm_vmap_alloc(t->vmap, bad[i], KMM_QUIET, PAGE_KERNEL,
-							   0, NULL), "%lx", bad[i]);
+		KUNIT_EXPECT_NULL_MSG(test, kmm_vmap_alloc(t->vmap, bad[i], KMM_QUIET, PAGE_KERNEL, NULL), "%lx", bad[i]);
 	KUNIT_EXPECT_NULL(test, kmm_vmap_map(t->vmap, &page, 0, PAGE_KERNEL, NULL));
 	KUNIT_EXPECT_NULL(test, kmm_vmap_map(t->vmap, &page, UINT_MAX, PAGE_KERNEL, NULL));
 	KUNIT_EXPECT_NULL(test, kmm_vmap_map_ram(t->vmap, &page, 0));
@@ -599,7 +598,7 @@ static void frames_run_out_and_come_back(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	for (last = SZ_2M; last >= PAGE_SIZE; last /= 8) {
 		while (nr < 4096) {
-			p[nr] = kmm_vmap_alloc(t->vmap, last, KMM_QUIET, PAGE_KERNEL, 0, NULL);
+			p[nr] = kmm_vmap_alloc(t->vmap, last, KMM_QUIET, PAGE_KERNEL, NULL);
 			if (!p[nr])
 				break;
 			memset(p[nr++], 0x77, last);
@@ -682,7 +681,7 @@ static void every_failure_leaves_nothing_behind(struct kunit *test)
 			kmm_inject_arm(n);
 			if (what < 4)
 				p = kmm_vmap_alloc(t->vmap, PAGE_SIZE << (3 * what), KMM_QUIET,
-						   PAGE_KERNEL, 0, NULL);
+						   PAGE_KERNEL, NULL);
 			else if (what == 4)
 				p = kmm_vmap_map(t->vmap, page, 4, PAGE_KERNEL, NULL);
 			else
@@ -764,14 +763,14 @@ static void windows_of_every_size_work(struct kunit *test)
 
 		t->vmap = kmm_vmap_create(&t->region, &t->buddy, &t->tables);
 		KUNIT_ASSERT_FALSE(test, IS_ERR(t->vmap));
-		p = kmm_vmap_alloc(t->vmap, PAGE_SIZE, KMM_QUIET, PAGE_KERNEL, 0, NULL);
+		p = kmm_vmap_alloc(t->vmap, PAGE_SIZE, KMM_QUIET, PAGE_KERNEL, NULL);
 		KUNIT_EXPECT_EQ_MSG(test, !p, pages[i] < 2, "%u pages", pages[i]);
 		if (p) {
 			memset(p, 1, PAGE_SIZE);
 			KUNIT_EXPECT_TRUE(test, read_faults(p + PAGE_SIZE));
 			put(test, p);
 		}
-		p = kmm_vmap_alloc(t->vmap, pages[i] * PAGE_SIZE, KMM_QUIET, PAGE_KERNEL, 0, NULL);
+		p = kmm_vmap_alloc(t->vmap, pages[i] * PAGE_SIZE, KMM_QUIET, PAGE_KERNEL, NULL);
 		KUNIT_EXPECT_NULL(test, p);
 		kmm_test_end_vmap(test);
 	}
@@ -854,8 +853,8 @@ static void areas_are_listed_by_address(struct kunit *test)
 	unsigned int i, found = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, s);
-	p = kmm_vmap_alloc(t->vmap, 3 * PAGE_SIZE, KMM_QUIET, PAGE_KERNEL, 0, find_info);
-	ro = kmm_vmap_alloc(t->vmap, PAGE_SIZE, KMM_QUIET, PAGE_KERNEL_ROX, 0, see);
+	p = kmm_vmap_alloc(t->vmap, 3 * PAGE_SIZE, KMM_QUIET, PAGE_KERNEL, find_info);
+	ro = kmm_vmap_alloc(t->vmap, PAGE_SIZE, KMM_QUIET, PAGE_KERNEL_ROX, see);
 	big = get(test, SZ_2M);
 	KUNIT_ASSERT_TRUE(test, p && ro);
 	page[0] = kmm_vmap_page(t->vmap, p);

@@ -83,7 +83,7 @@ void kmm_vmap_destroy(struct kmm_vmap *v);
 struct kmm_window *kmm_vmap_window(struct kmm_vmap *v);
 
 void *kmm_vmap_alloc(struct kmm_vmap *v, unsigned long size_bytes, gfp_t gfp, pgprot_t prot,
-		     u32 owner, void *caller);
+		     void *caller);
 bool kmm_vmap_free(struct kmm_vmap *v, const void *addr);
 void *kmm_vmap_map(struct kmm_vmap *v, struct page **pages, unsigned int nr_pages,
 		   pgprot_t prot, void *caller);
