@@ -668,6 +668,8 @@ int kmm_call_msgq_unlink(struct kmm_call *call)
 
 	if (u->flags)
 		return -EINVAL;
+	/* there is nothing to tell that could fail when the name is gone */
+	call->replied = true;
 	err = kmm_name_key_copy(&key, u->name, u->name_len);
 	return err ?: kmm_names_unlink(kmm_dev_env.names, KMM_NAME_MSGQ, &key);
 }
