@@ -99,6 +99,11 @@ title "vmalloc in kmm's own window of kernel addresses, with leaves of 2 MiB"
 run "$kmm" vmap alloc --size 12K --count 2
 run sh -c "sleep 2 | $kmm vmap alloc --size 5M --wait & sleep 1; cat $debugfs/vmallocinfo; wait"
 
+title "An address space on page tables of its own: map, walk, protect, fault, clone"
+run "$kmm" space run 'map anon 64K at 0x10000000' 'write @ "hello world"' 'walk @' \
+	'clone copy' 'use copy' 'write @ HELLO' 'read @ 11' 'use s0' 'read @ 11' \
+	'protect @ 4K r' 'write @ again' 'fetch @' 'maps' 'info'
+
 title "rmmod: everything goes back"
 run rmmod kmm
 memory

@@ -55,6 +55,7 @@
  *   -ENXIO      a range of pages reaches behind the end of an object; no data, or no
  *               hole, behind an offset; opening or watching an object by its path under
  *               /proc
+ *   -EIO        pread or pwrite of a space where nothing can be accessed
  *   -EMFILE     this process has no descriptor left
  *   -ENFILE     the host has no file left
  *
@@ -563,6 +564,8 @@ struct kmm_space_create {
  * a seal; -EOVERFLOW; -EFBIG offset + len above KMM_OBJECT_SIZE_MAX; -EBADF; -ENXIO not an address
  * of the user half (-EINVAL not page aligned); -EDQUOT. A hint that is taken, or no address of the
  * user half, is ignored: the lowest place that fits is taken.
+ *
+ * With REPLACE what was there is gone also when only the answer cannot be written (-EFAULT).
  */
 struct kmm_space_map {
 	__u64 addr;
@@ -668,7 +671,7 @@ enum kmm_fault_rule {
 /**
  * struct kmm_space_access - KMM_IOC_SPACE_ACCESS, on a space: what the MMU does at an address
  * @addr: virtual address, any
- * @buf: user pointer, unless FETCH
+ * @buf: user pointer; FETCH: 0
  * @len: bytes, 1 .. KMM_ACCESS_MAX; FETCH: 1
  * @op: KMM_ACCESS_READ, _WRITE or _FETCH
  * @flags: KMM_ACCESS_*

@@ -456,7 +456,7 @@ static int run_map(struct run *r, int argc, char **argv)
 	}
 	if (!get_size(r, argv[1], &len) || !map_words(r, argc - 2, argv + 2, &m))
 		return -EINVAL;
-	if (!(m.flags & (KMM_MAP_SHARED | KMM_MAP_PRIVATE)))
+	if (!(m.flags & (KMM_MAP_SHARED | KMM_MAP_PRIVATE | KMM_MAP_GUARD)))
 		m.flags |= n ? KMM_MAP_SHARED : KMM_MAP_PRIVATE;
 	addr = m.addr;
 	ret = kmm_space_map(r->current->fd, &addr, len, m.prot, m.flags, m.object_fd, m.offset);

@@ -73,13 +73,13 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..140"
+echo "1..162"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
 check "--help" 0 "$kmm" --help
 claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag slab vmap pipe msgq; do
+for verb in info features doctor stat alloc object frag slab vmap pipe msgq space walk; do
 	check "$verb --help" 0 "$kmm" $verb --help
 	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
 done
@@ -224,6 +224,26 @@ check "vmap" 0 "$kmm" vmap
 claim "vmap lists the area" says out "^$address"
 exec 9>&-
 wait "$holder"
+
+check "space run" 0 "$kmm" space run 'map anon 64K at 0x10000000; write @ hello; clone copy; use copy' \
+	'write @ HELLO; read @ 5; use s0; read @ 5; maps; info'
+claim "space run shows both copies" bash -c 'grep -q "48 45 4c 4c 4f .* HELLO$" "$1" && grep -q "68 65 6c 6c 6f .* hello$" "$1"' - "$tmp/out"
+claim "space run shows the maps" says out '^10000000-10010000 rw-p 00000000 00:00 0 $'
+check "space run --json" 0 "$kmm" space run --json 'object o 8K; map guard 4K at 0x10002000; map o 8K at 0x10000000; write @ "two words"; read @+4 5; protect @ 4K r; write @ x; info'
+claim "space run --json is right" json '[c["command"] for c in j] == ["object", "map", "map", "write", "read", "protect", "write", "info"] and j[4]["hex"] == "776f726473" and j[6]["rule"] == "no_write" and j[6]["done"] == 0 and j[7]["audit_bad"] == 0'
+check "space run reads a script" 0 bash -c 'printf "create a # the first\nmap anon 4K\nfill @ 4K 0x5a\nread @ 4\n" | "$1" space run' - "$kmm"
+claim "space run does what the script says" says out '5a 5a 5a 5a'
+check "space run ends at the first that is refused" 1 "$kmm" space run 'map anon 4K at 0x10000000; map anon 4K at 0x10000000; fill @ 4K 1'
+claim "space run says why" says err 'something is mapped there'
+check "space run of no command fails" 1 "$kmm" space run 'frobnicate'
+check "walk on an inherited space" 0 "$kmm" space run 'map anon 4K at 0x10000000; exec '"$kmm"' walk --touch=write 0x10000000'
+claim "walk shows Accessed and Dirty" says out '^Accessed 0 -> 1, Dirty 0 -> 1$'
+check "walk --json" 0 bash -c '"$1" space run "map anon 4K populate at 0x10000000; exec $1 walk --json 0x10000000" | sed -n "/^\[/,\$p"' - "$kmm"
+claim "walk --json is right" json 'len(j[0]["walk"]["levels"]) in (4, 5) and {"P", "RW", "US", "NX"} <= set(j[0]["walk"]["levels"][-1]["bits"]) and j[0]["walk"]["leaf_bytes"] == 4096'
+check "walk without a space fails" 1 "$kmm" walk 0x10000000
+claim "walk without a space says why" says err 'descriptor 3'
+check "space list --json" 0 bash -c '"$1" space run "map anon 8K populate; exec $1 space list --json" | sed -n "/^\[/,\$p"' - "$kmm"
+claim "space list --json is right" json 'len(j) == 1 and j[0]["areas"] == 1 and j[0]["mapped_kB"] == 8 and j[0]["private_kB"] == 8'
 
 check "doctor --json" 0 "$kmm" doctor --json
 claim "doctor --json is right" json 'j["ok"] and {c["check"] for c in j["checks"]} >= {"cma", "lockdown", "signature", "debugfs", "device"}'
