@@ -7,8 +7,8 @@
  * spaces and objects that it names. "list" prints debugfs spaces/list.
  *
  * Each command prints a line or fills a JSON object, one of an array that is printed at the
- * end. A command that the kernel refuses ends the script; at a terminal the next one is asked for. An
- * access that is denied is a result like any other.
+ * end. A command that the kernel refuses ends the script; at a terminal the next one is asked
+ * for. An access that is denied is a result like any other.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -309,7 +309,7 @@ static int run_info(struct run *r, int argc, char **argv)
 	printf("  tables:");
 	for (int k = KMM_WALK_LEVELS - 1; k >= 0; k--)
 		printf(" %llu %s%s", i.tables[k], level[k], k ? "," : "");
-	printf("\n  faults: %llu, %llu of them copies; in CR3 %llu times\n", i.faults + i.cow_faults,
+	printf("\n  faults: %llu resolved, %llu pages copied; in CR3 %llu times\n", i.faults,
 	       i.cow_faults, i.switches);
 	printf("  audit: %llu leaves reachable from the user root, %llu that must not be\n",
 	       i.audit_leaves, i.audit_bad);
@@ -503,7 +503,8 @@ static void out_data(struct run *r, uint64_t addr, const unsigned char *data, si
 	char *hex, *h;
 
 	if (r->out) {
-		h = hex = malloc(2 * len + 1);
+		hex = malloc(2 * len + 1);
+		h = hex;
 		*h = 0;
 		for (size_t i = 0; i < len; i++)
 			h += sprintf(h, "%02x", data[i]);
@@ -533,11 +534,11 @@ static int run_access(struct run *r, uint32_t op, uint64_t addr, void *data, siz
 	int ret;
 
 	for (int i = 0; i < argc; i++) {
-		if (!strcmp(argv[i], "hw"))
+		if (!strcmp(argv[i], "hw")) {
 			a.flags |= KMM_ACCESS_HARDWARE;
-		else if (!strcmp(argv[i], "nofault"))
+		} else if (!strcmp(argv[i], "nofault")) {
 			a.flags |= KMM_ACCESS_NO_FAULT_IN;
-		else {
+		} else {
 			usage(r, "what is '%s'? hw or nofault", argv[i]);
 			return -EINVAL;
 		}
@@ -785,7 +786,8 @@ static int next_command(char **text, char **word)
 		}
 		if (n == NR_WORDS_MAX)
 			return -1;
-		word[n++] = out = p;
+		out = p;
+		word[n++] = p;
 		quote = 0;
 		while (*p && (quote || !strchr(" \t;\n", *p))) {
 			if (quote ? *p == quote : *p == '\'' || *p == '"')
@@ -796,7 +798,7 @@ static int next_command(char **text, char **word)
 		}
 		if (quote)
 			return -1;
-		/* Where the word ends there is a separator, or the end; keep it for the next look. */
+		/* Behind a word is a separator or the end: kept for the next look. */
 		if (out < p || !*p) {
 			*out = 0;
 			continue;
@@ -823,9 +825,10 @@ static const char *hint(const struct command *c, int err)
 	case -EEXIST:
 		return "something is mapped there: say replace, or unmap it first";
 	case -ENOENT:
-		return !strcmp(c->name, "protect") ? "there is a hole or a guard in the range" : NULL;
+		return !strcmp(c->name, "protect") ?
+		       "there is a hole or a guard in the range" : NULL;
 	case -EACCES:
-		return "the rights that the object's descriptor or the parameter allow_wx gives do not allow it";
+		return "more than the object's descriptor or the parameter allow_wx gives";
 	case -EPERM:
 		return !strcmp(c->name, "map") || !strcmp(c->name, "punch") ||
 		       !strcmp(c->name, "resize") ?
@@ -837,7 +840,7 @@ static const char *hint(const struct command *c, int err)
 	case -EDQUOT:
 		return "a limit was reached: kmm info shows them";
 	case -EINVAL:
-		return "addresses are page aligned, sizes not 0; kmm space run help tells the words";
+		return "addresses are page aligned, sizes not 0; help tells the words";
 	default:
 		return NULL;
 	}

@@ -130,10 +130,12 @@ static struct json_object *walk_json(const struct kmm_space_walk *w)
 				       json_object_new_string(level_name(w->levels, i)));
 		json_object_object_add(one, "index", json_object_new_int(w->index[i]));
 		json_object_object_add(one, "entry", json_object_new_string(text));
-		for (unsigned int k = 0; k < NR_ENTRY_BITS; k++)
+		for (unsigned int k = 0; k < NR_ENTRY_BITS; k++) {
+			const char *name = bit_name(k, shift);
+
 			if (w->entry[i] >> entry_bits[k].bit & 1)
-				json_object_array_add(bits,
-					json_object_new_string(bit_name(k, shift)));
+				json_object_array_add(bits, json_object_new_string(name));
+		}
 		json_object_object_add(one, "bits", bits);
 		json_object_array_add(levels, one);
 	}
@@ -280,7 +282,7 @@ int cmd_walk(struct options *o, int argc, char **argv)
 		}
 		ret = show_walk(o, in.fd, in.addr[i], in.flags, in.touch, one);
 		if (ret == -EBADF)
-			complain(0, "descriptor %" PRIu64 " is not open: see kmm walk --help", in.fd);
+			complain(0, "descriptor %" PRIu64 " is not open: try --help", in.fd);
 		else if (ret == -ENOTTY)
 			complain(0, "descriptor %" PRIu64 " is no address space", in.fd);
 		else if (ret < 0 && ret != -EACCES)

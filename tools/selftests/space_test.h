@@ -37,11 +37,10 @@ static inline int __attribute__((unused)) peek(int space, uint64_t addr)
 }
 
 static inline int __attribute__((unused))
-map_at(int space, uint64_t addr, uint64_t len, uint32_t prot, uint32_t flags, int obj,
-       uint64_t offset)
+map_at(int fd, uint64_t addr, uint64_t len, uint32_t prot, uint32_t flags, int obj, uint64_t offset)
 {
 	uint64_t at = addr;
-	int ret = kmm_space_map(space, &at, len, prot, flags, obj, offset);
+	int ret = kmm_space_map(fd, &at, len, prot, flags, obj, offset);
 
 	if (!ret && flags & KMM_MAP_FIXED && at != addr)
 		return -EDOM;
