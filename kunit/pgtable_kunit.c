@@ -644,7 +644,7 @@ static void tables_are_charged(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kmm_account_used(a, KMM_RES_FRAMES), 2);
 	KUNIT_EXPECT_EQ(test, kmm_pt_prepare(&pt, ADDR), 0);
 	KUNIT_EXPECT_EQ(test, kmm_account_used(a, KMM_RES_FRAMES), 5 + top);
-	KUNIT_EXPECT_EQ(test, kmm_pt_prepare(&pt, ADDR + SZ_1G), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, kmm_pt_prepare(&pt, ADDR + SZ_1G), -EDQUOT);
 	KUNIT_EXPECT_EQ(test, kmm_pgtable_create(&other, &t->tables, a), -EDQUOT);
 	kmm_pgtable_destroy(&pt);
 	KUNIT_EXPECT_EQ(test, kmm_account_used(a, KMM_RES_FRAMES), 0);
