@@ -326,7 +326,7 @@ static int receive_thread(void *arg)
 }
 
 /* A queue of one place: both sides wait for each other all the time. */
-static void sender_and_receiver_wait_for_each_other(struct kunit *test)
+static void sender_and_receiver_take_turns(struct kunit *test)
 {
 	struct fixture *f = begin(test, &no_limits);
 	struct kmm_msgq *q = create(test, f, 1, 64);
@@ -473,7 +473,7 @@ static struct kunit_case msgq_cases[] = {
 	KUNIT_CASE(bad_limits_are_refused),
 	KUNIT_CASE(quota_ends_queue_and_message),
 	KUNIT_CASE(every_failure_point_leaves_nothing),
-	KUNIT_CASE(sender_and_receiver_wait_for_each_other),
+	KUNIT_CASE(sender_and_receiver_take_turns),
 	KUNIT_CASE(waits_end_in_time),
 	KUNIT_CASE(order_matches_reference),
 	{}

@@ -180,7 +180,8 @@ static void sizes_that_cannot_be_are_refused(struct kunit *test)
 	struct page *page = NULL;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		KUNIT_EXPECT_NULL_MSG(test, kmm_vmap_alloc(t->vmap, bad[i], KMM_QUIET, PAGE_KERNEL, NULL), "%lx", bad[i]);
+		KUNIT_EXPECT_NULL_MSG(test, kmm_vmap_alloc(t->vmap, bad[i], KMM_QUIET,
+							   PAGE_KERNEL, NULL), "%lx", bad[i]);
 	KUNIT_EXPECT_NULL(test, kmm_vmap_map(t->vmap, &page, 0, PAGE_KERNEL, NULL));
 	KUNIT_EXPECT_NULL(test, kmm_vmap_map(t->vmap, &page, UINT_MAX, PAGE_KERNEL, NULL));
 	KUNIT_EXPECT_NULL(test, kmm_vmap_map_ram(t->vmap, &page, 0));

@@ -442,8 +442,10 @@ static int fail_space(int dev, int obj)
 		ret = access_space(space, KMM_ACCESS_READ, shared + 4000, 8192);
 	if (!ret && pread(space, &c, 1, anon) != 1)
 		ret = -errno;
-	if (!ret)
-		ret = copy = kmm_space_clone(space);
+	if (!ret) {
+		copy = kmm_space_clone(space);
+		ret = copy;
+	}
 	if (ret >= 0)
 		ret = access_space(copy, KMM_ACCESS_WRITE, anon + 4000, 200);
 	if (!ret)
@@ -470,11 +472,15 @@ static int fail_msgq(int dev, int obj)
 	static char buf[32768];
 
 	(void)obj;
-	if (err >= 0)
-		err = q = kmm_msgq_open(dev, name, flags | KMM_MSGQ_CREATE | KMM_MSGQ_EXCL, 0600, 4,
-					sizeof(buf));
-	if (err >= 0)
-		err = q2 = kmm_msgq_open(dev, name, KMM_MSGQ_READ | KMM_MSGQ_NONBLOCK, 0, 0, 0);
+	if (err >= 0) {
+		q = kmm_msgq_open(dev, name, flags | KMM_MSGQ_CREATE | KMM_MSGQ_EXCL, 0600, 4,
+				  sizeof(buf));
+		err = q;
+	}
+	if (err >= 0) {
+		q2 = kmm_msgq_open(dev, name, KMM_MSGQ_READ | KMM_MSGQ_NONBLOCK, 0, 0, 0);
+		err = q2;
+	}
 	if (err >= 0)
 		err = kmm_msgq_send(q, buf, 200, 1, 0, 0);
 	if (err >= 0)

@@ -1007,8 +1007,9 @@ TEST_F(kmm, debugfs_row)
 	ASSERT_LE(0, q);
 	EXPECT_EQ(0, send_text(q, "1234567", 1, 0));
 	ASSERT_EQ(0, kmm_msgq_info(q, &i));
-	snprintf(want, sizeof(want), "%8llu %8u %8u %10llu %8u %9u %7u %11llu %8u %8d %6d %s\n", i.id,
-		 1, 7, 7ULL, 64, 0, 0, i.reserved_frames * 4, getuid(), getpid(), 1,
+	snprintf(want, sizeof(want),
+		 "%8llu %8u %8u %10llu %8u %9u %7u %11llu %8u %8d %6d %s\n", i.id, 1, 7, 7ULL,
+		 64, 0, 0, i.reserved_frames * 4, getuid(), getpid(), 1,
 		 "with\\040blank");
 	while (fgets(line, sizeof(line), f))
 		found |= !strcmp(line, want);
