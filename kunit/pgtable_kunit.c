@@ -372,6 +372,14 @@ static void huge_leaves_are_mapped_and_split(struct kunit *test)
 		       kmm_pt_entry_page(entry, false) != block + i;
 	}
 	KUNIT_EXPECT_EQ(test, bad, 0);
+	/* also one that never had any */
+	KUNIT_EXPECT_EQ(test, kmm_pt_map_huge(pt, ADDR + 2UL * SZ_1G, block, PAGE_NONE), 0);
+	KUNIT_EXPECT_EQ(test, kmm_pt_split_huge(pt, ADDR + 2UL * SZ_1G), 0);
+	for (i = 0; i < 512; i++) {
+		entry = kmm_pt_get(pt, ADDR + 2UL * SZ_1G + i * PAGE_SIZE, &huge);
+		bad += huge || kmm_pt_entry_page(entry, false) != block + i;
+	}
+	KUNIT_EXPECT_EQ(test, bad, 0);
 	unmap(pt, 0, USER_END);
 	kmm_pgtable_destroy(pt);
 	kmm_buddy_free(&t->buddy, page, 0);

@@ -352,7 +352,13 @@ static unsigned long *pt_make(struct kmm_pgtable *pt, unsigned long addr, unsign
  */
 unsigned long kmm_pt_make_entry(struct page *page, pgprot_t prot)
 {
-	return pte_val(pfn_pte(page_to_pfn(page), __pgprot(pgprot_val(prot) & ~KMM_PT_AD)));
+	unsigned long pfn = page_to_pfn(page);
+
+	prot = __pgprot(pgprot_val(prot) & ~KMM_PT_AD);
+	/* Without rights the frame number is inverted, and a huge one has fewer bits. */
+	if (pgprot_val(prot) & KMM_PT_HUGE)
+		return pmd_val(pfn_pmd(pfn, prot));
+	return pte_val(pfn_pte(pfn, prot));
 }
 KMM_EXPORT_INTERNAL(kmm_pt_make_entry);
 
@@ -576,7 +582,7 @@ KMM_EXPORT_INTERNAL(kmm_pt_map_huge);
 /* What the 4 KiB leaf number @i of a 2 MiB leaf is. */
 static unsigned long pt_huge_part(unsigned long huge, unsigned int i)
 {
-	pgprot_t prot = __pgprot(huge & ~(pmd_pfn_mask(__pmd(huge)) | KMM_PT_HUGE | KMM_PT_AD));
+	pgprot_t prot = __pgprot(huge & ~(PTE_PFN_MASK | KMM_PT_HUGE | KMM_PT_AD));
 
 	return pte_val(pfn_pte(pmd_pfn(__pmd(huge)) + i, prot)) | (huge & KMM_PT_AD);
 }
