@@ -512,17 +512,24 @@ static void pages_are_freed_after_the_flush(struct kunit *test)
 
 struct insider {
 	struct kmm_pgtable *pt;
+	atomic64_t *ipis;
 	atomic_t inside;
 	atomic_t left;
 };
 
-/* A CPU that has loaded the tree: interrupts off until it leaves. */
+/*
+ * A CPU that has loaded the tree: interrupts off until it leaves, which is some time after the
+ * flush has counted it (or after 5 s, when none does).
+ */
 static void stay_inside(void *arg)
 {
 	struct insider *in = arg;
+	unsigned int ms = 5000;
 
 	cpumask_set_cpu(smp_processor_id(), &in->pt->active);
 	atomic_set(&in->inside, 1);
+	while (!atomic64_read(in->ipis) && --ms)
+		mdelay(1);
 	mdelay(20);
 	atomic_set(&in->left, 1);
 	cpumask_clear_cpu(smp_processor_id(), &in->pt->active);
@@ -538,6 +545,7 @@ static void a_flush_waits_for_who_is_inside(struct kunit *test)
 		kunit_skip(test, "one CPU");
 	t = kmm_test_begin_tables(test, &kmm_layout_one);
 	in.pt = tree(test);
+	in.ipis = &t->tables.tlb.ipis;
 	kmm_stay_on_cpu(0);
 	other = cpumask_next(0, cpu_online_mask);
 	preempt_disable();
