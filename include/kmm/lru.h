@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which pages can be evicted, in which order, and how. See vm/lru.c and vm/evict.c. */
+#ifndef _KMM_LRU_H
+#define _KMM_LRU_H
+
+#include <linux/atomic.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#include <kmm/policy.h>
+#include <kmm/swap.h>
+
+struct kmm_buddy;
+struct kmm_lru;
+struct kmm_object;
+struct page;
+
+/**
+ * enum kmm_lru_event - what is counted; names in kmm_lru_event_names[], as in vmstat
+ * @KMM_PGSCAN_KSWAPD: candidates that the background thread looked at
+ * @KMM_PGSCAN_DIRECT: the same by an allocation that found nothing, or by a limit
+ * @KMM_PGSTEAL_KSWAPD: pages evicted by the thread
+ * @KMM_PGSTEAL_DIRECT: the same by others
+ * @KMM_PGACTIVATE: candidates that were found young and stayed
+ * @KMM_PGSKIP_PINNED: candidates skipped: the object is pinned, or a frame is held from outside
+ * @KMM_PGSKIP_BUSY: candidates skipped: in flight, or gone meanwhile
+ * @KMM_PGSKIP_NOSWAP: candidates skipped: dirty, and no slot to be had
+ * @KMM_PGDROP_CLEAN: pages evicted without a write: swap has them, or they were never written
+ * @KMM_PGRESCUED: pages used again while they were being written
+ * @KMM_PSWPIN: pages read from swap
+ * @KMM_PSWPOUT: pages written to swap
+ * @KMM_SWPIN_RA: of pswpin: read ahead
+ * @KMM_SWPIN_ERROR: pages that could not be read or were not what was written
+ * @KMM_SWPOUT_ERROR: pages that could not be written and stayed
+ * @KMM_WORKINGSET_REFAULT: pages that came back after an eviction
+ * @KMM_OOM: allocations that failed although everything was tried
+ * @KMM_NR_LRU_EVENTS: number of events
+ */
+enum kmm_lru_event {
+	KMM_PGSCAN_KSWAPD,
+	KMM_PGSCAN_DIRECT,
+	KMM_PGSTEAL_KSWAPD,
+	KMM_PGSTEAL_DIRECT,
+	KMM_PGACTIVATE,
+	KMM_PGSKIP_PINNED,
+	KMM_PGSKIP_BUSY,
+	KMM_PGSKIP_NOSWAP,
+	KMM_PGDROP_CLEAN,
+	KMM_PGRESCUED,
+	KMM_PSWPIN,
+	KMM_PSWPOUT,
+	KMM_SWPIN_RA,
+	KMM_SWPIN_ERROR,
+	KMM_SWPOUT_ERROR,
+	KMM_WORKINGSET_REFAULT,
+	KMM_OOM,
+	KMM_NR_LRU_EVENTS
+};
+
+extern const char * const kmm_lru_event_names[KMM_NR_LRU_EVENTS];
+
+/**
+ * struct kmm_lruvec - pages that compete for frames, under one policy
+ * @lru: the instance; immutable
+ * @lock: protects what follows, and the links of its pages; a leaf
+ * @policy: who is in it, in which order
+ * @epoch: counts switches of the policy
+ * @limit_pages: most pages that its owner may have resident; 0: no limit
+ * @exact: every use is told by kmm_lru_touch(); Accessed bits are not asked
+ * @nr_isolated: pages taken out by somebody who has not decided yet
+ * @event: of this one; those of an instance are in struct kmm_lru
+ * @references, @faults: exact mode: kmm_object_reference()'s
+ */
+struct kmm_lruvec {
+	struct kmm_lru *lru;
+	spinlock_t lock;	/* a leaf */
+	struct kmm_policy policy;
+	u32 epoch;
+	u32 limit_pages;
+	bool exact;
+	u32 nr_isolated;
+	u64 references;
+	u64 faults;
+};
+
+/**
+ * struct kmm_lru_page - what eviction knows of a frame; all zero for frames of others
+ * @object: the object whose page it is; NULL: it is in no lruvec
+ * @word: KMM_LRU_* state, and in the lower bits the slot of swap that has the same contents as
+ *	long as PG_dirty is clear (0: none: unless PG_dirty is set the page was never written)
+ *
+ * Protected by the lock of the object's lruvec; @object and the slot change only under the
+ * object's lock, too.
+ */
+struct kmm_lru_page {
+	struct kmm_object *object;
+	u64 word;
+};
+
+#define KMM_LRU_LISTED		BIT_ULL(63)	/* in a list of the policy */
+#define KMM_LRU_ISOLATED	BIT_ULL(62)	/* somebody is about to evict it */
+#define KMM_LRU_WRITEBACK	BIT_ULL(61)	/* on its way to swap; the writer frees the frame */
+#define KMM_LRU_RESCUED		BIT_ULL(60)	/* used, or gone, while on its way */
+#define KMM_LRU_STATE		(KMM_LRU_LISTED | KMM_LRU_ISOLATED | KMM_LRU_WRITEBACK | \
+				 KMM_LRU_RESCUED)
+
+/**
+ * struct kmm_lru - eviction of one instance
+ * @buddy: whose frames; immutable
+ * @swap: where pages go; immutable
+ * @page: by index of the frame; host memory
+ * @global: pages of all objects that have no limit of their own
+ * @policy_lock: serialises switches of @global's policy
+ * @event: counters
+ */
+struct kmm_lru {
+	struct kmm_buddy *buddy;
+	struct kmm_swap *swap;
+	struct kmm_lru_page *page;
+	struct kmm_lruvec global;
+	struct mutex policy_lock;	/* one switch at a time */
+	atomic64_t event[KMM_NR_LRU_EVENTS];
+};
+
+/* vm/lru.c */
+int kmm_lru_init(struct kmm_lru *lru, struct kmm_buddy *b, struct kmm_swap *swap,
+		 const struct kmm_policy_ops *ops);
+void kmm_lru_fini(struct kmm_lru *lru);
+int kmm_lruvec_init(struct kmm_lruvec *v, struct kmm_lru *lru, const struct kmm_policy_ops *ops,
+		    u32 capacity);
+void kmm_lruvec_fini(struct kmm_lruvec *v);
+int kmm_lruvec_set_policy(struct kmm_lruvec *v, const struct kmm_policy_ops *ops);
+
+/* vm/evict.c */
+
+/**
+ * enum kmm_evict_who - on whose behalf
+ * @KMM_EVICT_KSWAPD: the background thread
+ * @KMM_EVICT_DIRECT: an allocation, or a limit
+ */
+enum kmm_evict_who { KMM_EVICT_KSWAPD, KMM_EVICT_DIRECT };
+
+/* Candidates of one round, and pages of one write. */
+#define KMM_EVICT_BATCH	32
+
+unsigned int kmm_evict(struct kmm_lruvec *v, unsigned int nr, enum kmm_evict_who who,
+		       bool *progress);
+
+static inline void kmm_lru_count(struct kmm_lru *lru, enum kmm_lru_event e, unsigned long nr)
+{
+	if (nr)
+		atomic64_add(nr, &lru->event[e]);
+}
+
+#endif /* _KMM_LRU_H */
