@@ -64,6 +64,7 @@
 #include <kmm/assert.h>
 #include <kmm/buddy.h>
 #include <kmm/hardening.h>
+#include <kmm/hooks.h>
 #include <kmm/inject.h>
 #include <kmm/kmm.h>
 #include <trace/events/kmm.h>
@@ -712,6 +713,8 @@ unsigned long kmm_buddy_recheck_quarantine(struct kmm_buddy *b)
 			f->owner = 0;
 			b->nr_quarantined--;
 			kmm_scrub_page(page);
+			if (static_branch_unlikely(&kmm_page_key))
+				kmm_hook_page_idle(r, page, 0);
 			kmm_free_block(b, index, 0);
 			home++;
 		}
@@ -758,6 +761,8 @@ static noinline void kmm_report_bad_free(struct kmm_buddy *b, struct page *page,
 	pr_err("BUG: KMM: %s free in %pS\n\n", what, (void *)ip);
 	pr_err("page pfn %#lx order %u: state %u, order %u; nothing was freed\n\n",
 	       page_to_pfn(page), order, tag >> 8, tag & 0xff);
+	if (f)
+		kmm_hook_page_describe(b->region, page);
 	dump_stack();
 	pr_err("==================================================================\n");
 }
@@ -787,6 +792,8 @@ static noinline void kmm_free_pinned(struct kmm_buddy *b, struct page *page, uns
 	spin_lock(&b->lock);
 	for (i = 0; i < 1U << order; i++) {
 		if (page_ref_count(page + i) == 1) {
+			if (static_branch_unlikely(&kmm_page_key))
+				kmm_hook_page_idle(r, page + i, 0);
 			kmm_free_block(b, index + i, 0);
 		} else {
 			kmm_quarantine_add(b, index + i, owner);
@@ -819,10 +826,14 @@ static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsig
 	if (!f || READ_ONCE(f->tag) != KMM_TAG_USED(order))
 		return kmm_report_bad_free(b, page, order, f, ip);
 	trace_mm_page_free(page, order);
+	if (static_branch_unlikely(&kmm_page_key))
+		kmm_hook_page_free(b->region, page, order);
 	if (kmm_page_pinned(page, order))
 		return kmm_free_pinned(b, page, order, ip);
 	for (i = 0; kmm_want_init_on_free() && i < 1U << order; i++)
 		clear_highpage(page + i);
+	if (static_branch_unlikely(&kmm_page_key))
+		kmm_hook_page_idle(b->region, page, order);
 
 	pcp = kmm_pcp_lock(b, &flags);
 	/* Of two racing frees of one block only one gets past this. */
@@ -951,14 +962,30 @@ static void kmm_wake_if_low(struct kmm_buddy *b)
 		b->wake(b->ctx);
 }
 
-/* What a request wants done with its block before it gets it. */
-static noinline struct page *kmm_alloc_finish(struct page *page, gfp_t gfp, unsigned int order)
+/*
+ * What a request wants done with its block before it gets it. The order of the arguments is that
+ * of the fast path, so that its tail call moves one register.
+ */
+static noinline struct page *kmm_alloc_finish(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
+					      struct page *page)
 {
 	unsigned int i;
 
+	if (static_branch_unlikely(&kmm_page_key))
+		kmm_hook_page_alloc(b->region, page, order, gfp);
 	for (i = 0; kmm_want_init_on_alloc(gfp) && i < 1U << order; i++)
 		clear_highpage(page + i);
 	trace_mm_page_alloc(page, order, gfp, kmm_gfp_type(gfp));
+	return page;
+}
+
+/* The same for a client of kmm_alloc_pages() and its like. */
+static noinline struct page *kmm_alloc_finish_client(struct kmm_buddy *b, gfp_t gfp,
+						     unsigned int order, struct page *page)
+{
+	kmm_alloc_finish(b, gfp, order, page);
+	if (static_branch_unlikely(&kmm_page_key))
+		kmm_hook_page_client(b->region, page, order, gfp);
 	return page;
 }
 
@@ -997,13 +1024,27 @@ static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsi
 		kmm_report_fail(b, gfp, order);
 		return NULL;
 	}
-	return kmm_alloc_finish(page, gfp, order);
+	return kmm_alloc_finish(b, gfp, order, page);
+}
+
+static noinline struct page *kmm_alloc_slow_client(struct kmm_buddy *b, gfp_t gfp,
+						   unsigned int order)
+{
+	struct page *page = kmm_alloc_slow(b, gfp, order);
+
+	if (page && static_branch_unlikely(&kmm_page_key))
+		kmm_hook_page_client(b->region, page, order, gfp);
+	return page;
 }
 
 /* === Interface === */
 
-/* The fast path: this CPU's cache has it. No call but tail calls, so no stack frame. */
-static __always_inline struct page *kmm_alloc(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
+/*
+ * The fast path: this CPU's cache has it. No call but tail calls, so no stack frame. @client:
+ * for kmm_alloc_pages() and its like, known when compiling.
+ */
+static __always_inline struct page *kmm_alloc(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
+					      bool client)
 {
 	struct kmm_pcp_list *l;
 	struct kmm_pcp *pcp;
@@ -1012,7 +1053,8 @@ static __always_inline struct page *kmm_alloc(struct kmm_buddy *b, gfp_t gfp, un
 
 	might_alloc(gfp);
 	if (unlikely(!kmm_pcp_cached(order)))
-		return kmm_alloc_slow(b, gfp, order);
+		return client ? kmm_alloc_slow_client(b, gfp, order) :
+				kmm_alloc_slow(b, gfp, order);
 	local_irq_save(flags);
 	pcp = this_cpu_ptr(b->pcp);
 	if (unlikely(!kmm_trylock_irqoff(&pcp->lock)))
@@ -1024,14 +1066,15 @@ static __always_inline struct page *kmm_alloc(struct kmm_buddy *b, gfp_t gfp, un
 	kmm_unlock_irqoff(&pcp->lock);
 	local_irq_restore(flags);
 	if (unlikely(gfp & __GFP_ZERO || static_branch_unlikely(&kmm_page_key)))
-		return kmm_alloc_finish(page, gfp, order);
+		return client ? kmm_alloc_finish_client(b, gfp, order, page) :
+				kmm_alloc_finish(b, gfp, order, page);
 	return page;
 
 slow_unlock:
 	kmm_unlock_irqoff(&pcp->lock);
 slow:
 	local_irq_restore(flags);
-	return kmm_alloc_slow(b, gfp, order);
+	return client ? kmm_alloc_slow_client(b, gfp, order) : kmm_alloc_slow(b, gfp, order);
 }
 
 /*
@@ -1108,7 +1151,7 @@ static __always_inline void kmm_free(struct kmm_buddy *b, struct page *page, uns
  */
 struct page *kmm_buddy_alloc(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
 {
-	return kmm_alloc(b, gfp, order);
+	return kmm_alloc(b, gfp, order, false);
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_alloc);
 
@@ -1152,18 +1195,9 @@ static unsigned int kmm_pcp_take(struct kmm_buddy *b, gfp_t gfp, struct page **p
 	return nr;
 }
 
-/**
- * kmm_buddy_alloc_bulk() - Take many single frames.
- * @b: buddy instance
- * @gfp: as for kmm_buddy_alloc()
- * @nr_pages: length of @pages
- * @pages: NULL entries are filled, others are left alone
- *
- * Context: as kmm_buddy_alloc(). Return: entries that hold a page now, counted from the start
- * to the first that could not be filled.
- */
-unsigned long kmm_buddy_alloc_bulk(struct kmm_buddy *b, gfp_t gfp, unsigned long nr_pages,
-				   struct page **pages)
+static __always_inline unsigned long kmm_alloc_bulk(struct kmm_buddy *b, gfp_t gfp,
+						    unsigned long nr_pages, struct page **pages,
+						    bool client)
 {
 	struct page *got[KMM_BULK_CHUNK];
 	unsigned long i = 0, j;
@@ -1179,9 +1213,11 @@ unsigned long kmm_buddy_alloc_bulk(struct kmm_buddy *b, gfp_t gfp, unsigned long
 		nr = kmm_pcp_take(b, gfp, got, want);
 		kmm_wake_if_low(b);
 		for (k = 0; k < nr; k++)
-			kmm_alloc_finish(got[k], gfp, 0);
+			client ? kmm_alloc_finish_client(b, gfp, 0, got[k]) :
+				 kmm_alloc_finish(b, gfp, 0, got[k]);
 		if (!nr) {
-			got[0] = kmm_alloc_slow(b, gfp, 0);
+			got[0] = client ? kmm_alloc_slow_client(b, gfp, 0) :
+					  kmm_alloc_slow(b, gfp, 0);
 			nr = !!got[0];
 		}
 		for (k = 0; k < nr; i++)
@@ -1193,6 +1229,22 @@ unsigned long kmm_buddy_alloc_bulk(struct kmm_buddy *b, gfp_t gfp, unsigned long
 			break;
 	}
 	return i;
+}
+
+/**
+ * kmm_buddy_alloc_bulk() - Take many single frames.
+ * @b: buddy instance
+ * @gfp: as for kmm_buddy_alloc()
+ * @nr_pages: length of @pages
+ * @pages: NULL entries are filled, others are left alone
+ *
+ * Context: as kmm_buddy_alloc(). Return: entries that hold a page now, counted from the start
+ * to the first that could not be filled.
+ */
+unsigned long kmm_buddy_alloc_bulk(struct kmm_buddy *b, gfp_t gfp, unsigned long nr_pages,
+				   struct page **pages)
+{
+	return kmm_alloc_bulk(b, gfp, nr_pages, pages, false);
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_alloc_bulk);
 
@@ -1282,20 +1334,10 @@ static void kmm_range_take(struct kmm_buddy *b, unsigned long pfn, unsigned long
 	}
 }
 
-/**
- * kmm_buddy_alloc_range() - Take exactly these frames.
- * @b: buddy instance
- * @start_pfn: first frame
- * @end_pfn: behind the last
- *
- * They are single frames from then on, to be freed one by one. All CPUs' caches are emptied.
- *
- * Context: any but NMI. Return: 0; -EINVAL when the range is empty or not all in the region;
- * -EBUSY when a frame of it is in use. On error nothing is taken.
- */
-int kmm_buddy_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long end_pfn)
+static int kmm_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long end_pfn,
+			   gfp_t gfp, bool client)
 {
-	unsigned long flags;
+	unsigned long flags, pfn;
 	struct kmm_pcp *mine;
 	int err;
 
@@ -1309,7 +1351,26 @@ int kmm_buddy_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned
 	}
 	kmm_buddy_resume(b, mine, flags);
 	kmm_wake_if_low(b);
+	for (pfn = start_pfn; !err && pfn < end_pfn; pfn++)
+		client ? kmm_alloc_finish_client(b, gfp, 0, pfn_to_page(pfn)) :
+			 kmm_alloc_finish(b, gfp, 0, pfn_to_page(pfn));
 	return err;
+}
+
+/**
+ * kmm_buddy_alloc_range() - Take exactly these frames.
+ * @b: buddy instance
+ * @start_pfn: first frame
+ * @end_pfn: behind the last
+ *
+ * They are single frames from then on, to be freed one by one. All CPUs' caches are emptied.
+ *
+ * Context: any but NMI. Return: 0; -EINVAL when the range is empty or not all in the region;
+ * -EBUSY when a frame of it is in use. On error nothing is taken.
+ */
+int kmm_buddy_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long end_pfn)
+{
+	return kmm_alloc_range(b, start_pfn, end_pfn, GFP_NOWAIT, false);
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_alloc_range);
 
@@ -1343,6 +1404,8 @@ void kmm_buddy_split(struct kmm_buddy *b, struct page *page, unsigned int order)
 	pcp->nr_freed[order]++;
 	pcp->nr_alloc[0] += 1UL << order;
 	kmm_pcp_unlock(pcp, flags);
+	if (static_branch_unlikely(&kmm_page_key))
+		kmm_hook_page_split(b->region, page, order);
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_split);
 
@@ -1778,7 +1841,7 @@ void kmm_buddy_set_client(struct kmm_buddy *b)
  */
 struct page *kmm_alloc_pages(gfp_t gfp, unsigned int order)
 {
-	return kmm_alloc(kmm_client, gfp, order);
+	return kmm_alloc(kmm_client, gfp, order, true);
 }
 EXPORT_SYMBOL_GPL(kmm_alloc_pages);
 
@@ -1804,7 +1867,7 @@ EXPORT_SYMBOL_GPL(__kmm_free_pages);
  */
 unsigned long __kmm_get_free_pages(gfp_t gfp, unsigned int order)
 {
-	struct page *page = kmm_buddy_alloc(kmm_client, gfp & ~__GFP_HIGHMEM, order);
+	struct page *page = kmm_alloc_pages(gfp & ~__GFP_HIGHMEM, order);
 
 	return page ? (unsigned long)page_address(page) : 0;
 }
@@ -1841,7 +1904,7 @@ EXPORT_SYMBOL_GPL(kmm_free_pages);
 unsigned long kmm_alloc_pages_bulk_array(gfp_t gfp, unsigned long nr_pages,
 					 struct page **page_array)
 {
-	return kmm_buddy_alloc_bulk(kmm_client, gfp, nr_pages, page_array);
+	return kmm_alloc_bulk(kmm_client, gfp, nr_pages, page_array, true);
 }
 EXPORT_SYMBOL_GPL(kmm_alloc_pages_bulk_array);
 
@@ -1857,12 +1920,7 @@ EXPORT_SYMBOL_GPL(kmm_alloc_pages_bulk_array);
 int kmm_alloc_contig_range(unsigned long start_pfn, unsigned long end_pfn,
 			   unsigned int migratetype, gfp_t gfp)
 {
-	int err = kmm_buddy_alloc_range(kmm_client, start_pfn, end_pfn);
-
-	if (!err && gfp & __GFP_ZERO)
-		for (; start_pfn < end_pfn; start_pfn++)
-			clear_highpage(pfn_to_page(start_pfn));
-	return err;
+	return kmm_alloc_range(kmm_client, start_pfn, end_pfn, gfp, true);
 }
 EXPORT_SYMBOL_GPL(kmm_alloc_contig_range);
 

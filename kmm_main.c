@@ -14,8 +14,9 @@
  *	buddy.uncharge -> vm/account.c
  *	reclaim's shrinkers -> slab.c, vm/pgtable.c, vmap.c
  *
- * Every step of mm_init is timed, counted (region memory that it took) and kept with a line
- * on its result for debugfs mm_init.
+ * Every step of mm_init is a line of kmm_steps[]. It is timed, counted (memory that it took) and
+ * kept with a line on its result for debugfs mm_init; the log has the same. When one fails,
+ * those before it are undone in reverse, as at unload.
  *
  * Locks: none; init and exit run alone.
  *
@@ -90,37 +91,46 @@ static struct kmm kmm;
 
 /* === Steps === */
 
-struct kmm_step_clock {
-	struct kmm_mm_init_step *step;
-	u64 start_ns;
-	unsigned long frames;
+/**
+ * struct kmm_step - one step of loading
+ * @name: the kernel's
+ * @init: does it, and says what came of it by kmm_step_says(). Context: may sleep.
+ *	Return: 0, or a negative errno when the module cannot be loaded without it.
+ * @fini: undoes it; NULL: nothing to undo
+ */
+struct kmm_step {
+	const char *name;
+	int (*init)(struct kmm *k, struct kmm_mm_init_step *said);
+	void (*fini)(struct kmm *k);
 };
 
-static struct kmm_step_clock kmm_step_begin(struct kmm *k, const char *name)
-{
-	struct kmm_mm_init_step *step;
-
-	BUILD_BUG_ON(KMM_MAX_STEPS < 17);
-	step = &k->steps[k->nr_steps++];
-	step->name = name;
-	return (struct kmm_step_clock) {
-		.step = step,
-		.start_ns = ktime_get_ns(),
-		.frames = k->region.early_frames,
-	};
-}
-
-static __printf(3, 4) void kmm_step_end(struct kmm *k, const struct kmm_step_clock *c,
-					const char *fmt, ...)
+/* The one line on a step's result. */
+static __printf(2, 3) void kmm_step_says(struct kmm_mm_init_step *said, const char *fmt, ...)
 {
 	va_list args;
 
-	c->step->ns = ktime_get_ns() - c->start_ns;
-	c->step->bytes = (u64)(k->region.early_frames - c->frames) << PAGE_SHIFT;
 	va_start(args, fmt);
-	vscnprintf(c->step->result, sizeof(c->step->result), fmt, args);
+	vscnprintf(said->result, sizeof(said->result), fmt, args);
 	va_end(args);
-	pr_info("mm_init: %s: %s (%llu us)\n", c->step->name, c->step->result, c->step->ns / 1000);
+}
+
+/* Memory of a step is what it took of the region, and what else its init added to said->bytes. */
+static int kmm_step_run(struct kmm *k, const struct kmm_step *step)
+{
+	unsigned long frames = k->region.early_frames;
+	struct kmm_mm_init_step *said = &k->steps[k->nr_steps++];
+	u64 start_ns = ktime_get_ns();
+	int err;
+
+	said->name = step->name;
+	err = step->init(k, said);
+	if (err)
+		return err;
+	said->ns = ktime_get_ns() - start_ns;
+	said->bytes += (u64)(k->region.early_frames - frames) << PAGE_SHIFT;
+	pr_info("mm_init: %s: %s (%llu us, %llu bytes)\n", said->name, said->result,
+		said->ns / 1000, said->bytes);
+	return 0;
 }
 
 /* === Callbacks: the way up === */
@@ -172,22 +182,46 @@ static void kmm_uncharge(void *ctx, u32 owner, unsigned long nr_pages)
 /* === mm_init, in the kernel's order === */
 
 /* The kernel addresses that vmalloc_init will own; no window is no error, vmap says so then. */
-static void kmm_reserve_window(struct kmm *k)
+static int kmm_reserve_window(struct kmm *k, struct kmm_mm_init_step *said)
 {
-	struct kmm_step_clock c = kmm_step_begin(k, "reserve_window");
 	unsigned long nr_pages = window_mb ? (unsigned long)window_mb << (20 - PAGE_SHIFT) :
 					     2 * k->region.nr_frames;
 
 	if (kmm_region_init_window(&k->region, nr_pages))
-		kmm_step_end(k, &c, "none: the host has no %lu MiB of addresses", nr_pages >> 8);
+		kmm_step_says(said, "none: the host has no %lu MiB of addresses", nr_pages >> 8);
 	else
-		kmm_step_end(k, &c, "%lu MiB of kernel addresses", nr_pages >> 8);
+		kmm_step_says(said, "%lu MiB of kernel addresses", nr_pages >> 8);
+	return 0;
+}
+
+static void kmm_release_window(struct kmm *k)
+{
+	kmm_region_fini_window(&k->region);
+}
+
+/* The side array of what debugging keeps for each frame. No room for it is no error. */
+static int kmm_page_ext_init_flatmem(struct kmm *k, struct kmm_mm_init_step *said)
+{
+	struct kmm_page_ext *ext = &k->region.ext;
+	char *p = said->result, *end = p + sizeof(said->result);
+	enum kmm_page_ext_id id;
+
+	if (kmm_page_ext_init(&k->region, kmm_page_ext_clients))
+		kmm_step_says(said, "no room in the region: no client has what it needs");
+	else if (!ext->needed)
+		kmm_step_says(said, "no client needs any");
+	else
+		p += scnprintf(p, end - p, "%u bytes a frame:", ext->size);
+	for (id = 0; id < KMM_NR_PAGE_EXT; id++)
+		if (ext->needed & BIT(id))
+			p += scnprintf(p, end - p, " %s at %u", kmm_page_ext_clients[id]->name,
+				       ext->offset[id]);
+	return 0;
 }
 
 /* Hand the region less its metadata, the last of which are the slab allocator's maps, over. */
-static int kmm_mem_init(struct kmm *k)
+static int kmm_mem_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
-	struct kmm_step_clock c = kmm_step_begin(k, "mem_init");
 	struct kmm_buddy *b = &k->buddy;
 	int err;
 
@@ -201,134 +235,163 @@ static int kmm_mem_init(struct kmm *k)
 	err = kmm_buddy_init(b, &k->region);
 	if (err)
 		return err;
-	kmm_step_end(k, &c, "%lu frames to the buddy, watermarks %lu/%lu/%lu", b->managed,
-		     b->watermark[KMM_WMARK_MIN], b->watermark[KMM_WMARK_LOW],
-		     b->watermark[KMM_WMARK_HIGH]);
+	kmm_step_says(said, "%lu frames to the buddy, watermarks %lu/%lu/%lu", b->managed,
+		      b->watermark[KMM_WMARK_MIN], b->watermark[KMM_WMARK_LOW],
+		      b->watermark[KMM_WMARK_HIGH]);
+	return 0;
+}
+
+static void kmm_mem_fini(struct kmm *k)
+{
+	kmm_buddy_fini(&k->buddy);
+}
+
+static int kmm_mem_init_print_info(struct kmm *k, struct kmm_mm_init_step *said)
+{
+	unsigned long kb = 1UL << (PAGE_SHIFT - 10);
+
+	kmm_step_says(said, "Memory: %luK/%luK available (%luK metadata)", k->buddy.managed * kb,
+		      k->region.nr_frames * kb, k->region.early_frames * kb);
 	return 0;
 }
 
 /* Size classes, and the cache of caches that lives in itself. */
-static int kmm_kmem_cache_init(struct kmm *k)
+static int kmm_kmem_cache_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
-	struct kmm_step_clock c = kmm_step_begin(k, "kmem_cache_init");
 	int err = kmm_slab_init(&k->slab, &k->buddy);
 
 	if (err)
 		return err;
-	kmm_step_end(k, &c, "%d size classes, caches of %u bytes in a cache", KMM_KMALLOC_NR,
-		     k->slab.caches->object_size);
+	kmm_step_says(said, "%d size classes, caches of %u bytes in a cache", KMM_KMALLOC_NR,
+		      k->slab.caches->object_size);
 	return 0;
 }
 
-static void kmm_mem_init_print_info(struct kmm *k)
+static void kmm_kmem_cache_fini(struct kmm *k)
 {
-	struct kmm_step_clock c = kmm_step_begin(k, "mem_init_print_info");
-	unsigned long kb = 1UL << (PAGE_SHIFT - 10);
-
-	kmm_step_end(k, &c, "Memory: %luK/%luK available (%luK metadata)", k->buddy.managed * kb,
-		     k->region.nr_frames * kb, k->region.early_frames * kb);
+	kmm_slab_fini(&k->slab);
 }
 
 /* The cache of zeroed tables; a lock for each table is in its frame. */
-static void kmm_pgtable_init(struct kmm *k)
+static int kmm_pgtable_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
-	struct kmm_step_clock c = kmm_step_begin(k, "pgtable_init");
-
 	kmm_pgtables_init(&k->tables, &k->buddy);
-	kmm_step_end(k, &c, "%d levels, a lock per table", pgtable_l5_enabled() ? 5 : 4);
+	kmm_step_says(said, "%d levels, a lock per table", pgtable_l5_enabled() ? 5 : 4);
+	return 0;
+}
+
+static void kmm_pgtable_fini(struct kmm *k)
+{
+	kmm_pgtables_fini(&k->tables);
 }
 
 /* The rest of the window. Without one there is no vmalloc, and everything else works. */
-static int kmm_vmalloc_init(struct kmm *k)
+static int kmm_vmalloc_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
-	struct kmm_step_clock c = kmm_step_begin(k, "vmalloc_init");
 	struct kmm_window *w;
 
 	if (!k->region.window) {
-		kmm_step_end(k, &c, "no window, no vmalloc");
+		kmm_step_says(said, "no window, no vmalloc");
 		return 0;
 	}
 	k->vmap = kmm_vmap_create(&k->region, &k->buddy, &k->tables);
 	if (IS_ERR(k->vmap))
 		return PTR_ERR(k->vmap);
 	w = kmm_vmap_window(k->vmap);
-	kmm_step_end(k, &c, "%lu MiB by pages, %lu MiB by 2 MiB",
-		     (w->nr_pages >> 8) - w->huge_nr * 2, w->huge_nr * 2);
+	kmm_step_says(said, "%lu MiB by pages, %lu MiB by 2 MiB",
+		      (w->nr_pages >> 8) - w->huge_nr * 2, w->huge_nr * 2);
 	return 0;
 }
 
-/* A slot for each CPU, and its writable alias; each space gets the read-only one. */
-static int kmm_init_espfix_bsp(struct kmm *k)
+static void kmm_vmalloc_fini(struct kmm *k)
 {
-	struct kmm_step_clock c = kmm_step_begin(k, "init_espfix_bsp");
+	kmm_vmap_destroy(k->vmap);
+}
+
+/* A slot for each CPU, and its writable alias; each space gets the read-only one. */
+static int kmm_init_espfix_bsp(struct kmm *k, struct kmm_mm_init_step *said)
+{
 	struct kmm_espfix *e = kmm_espfix_create(&k->tables);
 
 	if (IS_ERR(e))
 		return PTR_ERR(e);
 	k->espfix = e;
-	kmm_step_end(k, &c, "%u slots, ro %#lx, rw %#lx", nr_cpu_ids,
-		     kmm_espfix_ro_addr(0), kmm_espfix_rw_addr(0));
-	c.step->bytes = (u64)kmm_espfix_frames(e) << PAGE_SHIFT;
+	kmm_step_says(said, "%u slots, ro %#lx, rw %#lx", nr_cpu_ids, kmm_espfix_ro_addr(0),
+		      kmm_espfix_rw_addr(0));
+	said->bytes = (u64)kmm_espfix_frames(e) << PAGE_SHIFT;
 	return 0;
 }
 
-/* The roots are made with each space; here is said what they are good for. */
-static void kmm_pti_init(struct kmm *k)
+static void kmm_fini_espfix(struct kmm *k)
 {
-	struct kmm_step_clock c = kmm_step_begin(k, "pti_init");
+	kmm_espfix_destroy(k->espfix);
+}
+
+/* The roots are made with each space; here is said what they are good for. */
+static int kmm_pti_init(struct kmm *k, struct kmm_mm_init_step *said)
+{
 	const char *why;
 	bool hardware = kmm_mmu_hardware(&why);
 
-	kmm_step_end(k, &c, "two roots, host's PTI %s; CR3: %s",
-		     boot_cpu_has(X86_FEATURE_PTI) ? "on" : "off", hardware ? "allowed" : why);
+	kmm_step_says(said, "two roots, host's PTI %s; CR3: %s",
+		      boot_cpu_has(X86_FEATURE_PTI) ? "on" : "off", hardware ? "allowed" : why);
+	return 0;
+}
+
+/* The kernel's order; DESIGN.md section 7. */
+static const struct kmm_step kmm_steps[] = {
+	{ "reserve_window", kmm_reserve_window, kmm_release_window },
+	{ "page_ext_init_flatmem", kmm_page_ext_init_flatmem },
+	/* init_mem_debugging_and_hardening */
+	/* kfence_alloc_pool */
+	/* report_meminit */
+	/* stack_depot_init */
+	{ "mem_init", kmm_mem_init, kmm_mem_fini },
+	{ "mem_init_print_info", kmm_mem_init_print_info },
+	/* page_ext_init_flatmem_late */
+	{ "kmem_cache_init", kmm_kmem_cache_init, kmm_kmem_cache_fini },
+	/* kmemleak_init */
+	{ "pgtable_init", kmm_pgtable_init, kmm_pgtable_fini },
+	/* debug_objects_mem_init */
+	{ "vmalloc_init", kmm_vmalloc_init, kmm_vmalloc_fini },
+	{ "init_espfix_bsp", kmm_init_espfix_bsp, kmm_fini_espfix },
+	{ "pti_init", kmm_pti_init },
+};
+
+static void kmm_mm_fini_from(struct kmm *k, unsigned int nr)
+{
+	while (nr--)
+		if (kmm_steps[nr].fini)
+			kmm_steps[nr].fini(k);
 }
 
 static int kmm_mm_init(struct kmm *k)
 {
+	unsigned int i;
 	int err;
 
-	kmm_reserve_window(k);
-	err = kmm_mem_init(k);
-	if (err)
-		return err;
-	kmm_mem_init_print_info(k);
-	err = kmm_kmem_cache_init(k);
-	if (err)
-		goto fini_buddy;
-	kmm_pgtable_init(k);
-	err = kmm_vmalloc_init(k);
-	if (err)
-		goto fini_tables;
-	err = kmm_init_espfix_bsp(k);
-	if (err)
-		goto destroy_vmap;
-	kmm_pti_init(k);
+	/* the first of k->steps is "region" */
+	BUILD_BUG_ON(ARRAY_SIZE(kmm_steps) >= KMM_MAX_STEPS);
+	for (i = 0; i < ARRAY_SIZE(kmm_steps); i++) {
+		err = kmm_step_run(k, &kmm_steps[i]);
+		if (err) {
+			pr_err("mm_init: %s: failed with error %d\n", kmm_steps[i].name, err);
+			kmm_mm_fini_from(k, i);
+			return err;
+		}
+	}
 	return 0;
-
-destroy_vmap:
-	kmm_vmap_destroy(k->vmap);
-fini_tables:
-	kmm_pgtables_fini(&k->tables);
-	kmm_slab_fini(&k->slab);
-fini_buddy:
-	kmm_buddy_fini(&k->buddy);
-	return err;
 }
 
 static void kmm_mm_fini(struct kmm *k)
 {
-	kmm_espfix_destroy(k->espfix);
-	kmm_vmap_destroy(k->vmap);
-	kmm_pgtables_fini(&k->tables);
-	kmm_slab_fini(&k->slab);
-	kmm_buddy_fini(&k->buddy);
+	kmm_mm_fini_from(k, ARRAY_SIZE(kmm_steps));
 }
 
 /* === Load and unload === */
 
-static int kmm_take_region(struct kmm *k)
+static int kmm_take_region(struct kmm *k, struct kmm_mm_init_step *said)
 {
-	struct kmm_step_clock c = kmm_step_begin(k, "region");
 	struct kmm_region *r = &k->region;
 	int err;
 
@@ -346,10 +409,12 @@ static int kmm_take_region(struct kmm *k)
 		       provider, region_mb, err);
 	if (err)
 		return err;
-	kmm_step_end(k, &c, "%lu MiB from %s in %u extent%s", r->nr_frames >> 8, r->ops->name,
-		     r->nr_extents, r->nr_extents == 1 ? "" : "s");
+	kmm_step_says(said, "%lu MiB from %s in %u extent%s", r->nr_frames >> 8, r->ops->name,
+		      r->nr_extents, r->nr_extents == 1 ? "" : "s");
 	return 0;
 }
+
+static const struct kmm_step kmm_region_step = { "region", kmm_take_region };
 
 /* 0 is @dflt; what is negative, or too large to count, is no limit. */
 static u64 kmm_limit(long param, u64 dflt, u64 unit)
@@ -416,7 +481,7 @@ static int __init kmm_init(void)
 	err = kmm_mmu_setup(mmu);
 	if (err)
 		goto teardown_slab;
-	err = kmm_take_region(k);
+	err = kmm_step_run(k, &kmm_region_step);
 	if (err)
 		goto teardown_mmu;
 	kmm_set_limits(k);
@@ -466,7 +531,6 @@ fini_mm:
 	kmm_mm_fini(k);
 fini_region:
 	kmm_accounts_fini(&k->accounts);
-	kmm_region_fini_window(&k->region);
 	kmm_region_fini(&k->region);
 teardown_mmu:
 	kmm_mmu_teardown();
@@ -495,7 +559,6 @@ static void __exit kmm_exit(void)
 	kmm_reclaim_fini(&k->reclaim);
 	kmm_mm_fini(k);
 	kmm_accounts_fini(&k->accounts);
-	kmm_region_fini_window(&k->region);
 	leaked = kmm_region_fini(&k->region);
 	kmm_mmu_teardown();
 	kmm_slab_teardown();

@@ -70,6 +70,7 @@
 #include <compat/compat.h>
 #include <kmm/assert.h>
 #include <kmm/hardening.h>
+#include <kmm/hooks.h>
 #include <kmm/inject.h>
 #include <kmm/slab.h>
 #include <kmm/slab_debug.h>
@@ -624,7 +625,7 @@ static __always_inline void kmm_object_zero(const struct kmm_cache *s, void *obj
 
 /* What a request wants done with its object before it gets it; NULL: it is damaged. */
 static __always_inline void *kmm_object_out(struct kmm_cache *s, gfp_t gfp, void *obj,
-					    unsigned long ip)
+					    size_t size, unsigned long ip)
 {
 	if (s->hard && kmm_object_set_used(s, obj)) {
 		kmm_report_free(s->slab, s, obj, "(found at an allocation) earlier double", ip);
@@ -632,6 +633,8 @@ static __always_inline void *kmm_object_out(struct kmm_cache *s, gfp_t gfp, void
 	}
 	if (unlikely(s->flags & KMM_SLAB_DEBUG_FLAGS) && !kmm_slab_debug_alloc(s, obj, ip))
 		return NULL;
+	if (static_branch_unlikely(&kmm_slab_hook_key))
+		kmm_hook_object_alloc(s, obj, size, gfp, ip);
 	*kmm_free_word(s, obj) = 0;
 	if (gfp & __GFP_ZERO || (kmm_want_init_on_alloc(gfp) && s->may_init))
 		kmm_object_zero(s, obj);
@@ -642,7 +645,7 @@ static __always_inline void *kmm_object_trace(struct kmm_cache *s, gfp_t gfp, vo
 					      size_t size, unsigned long ip)
 {
 	if (obj)
-		obj = kmm_object_out(s, gfp, obj, ip);
+		obj = kmm_object_out(s, gfp, obj, size, ip);
 	if (size)
 		trace_kmalloc(ip, obj, size, s->size, gfp);
 	else
@@ -651,10 +654,33 @@ static __always_inline void *kmm_object_trace(struct kmm_cache *s, gfp_t gfp, vo
 }
 
 static void *kmm_cache_alloc_good(struct kmm_cache *s, gfp_t gfp, size_t size, unsigned long ip);
+static void kmm_cache_give(struct kmm_cache *s, void *obj);
+
+/* Memory that is no object of a slab; NULL: none is wanted now. */
+static void *kmm_object_instead(struct kmm_cache *s, gfp_t gfp, size_t size, unsigned long ip)
+{
+	void *obj = NULL;
+
+	if (static_branch_unlikely(&kmm_slab_hook_key))
+		obj = kmm_hook_object_instead(s, size, gfp);
+	if (!obj)
+		return NULL;
+	if (size)
+		trace_kmalloc(ip, obj, size, s->size, gfp);
+	else
+		trace_kmem_cache_alloc(ip, obj, s->name, s->object_size, s->size, gfp);
+	return obj;
+}
 
 /* A damaged object is dropped, the next one is tried. */
 static noinline void *kmm_cache_alloc_traced(struct kmm_cache *s, gfp_t gfp, void *obj, size_t size)
 {
+	void *other = kmm_object_instead(s, gfp, size, _RET_IP_);
+
+	if (other) {
+		kmm_cache_give(s, obj);
+		return other;
+	}
 	return kmm_object_trace(s, gfp, obj, size, _RET_IP_) ?:
 	       kmm_cache_alloc_good(s, gfp, size, _RET_IP_);
 }
@@ -665,7 +691,7 @@ static noinline void *kmm_cache_alloc_traced(struct kmm_cache *s, gfp_t gfp, voi
  */
 static noinline void *kmm_cache_alloc_finish(struct kmm_cache *s, gfp_t gfp, void *obj, size_t size)
 {
-	if (unlikely(tracepoint_enabled(kmalloc) || tracepoint_enabled(kmem_cache_alloc)))
+	if (static_branch_unlikely(&kmm_slab_hook_key))
 		return kmm_cache_alloc_traced(s, gfp, obj, size);
 	/* If it is set already, this finds and reports the same again. */
 	if (s->hard && unlikely(kmm_object_set_used(s, obj)))
@@ -711,7 +737,8 @@ static void *kmm_cache_alloc_good(struct kmm_cache *s, gfp_t gfp, size_t size, u
 
 static noinline void *kmm_cache_alloc_slow(struct kmm_cache *s, gfp_t gfp, size_t size)
 {
-	return kmm_cache_alloc_good(s, gfp, size, _RET_IP_);
+	return kmm_object_instead(s, gfp, size, _RET_IP_) ?:
+	       kmm_cache_alloc_good(s, gfp, size, _RET_IP_);
 }
 
 /* The object is good: put it away. */
@@ -752,8 +779,14 @@ static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long
 		what = "double";
 	if (!what && *kmm_free_word(s, obj) == kmm_free_mark(s, obj))
 		what = "double";
-	if (what)
+	if (what) {
+		if (!kmm_slab_cache_of(s->slab, obj) &&
+		    kmm_hook_object_stray(s->slab, s, obj, ip))
+			return;
 		return kmm_report_free(s->slab, s, obj, what, ip);
+	}
+	if (static_branch_unlikely(&kmm_slab_hook_key))
+		kmm_hook_object_free(s, obj, ip);
 	if (s->flags & KMM_SLAB_DEBUG_FLAGS && !kmm_slab_debug_free(s, obj, ip))
 		atomic_long_inc(&s->slab->nr_bad);
 	if (kmm_want_init_on_free() && s->may_init)
@@ -853,7 +886,7 @@ static noinline void kmm_cache_free_keyed(struct kmm_cache *s, void *obj)
 {
 	/* No stack: a cache with debugging. */
 	if (unlikely(!s->hard || !s->cap || !kmm_cache_has_page(s, obj) ||
-		     tracepoint_enabled(kmem_cache_free)))
+		     static_branch_unlikely(&kmm_slab_hook_key)))
 		return kmm_cache_free_slow(s, obj);
 	/* If it is clear already, this finds and reports the same again. */
 	if (unlikely(!kmm_object_clear_used(s, obj)))
@@ -1534,6 +1567,8 @@ static noinline void *kmm_kmalloc_large(struct kmm_slab *sl, size_t size, gfp_t 
 		p = page_address(page);
 		kmm_addr_to_index(sl, p, &index);
 		WRITE_ONCE(sl->cache_of[index], &sl->large);
+		if (static_branch_unlikely(&kmm_slab_hook_key))
+			kmm_hook_object_alloc(&sl->large, p, size, gfp, _RET_IP_);
 	}
 	trace_kmalloc(_RET_IP_, p, size, PAGE_SIZE << order, gfp);
 	return p;
@@ -1560,8 +1595,11 @@ static noinline void kmm_kfree_slow(struct kmm_slab *sl, const void *p)
 	if (ZERO_OR_NULL_PTR(p))
 		return;
 	s = kmm_slab_cache_of(sl, p);
-	if (!s)
+	if (!s) {
+		if (kmm_hook_object_stray(sl, NULL, (void *)p, ip))
+			return;
 		return kmm_report_free(sl, NULL, p, "foreign", ip);
+	}
 	if (s != &sl->large)
 		return kmm_cache_free_checked(s, (void *)p, ip);
 	page = virt_to_page(p);
@@ -1569,6 +1607,8 @@ static noinline void kmm_kfree_slow(struct kmm_slab *sl, const void *p)
 	/* Of two racing frees one finds nothing. */
 	if (!PAGE_ALIGNED(p) || cmpxchg(&sl->cache_of[index], s, NULL) != s)
 		return kmm_report_free(sl, NULL, p, "invalid", ip);
+	if (static_branch_unlikely(&kmm_slab_hook_key))
+		kmm_hook_object_free(s, (void *)p, ip);
 	kmm_buddy_free(sl->buddy, page, kmm_frame_order(&sl->region->frames[index]));
 }
 

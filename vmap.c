@@ -67,6 +67,7 @@
 #include <compat/compat.h>
 #include <kmm/assert.h>
 #include <kmm/buddy.h>
+#include <kmm/hooks.h>
 #include <kmm/inject.h>
 #include <kmm/kmm.h>
 #include <kmm/vmap.h>
@@ -891,6 +892,20 @@ static inline bool vmap_fill_one(struct kmm_vmap *v, struct kmm_vmap_area *a, gf
 	return true;
 }
 
+static noinline void *vmap_alloc_hooks(struct kmm_vmap *v, struct kmm_vmap_area *a, gfp_t gfp)
+{
+	void *addr = (void *)a->start;
+
+	kmm_hook_vmap_alloc(v->region, addr, (unsigned long)a->nr_mapped << PAGE_SHIFT, gfp,
+			    a->caller);
+	return addr;
+}
+
+static noinline void vmap_free_hooks(struct kmm_vmap *v, struct kmm_vmap_area *a)
+{
+	kmm_hook_vmap_free(v->region, (void *)a->start, (unsigned long)a->nr_mapped << PAGE_SHIFT);
+}
+
 /**
  * kmm_vmap_alloc() - Frames at kernel addresses that follow each other.
  * @v: vmalloc
@@ -915,6 +930,8 @@ void *kmm_vmap_alloc(struct kmm_vmap *v, unsigned long size_bytes, gfp_t gfp, pg
 	if (nr == 1 ? vmap_fill_one(v, a, gfp, prot) :
 		      vmap_fill(v, a, nr, gfp, prot)) {
 		vmap_area_publish(v, a, nr, KMM_VMAP_VMALLOC, prot, caller);
+		if (static_branch_unlikely(&kmm_vmap_key))
+			return vmap_alloc_hooks(v, a, gfp);
 		return (void *)a->start;
 	}
 	/* No entry was written: no TLB knows it. */
@@ -941,6 +958,8 @@ bool kmm_vmap_free(struct kmm_vmap *v, const void *addr)
 		vmap_report_bad(v, addr, "vfree");
 		return false;
 	}
+	if (static_branch_unlikely(&kmm_vmap_key))
+		vmap_free_hooks(v, a);
 	vmap_unmap(v, a);
 	if (unlikely(vmap_lazy_add(v, a)))
 		vmap_purge_soon(v);

@@ -12,13 +12,7 @@
  *
  * All three are module parameters and can be changed at run time.
  *
- * What is off must cost nothing. So a fast path has a single static key, and everything that
- * wants a look at each operation, trace events included, counts itself in there: with the key
- * off the path has one patched no-op, with it on it goes to the slow path, which asks each
- * switch's own key.
- *
- * States of a switch: off, on. Invariant: the count of kmm_page_key (kmm_slab_key) is the number
- * of switches and trace events of pages (objects) that are on.
+ * What is off costs nothing: see debug/hooks.c. States of a switch: off, on.
  *
  * Locks: kernel_param_lock() of the parameters, jump_label's own.
  *
@@ -31,9 +25,6 @@
 #include <compat/compat.h>
 #include <kmm/hardening.h>
 
-DEFINE_STATIC_KEY_FALSE(kmm_page_key);
-DEFINE_STATIC_KEY_FALSE(kmm_slab_key);
-KMM_EXPORT_INTERNAL(kmm_slab_key);
 DEFINE_STATIC_KEY_FALSE(kmm_init_on_alloc_key);
 DEFINE_STATIC_KEY_FALSE(kmm_init_on_free_key);
 
@@ -48,15 +39,10 @@ static bool kmm_init_switch(struct static_key_false *key, bool on)
 
 	if (on == was)
 		return was;
-	if (on) {
-		static_branch_enable(key);
-		static_branch_inc(&kmm_page_key);
-		static_branch_inc(&kmm_slab_key);
-	} else {
-		static_branch_dec(&kmm_slab_key);
-		static_branch_dec(&kmm_page_key);
-		static_branch_disable(key);
-	}
+	if (on)
+		kmm_hooks_on(key, KMM_PATH_PAGE | KMM_PATH_SLAB_INIT);
+	else
+		kmm_hooks_off(key, KMM_PATH_PAGE | KMM_PATH_SLAB_INIT);
 	return was;
 }
 
@@ -120,45 +106,3 @@ unsigned int kmm_hardening_set(unsigned int set)
 	return was;
 }
 KMM_EXPORT_INTERNAL(kmm_hardening_set);
-
-/**
- * kmm_page_trace_reg() - The first probe of a trace event of pages comes.
- *
- * Context: may sleep. Return: 0.
- */
-int kmm_page_trace_reg(void)
-{
-	static_branch_inc(&kmm_page_key);
-	return 0;
-}
-
-/**
- * kmm_page_trace_unreg() - The last probe of a trace event of pages went.
- *
- * Context: may sleep.
- */
-void kmm_page_trace_unreg(void)
-{
-	static_branch_dec(&kmm_page_key);
-}
-
-/**
- * kmm_slab_trace_reg() - The first probe of a trace event of objects comes.
- *
- * Context: may sleep. Return: 0.
- */
-int kmm_slab_trace_reg(void)
-{
-	static_branch_inc(&kmm_slab_key);
-	return 0;
-}
-
-/**
- * kmm_slab_trace_unreg() - The last probe of a trace event of objects went.
- *
- * Context: may sleep.
- */
-void kmm_slab_trace_unreg(void)
-{
-	static_branch_dec(&kmm_slab_key);
-}

@@ -369,6 +369,7 @@ unsigned long kmm_region_fini(struct kmm_region *r)
 	r->early_frames = 0;
 	r->early_offset = 0;
 	r->early_closed = false;
+	r->ext = (struct kmm_page_ext) { };
 	r->provider_priv = NULL;
 	return leaked;
 }

@@ -18,7 +18,7 @@
 #include <kmm/vmap.h>
 
 /* The region, the window, and the steps of DESIGN.md section 7. */
-#define KMM_MAX_STEPS	20
+#define KMM_MAX_STEPS	24
 
 /**
  * struct kmm - everything that lives between insmod and rmmod

@@ -43,7 +43,7 @@ struct vm_area_struct;
  */
 struct kmm_mm_init_step {
 	const char *name;
-	char result[64];
+	char result[96];
 	u64 ns;
 	u64 bytes;
 };

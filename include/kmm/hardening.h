@@ -7,12 +7,7 @@
 #include <linux/jump_label.h>
 #include <linux/types.h>
 
-/*
- * On while a fast path of pages, or of objects, has anything more to do than to give and take:
- * a trace event, initialisation, a hardened cache. One key per path, counted.
- */
-DECLARE_STATIC_KEY_FALSE(kmm_page_key);
-DECLARE_STATIC_KEY_FALSE(kmm_slab_key);
+#include <kmm/paths.h>
 
 DECLARE_STATIC_KEY_FALSE(kmm_init_on_alloc_key);
 DECLARE_STATIC_KEY_FALSE(kmm_init_on_free_key);
@@ -37,11 +32,5 @@ enum kmm_hardening {
 };
 
 unsigned int kmm_hardening_set(unsigned int set);
-
-/* For trace events: the first probe comes, the last goes. */
-int kmm_page_trace_reg(void);
-void kmm_page_trace_unreg(void);
-int kmm_slab_trace_reg(void);
-void kmm_slab_trace_unreg(void);
 
 #endif /* _KMM_HARDENING_H */

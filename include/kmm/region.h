@@ -7,6 +7,7 @@
 #include <linux/types.h>
 
 #include <kmm/page.h>
+#include <kmm/page_ext.h>
 
 struct kmm_region;
 struct device;
@@ -61,6 +62,7 @@ struct kmm_region_ops {
  * @early_frames: frames given by it: metadata
  * @early_offset: bytes used of the frame before @early_pfn
  * @early_closed: the buddy has the rest
+ * @ext: what debugging keeps for each frame, by the same index
  * @window: kernel address space, mapped read-only on one zero page until vmap.c takes it;
  *	NULL when there is none
  * @window_pages: its size in pages
@@ -89,6 +91,7 @@ struct kmm_region {
 	unsigned long early_frames;
 	unsigned int early_offset;
 	bool early_closed;
+	struct kmm_page_ext ext;
 
 	void *window;
 	unsigned long window_pages;

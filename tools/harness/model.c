@@ -58,7 +58,7 @@ u64 model_random(void)
 	return z ^ (z >> 31);
 }
 
-/* === Switches, in place of debug/hardening.c: off === */
+/* === Switches, in place of debug/hooks.c and hardening.c: off === */
 
 struct static_key_false kmm_page_key;
 struct static_key_false kmm_init_on_alloc_key;

@@ -35,8 +35,9 @@
 #define NR_CACHES	10
 #define NR_OBJECTS	6000
 
-/* In place of debug/hardening.c. */
+/* In place of debug/hooks.c and hardening.c. */
 struct static_key_false kmm_slab_key;
+struct static_key_false kmm_slab_hook_key;
 static bool hardened;
 
 bool kmm_slab_hardened(void)

@@ -13,7 +13,7 @@
 #include <linux/types.h>
 #include <trace/events/mmflags.h>
 
-#include <kmm/hardening.h>
+#include <kmm/paths.h>
 #include <kmm/space.h>
 #include <uapi/kmm.h>
 

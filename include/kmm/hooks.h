@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where debugging hooks into pages, objects and areas: a function per event, a line per feature
+ * in it, each behind the feature's own static key. See debug/hooks.c.
+ *
+ *	if (static_branch_unlikely(&kmm_FEATURE_key))
+ *		kmm_FEATURE_page_alloc(r, page, order, gfp);
+ *
+ * The order of the lines is the order in which they are called. They are only reached when the
+ * path's key is on: kmm_hooks_on(&kmm_FEATURE_key, KMM_PATH_...) turns both on. Only buddy.c,
+ * slab.c and vmap.c call the functions here.
+ *
+ * A key says that some instance wants it; the feature asks the instance (page_ext of the region,
+ * a flag of its own) whether it is this one.
+ */
+#ifndef _KMM_HOOKS_H
+#define _KMM_HOOKS_H
+
+#include <linux/gfp.h>
+#include <linux/types.h>
+
+#include <kmm/paths.h>
+
+struct kmm_cache;
+struct kmm_region;
+struct kmm_slab;
+struct kmm_vmap;
+struct page;
+
+/* === Pages === */
+
+/* Taken, not yet given, before it is zeroed. @r knows the frames. Context: @gfp's. */
+static __always_inline void kmm_hook_page_alloc(struct kmm_region *r, struct page *page,
+						unsigned int order, gfp_t gfp)
+{
+}
+
+/*
+ * Directly after kmm_hook_page_alloc() and zeroing, if it goes to a client of kmm_alloc_pages()
+ * and its like, not to kmm itself.
+ */
+static __always_inline void kmm_hook_page_client(struct kmm_region *r, struct page *page,
+						 unsigned int order, gfp_t gfp)
+{
+}
+
+/* A good block comes back; nothing of it is free yet, some frames may be pinned. Any context. */
+static __always_inline void kmm_hook_page_free(struct kmm_region *r, struct page *page,
+					       unsigned int order)
+{
+}
+
+/*
+ * From now on nobody has a reason to look at these frames: after kmm_hook_page_free() those that
+ * are not pinned, later those that come home from quarantine. Any context, perhaps under a lock
+ * of the buddy with IRQs off.
+ */
+static __always_inline void kmm_hook_page_idle(struct kmm_region *r, struct page *page,
+					       unsigned int order)
+{
+}
+
+/* A used block becomes single frames. Any context. */
+static __always_inline void kmm_hook_page_split(struct kmm_region *r, struct page *page,
+						unsigned int order)
+{
+}
+
+/* In a report: say what is known of a frame of @r, also when all keys are off. Any context. */
+static __always_inline void kmm_hook_page_describe(struct kmm_region *r, struct page *page)
+{
+}
+
+/* === Objects === */
+
+/*
+ * Serve this request with other memory than an object of @s; @size is 0 for kmem_cache_alloc,
+ * else what kmalloc was asked for. NULL: no. What is returned here is not the slab's: its free
+ * arrives in kmm_hook_object_stray().
+ */
+static __always_inline void *kmm_hook_object_instead(struct kmm_cache *s, size_t size, gfp_t gfp)
+{
+	return NULL;
+}
+
+/* Before it is zeroed and given; @size as above. Large kmalloc, too: then @s is &slab->large. */
+static __always_inline void kmm_hook_object_alloc(struct kmm_cache *s, void *obj, size_t size,
+						  gfp_t gfp, unsigned long ip)
+{
+}
+
+/* A good object comes back, before anything is written to it. */
+static __always_inline void kmm_hook_object_free(struct kmm_cache *s, void *obj, unsigned long ip)
+{
+}
+
+/*
+ * Freed, but in no slab of @sl; @s is the cache that was named, NULL for kfree. Also called when
+ * all keys are off. True: it was taken care of; false: it is refused.
+ */
+static __always_inline bool kmm_hook_object_stray(struct kmm_slab *sl, struct kmm_cache *s,
+						  void *obj, unsigned long ip)
+{
+	return false;
+}
+
+/* === Areas === */
+
+/* vmalloc gives an area; its frames are filled and mapped. May sleep. */
+static __always_inline void kmm_hook_vmap_alloc(struct kmm_region *r, void *addr,
+						unsigned long size_bytes, gfp_t gfp, void *caller)
+{
+}
+
+/* It comes back; its entries are still there. Any context but NMI. */
+static __always_inline void kmm_hook_vmap_free(struct kmm_region *r, void *addr,
+					       unsigned long size_bytes)
+{
+}
+
+#endif /* _KMM_HOOKS_H */
