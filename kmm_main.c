@@ -458,6 +458,7 @@ static int kmm_open_front(struct kmm *k)
 		.names = &k->names,
 		.spaces = &k->spaces,
 		.msgqs = &k->msgqs,
+		.swap = &k->swap,
 		.steps = k->steps,
 		.nr_steps = k->nr_steps,
 		.max_slots = max_slots,
@@ -501,6 +502,7 @@ static int __init kmm_init(void)
 		k->vmap_shrinker = (struct kmm_shrinker) { .shrink = kmm_shrink_vmap, .ctx = k };
 		kmm_reclaim_add_shrinker(&k->reclaim, &k->vmap_shrinker);
 	}
+	kmm_swap_init(&k->swap);
 	kmm_object_set_init(&k->objects, &k->buddy);
 	kmm_pipe_set_init(&k->pipes, &k->buddy);
 	kmm_names_init(&k->names);
@@ -526,6 +528,7 @@ fini_reclaim:
 	kmm_space_set_fini(&k->spaces);
 	kmm_msgq_set_fini(&k->msgqs);
 	kmm_object_set_fini(&k->objects);
+	kmm_swap_fini(&k->swap);
 	kmm_reclaim_fini(&k->reclaim);
 fini_mm:
 	kmm_mm_fini(k);
@@ -556,6 +559,7 @@ static void __exit kmm_exit(void)
 	kmm_space_set_fini(&k->spaces);
 	kmm_msgq_set_fini(&k->msgqs);
 	kmm_object_set_fini(&k->objects);
+	kmm_swap_fini(&k->swap);
 	kmm_reclaim_fini(&k->reclaim);
 	kmm_mm_fini(k);
 	kmm_accounts_fini(&k->accounts);

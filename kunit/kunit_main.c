@@ -65,6 +65,7 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_space_suite,
 	&kmm_msgq_suite,
 	&kmm_pipe_suite,
+	&kmm_swap_suite,
 	&kmm_pgtable_suite,
 	&kmm_window_suite,
 	&kmm_mmu_suite,

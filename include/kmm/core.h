@@ -15,6 +15,7 @@
 #include <kmm/region.h>
 #include <kmm/slab.h>
 #include <kmm/space.h>
+#include <kmm/swap.h>
 #include <kmm/vmap.h>
 
 /* The region, the window, and the steps of DESIGN.md section 7. */
@@ -38,6 +39,7 @@
  * @names: of objects and queues
  * @spaces: address spaces
  * @msgqs: message queues
+ * @swap: where pages go
  * @steps: of mm_init, as they went
  * @nr_steps: how many
  */
@@ -58,6 +60,7 @@ struct kmm {
 	struct kmm_names names;
 	struct kmm_space_set spaces;
 	struct kmm_msgq_set msgqs;
+	struct kmm_swap swap;
 	struct kmm_mm_init_step steps[KMM_MAX_STEPS];
 	unsigned int nr_steps;
 };

@@ -28,6 +28,7 @@ struct kmm_slab;
 struct kmm_slot;
 struct kmm_space;
 struct kmm_space_set;
+struct kmm_swap;
 struct kmm_vmap;
 struct dentry;
 struct file;
@@ -61,6 +62,7 @@ struct kmm_mm_init_step {
  * @names: of objects and queues
  * @spaces: address spaces
  * @msgqs: message queues
+ * @swap: where pages go
  * @steps: of mm_init, in order
  * @nr_steps: how many
  * @max_slots: slots of one open file, at most
@@ -80,6 +82,7 @@ struct kmm_dev_env {
 	struct kmm_names *names;
 	struct kmm_space_set *spaces;
 	struct kmm_msgq_set *msgqs;
+	struct kmm_swap *swap;
 	const struct kmm_mm_init_step *steps;
 	unsigned int nr_steps;
 	unsigned int max_slots;

@@ -43,6 +43,8 @@ typedef u64 kmm_swp_t;
  * @read: the reverse, of slots that are consecutive. Return: 0 or a negative errno
  * @forget: nobody needs what is in the slot; any context that may take a spinlock; optional
  * @close: the last user is gone; may sleep
+ * @tell: what it is, for people, a path or a compressor; and host memory that it holds now for the
+ *	pages; may sleep; optional
  */
 struct kmm_swap_ops {
 	const char *name;
@@ -51,6 +53,7 @@ struct kmm_swap_ops {
 	int (*read)(struct kmm_swap_area *a, u32 slot, struct page **pages, unsigned int nr);
 	void (*forget)(struct kmm_swap_area *a, u32 slot);
 	void (*close)(struct kmm_swap_area *a);
+	u64 (*tell)(struct kmm_swap_area *a, char *buf, size_t size_bytes);
 };
 
 /**
@@ -74,7 +77,6 @@ struct kmm_swap_slot {
  * @prio: higher ones are filled first; immutable
  * @id: place in the set; immutable
  * @slots: by number; @gen protected by @lock
- * @host_bytes: charged; immutable
  * @lock: protects what follows
  * @bitmap: slots in use
  * @cursor: where to look next: neighbours in time become neighbours on the device
@@ -91,7 +93,6 @@ struct kmm_swap_area {
 	int prio;
 	u32 id;
 	struct kmm_swap_slot *slots;
-	u64 host_bytes;
 	spinlock_t lock;	/* protects the slots' map */
 	unsigned long *bitmap;
 	u32 cursor;
@@ -108,11 +109,39 @@ struct kmm_swap_area {
  * @lock: serialises adding and removing
  * @area: areas by id. Whoever has an entry has its area: it goes only when no slot is in use
  * @turn: for areas of the same priority
+ * @nr_stale: uses of an entry that is not the slot's last one: mistakes of kmm
  */
 struct kmm_swap {
 	struct mutex lock;	/* areas come and go */
 	struct kmm_swap_area *area[KMM_SWAP_AREAS];
 	atomic_t turn;
+	atomic64_t nr_stale;
+};
+
+/**
+ * struct kmm_swap_state - what is told of an area
+ * @id: place in the set
+ * @type: kmm_swap_ops.name
+ * @what: path, or compressor; cut at its front when too long
+ * @nr_slots, @nr_used: slots
+ * @prio: priority
+ * @closing: swapoff is at work
+ * @host_bytes: host memory that it holds now
+ * @nr_write, @nr_read, @nr_error, @nr_corrupt: as in struct kmm_swap_area
+ */
+struct kmm_swap_state {
+	u32 id;
+	const char *type;
+	char what[128];
+	u32 nr_slots;
+	u32 nr_used;
+	int prio;
+	bool closing;
+	u64 host_bytes;
+	u64 nr_write;
+	u64 nr_read;
+	u64 nr_error;
+	u64 nr_corrupt;
 };
 
 void kmm_swap_init(struct kmm_swap *s);
@@ -139,6 +168,7 @@ bool kmm_swap_is_tight(struct kmm_swap *s, kmm_swp_t entry);
 u32 kmm_swap_shadow(struct kmm_swap *s, kmm_swp_t entry);
 void kmm_swap_set_shadow(struct kmm_swap *s, kmm_swp_t entry, u32 shadow);
 u64 kmm_swap_free_slots(struct kmm_swap *s);
+int kmm_swap_tell(struct kmm_swap *s, u32 id, struct kmm_swap_state *st);
 
 static inline u32 kmm_swp_slot(kmm_swp_t entry)
 {

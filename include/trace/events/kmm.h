@@ -623,6 +623,31 @@ DEFINE_EVENT(msgq, msgq_receive,
 	TP_ARGS(id, prio, size_bytes, nr_pages)
 );
 
+/* A page could not be written, or not be read, or was not what was written (-EBADMSG). */
+TRACE_EVENT(swap_error,
+
+	TP_PROTO(unsigned int area, unsigned int slot, bool write, int err),
+
+	TP_ARGS(area, slot, write, err),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, area)
+		__field(unsigned int, slot)
+		__field(bool, write)
+		__field(int, err)
+	),
+
+	TP_fast_assign(
+		__entry->area = area;
+		__entry->slot = slot;
+		__entry->write = write;
+		__entry->err = err;
+	),
+
+	TP_printk("area=%u slot=%u %s err=%d", __entry->area, __entry->slot,
+		  __entry->write ? "write" : "read", __entry->err)
+);
+
 #endif /* _TRACE_KMM_H */
 
 #include <trace/define_trace.h>
