@@ -1660,7 +1660,8 @@ static int kmm_buddy_cpu_dead(unsigned int cpu, struct hlist_node *node)
  */
 int kmm_buddy_setup(void)
 {
-	int state = cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "mm/kmm:dead", NULL,
+	int state = kmm_should_fail() ? -ENOMEM :
+		    cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "mm/kmm:dead", NULL,
 					    kmm_buddy_cpu_dead);
 
 	if (state < 0)

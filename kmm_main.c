@@ -12,6 +12,7 @@
  *
  *	buddy.relieve, buddy.wake -> reclaim.c
  *	buddy.uncharge -> vm/account.c
+ *	debug_objects' cache -> slab.c
  *	reclaim's shrinkers -> slab.c, vm/pgtable.c, vmap.c
  *
  * Every step of mm_init is a line of kmm_steps[]. It is timed, counted (memory that it took) and
@@ -35,6 +36,8 @@
 #include <asm/cpufeature.h>
 
 #include <kmm/core.h>
+#include <kmm/debug_objects.h>
+#include <kmm/inject.h>
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/kmm.h>
@@ -179,6 +182,16 @@ static void kmm_uncharge(void *ctx, u32 owner, unsigned long nr_pages)
 	kmm_accounts_uncharge_frames(&k->accounts, owner, nr_pages);
 }
 
+static void *kmm_debug_cache_alloc(void *ctx)
+{
+	return kmm_cache_alloc(ctx, GFP_KERNEL | __GFP_NOWARN);
+}
+
+static void kmm_debug_cache_free(void *ctx, void *entry)
+{
+	kmm_cache_free(ctx, entry);
+}
+
 /* === mm_init, in the kernel's order === */
 
 /* The kernel addresses that vmalloc_init will own; no window is no error, vmap says so then. */
@@ -285,6 +298,39 @@ static void kmm_pgtable_fini(struct kmm *k)
 	kmm_pgtables_fini(&k->tables);
 }
 
+/* Entries of a cache in place of static ones, for what is tracked already and what comes. */
+static int kmm_debug_objects_mem_step(struct kmm *k, struct kmm_mm_init_step *said)
+{
+	const struct kmm_cache_args args = {
+		.name = "debug_objects_cache", .size = KMM_DEBUG_ENTRY_BYTES,
+	};
+	struct kmm_cache *s = kmm_slab_cache_create(&k->slab, &args);
+	struct kmm_debug_stat st;
+	bool replaced = false;
+
+	if (!IS_ERR(s)) {
+		const struct kmm_debug_cache_ops ops = {
+			.alloc = kmm_debug_cache_alloc, .free = kmm_debug_cache_free, .ctx = s,
+		};
+
+		k->debug_cache = s;
+		replaced = kmm_debug_objects_mem_init(&ops);
+	}
+	kmm_debug_objects_stat(&st);
+	kmm_step_says(said, "tracking %s, %u objects, %s entries",
+		      kmm_debug_objects_on() ? "on" : "off", st.pool_used,
+		      replaced ? "the cache's" : "static");
+	return 0;
+}
+
+static void kmm_debug_objects_mem_undo(struct kmm *k)
+{
+	kmm_debug_objects_mem_fini();
+	if (k->debug_cache)
+		kmm_slab_cache_destroy(k->debug_cache);
+	k->debug_cache = NULL;
+}
+
 /* The rest of the window. Without one there is no vmalloc, and everything else works. */
 static int kmm_vmalloc_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
@@ -352,7 +398,7 @@ static const struct kmm_step kmm_steps[] = {
 	{ "kmem_cache_init", kmm_kmem_cache_init, kmm_kmem_cache_fini },
 	/* kmemleak_init */
 	{ "pgtable_init", kmm_pgtable_init, kmm_pgtable_fini },
-	/* debug_objects_mem_init */
+	{ "debug_objects_mem_init", kmm_debug_objects_mem_step, kmm_debug_objects_mem_undo },
 	{ "vmalloc_init", kmm_vmalloc_init, kmm_vmalloc_fini },
 	{ "init_espfix_bsp", kmm_init_espfix_bsp, kmm_fini_espfix },
 	{ "pti_init", kmm_pti_init },
@@ -473,9 +519,10 @@ static int __init kmm_init(void)
 	struct kmm *k = &kmm;
 	int err;
 
+	kmm_debug_objects_setup();
 	err = kmm_buddy_setup();
 	if (err)
-		return err;
+		goto disarm;
 	err = kmm_slab_setup();
 	if (err)
 		goto teardown;
@@ -541,6 +588,9 @@ teardown_slab:
 	kmm_slab_teardown();
 teardown:
 	kmm_buddy_teardown();
+disarm:
+	kmm_debug_objects_teardown();
+	kmm_inject_teardown();
 	return err;
 }
 
@@ -567,6 +617,8 @@ static void __exit kmm_exit(void)
 	kmm_mmu_teardown();
 	kmm_slab_teardown();
 	kmm_buddy_teardown();
+	kmm_debug_objects_teardown();
+	kmm_inject_teardown();
 	if (leaked)
 		pr_err("unloaded: %lu frames leaked, others still hold pages of them\n", leaked);
 	else

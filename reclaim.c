@@ -27,6 +27,7 @@
 #include <linux/kthread.h>
 
 #include <kmm/buddy.h>
+#include <kmm/inject.h>
 #include <kmm/reclaim.h>
 
 /* A pin that is not gone at once often lasts; looking ten times a second costs nothing. */
@@ -112,7 +113,8 @@ int kmm_reclaim_init(struct kmm_reclaim *rc, struct kmm_buddy *b)
 	rc->buddy = b;
 	INIT_LIST_HEAD(&rc->shrinkers);
 	init_waitqueue_head(&rc->wait);
-	task = kthread_run(kmm_reclaim_thread, rc, "kmm_reclaimd");
+	task = kmm_should_fail() ? ERR_PTR(-ENOMEM) :
+	       kthread_run(kmm_reclaim_thread, rc, "kmm_reclaimd");
 	if (IS_ERR(task))
 		return PTR_ERR(task);
 	rc->task = task;

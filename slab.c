@@ -69,6 +69,7 @@
 
 #include <compat/compat.h>
 #include <kmm/assert.h>
+#include <kmm/debug_objects.h>
 #include <kmm/hardening.h>
 #include <kmm/hooks.h>
 #include <kmm/inject.h>
@@ -785,6 +786,8 @@ static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long
 			return;
 		return kmm_report_free(s->slab, s, obj, what, ip);
 	}
+	if (!kmm_debug_check_no_obj_freed(obj, s->object_size))
+		return;
 	if (static_branch_unlikely(&kmm_slab_hook_key))
 		kmm_hook_object_free(s, obj, ip);
 	if (s->flags & KMM_SLAB_DEBUG_FLAGS && !kmm_slab_debug_free(s, obj, ip))
@@ -1381,6 +1384,8 @@ struct kmm_cache *kmm_slab_cache_create(struct kmm_slab *sl, const struct kmm_ca
 		kmm_cache_free(sl->caches, s);
 		return ERR_PTR(err);
 	}
+	kmm_debug_object_init(s, KMM_DEBUG_CACHE);
+	kmm_debug_object_activate(s, KMM_DEBUG_CACHE);
 	mutex_lock(&sl->mutex);
 	list_add_tail(&s->node, &sl->list);
 	mutex_unlock(&sl->mutex);
@@ -1433,14 +1438,8 @@ static void kmm_report_alive(struct kmm_cache *s)
 	dump_stack();
 }
 
-/**
- * kmm_slab_cache_destroy() - The end of a cache.
- * @s: cache that nobody uses any more
- *
- * Context: may sleep. Return: 0; -EBUSY with a report while objects of it are alive: the
- * cache stays and can be used.
- */
-int kmm_slab_cache_destroy(struct kmm_cache *s)
+/* Return: 0, or -EBUSY with a report while objects are alive. */
+static int kmm_cache_end(struct kmm_cache *s)
 {
 	struct kmm_slab *sl = s->slab;
 
@@ -1464,9 +1463,32 @@ int kmm_slab_cache_destroy(struct kmm_cache *s)
 		rcu_barrier();
 	}
 	kmm_cache_fini(s);
-	if (s != &sl->boot)
-		kmm_cache_free(sl->caches, s);
+	if (s == &sl->boot)
+		return 0;
+	kmm_debug_object_free(s, KMM_DEBUG_CACHE);
+	kmm_cache_free(sl->caches, s);
 	return 0;
+}
+
+/**
+ * kmm_slab_cache_destroy() - The end of a cache.
+ * @s: cache that nobody uses any more
+ *
+ * Context: may sleep. Return: 0; -EBUSY with a report while objects of it are alive: the
+ * cache stays and can be used; -EINVAL with a report of the life cycle tracker.
+ */
+int kmm_slab_cache_destroy(struct kmm_cache *s)
+{
+	int err;
+
+	if (!kmm_debug_object_destroy(s, KMM_DEBUG_CACHE))
+		return -EINVAL;
+	err = kmm_cache_end(s);
+	if (err) {
+		kmm_debug_object_init(s, KMM_DEBUG_CACHE);
+		kmm_debug_object_activate(s, KMM_DEBUG_CACHE);
+	}
+	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_slab_cache_destroy);
 
@@ -1713,10 +1735,11 @@ int kmm_slab_setup(void)
 {
 	int state;
 
-	kmm_drain_wq = alloc_workqueue("kmm_slab", WQ_MEM_RECLAIM, 0);
+	kmm_drain_wq = kmm_should_fail() ? NULL : alloc_workqueue("kmm_slab", WQ_MEM_RECLAIM, 0);
 	if (!kmm_drain_wq)
 		return -ENOMEM;
-	state = cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "mm/kmm_slab:dead", NULL,
+	state = kmm_should_fail() ? -ENOMEM :
+		cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "mm/kmm_slab:dead", NULL,
 					kmm_slab_cpu_dead);
 	if (state < 0) {
 		destroy_workqueue(kmm_drain_wq);
@@ -1874,9 +1897,9 @@ void kmm_slab_fini(struct kmm_slab *sl)
 		kmm_slab_move_caches(sl, &sl->boot);
 		kmm_cache_free(&sl->boot, self);
 	}
-	if (self && kmm_slab_cache_destroy(&sl->boot)) {
+	if (self && kmm_cache_end(&sl->boot)) {
 		kmm_cache_abandon(&sl->boot);
-		kmm_slab_cache_destroy(&sl->boot);
+		kmm_cache_end(&sl->boot);
 	}
 	sl->caches = NULL;
 	cpuhp_state_remove_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);

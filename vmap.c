@@ -1462,10 +1462,9 @@ struct kmm_vmap *kmm_vmap_create(struct kmm_region *r, struct kmm_buddy *b,
 		kfree(v);
 		return ERR_PTR(err);
 	}
-	if (!kmm_should_fail()) {
-		v->area_of = kvcalloc(r->window_pages, sizeof(*v->area_of), GFP_KERNEL_ACCOUNT);
-		v->cpu = alloc_percpu(struct vmap_cpu);
-	}
+	v->area_of = kmm_should_fail() ? NULL :
+		     kvcalloc(r->window_pages, sizeof(*v->area_of), GFP_KERNEL_ACCOUNT);
+	v->cpu = kmm_should_fail() ? NULL : alloc_percpu(struct vmap_cpu);
 	err = -ENOMEM;
 	if (!v->area_of || !v->cpu)
 		goto fail;

@@ -169,7 +169,7 @@ int kmm_call_offer_file(struct kmm_call *call, struct file *file)
 
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	fd = get_unused_fd_flags(O_CLOEXEC);
+	fd = kmm_should_fail() ? -ENFILE : get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {
 		fput(file);
 		return fd;
@@ -461,7 +461,7 @@ int kmm_dev_init(const struct kmm_dev_env *env)
 	kmm_dev_env = *env;
 	env->names->ops[KMM_NAME_SHM] = &kmm_shm_name_ops;
 	kmm_debugfs_init();
-	err = misc_register(&chardev);
+	err = kmm_should_fail() ? -ENOMEM : misc_register(&chardev);
 	if (err) {
 		kmm_debugfs_fini();
 		pr_err("cannot register /dev/kmm (error %d)\n", err);

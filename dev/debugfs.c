@@ -21,6 +21,8 @@
  *	vmallocinfo	see debugfs_vmap.c
  *	slabinfo, slab/, slab_explain, slab_shrink	see debugfs_slab.c
  *	spaces/		see debugfs_space.c
+ *	fail/		see debug/inject.c
+ *	debug_objects	see debug/debug_objects.c
  *
  * meminfo, buddyinfo and vmstat stop all per-CPU caches for the reading (kmm_buddy_stat()
  * with exact), so that free + cached + quarantined + used + metadata is the region to the
@@ -42,7 +44,9 @@
 
 #include <kmm/account.h>
 #include <kmm/buddy.h>
+#include <kmm/debug_objects.h>
 #include <kmm/dev.h>
+#include <kmm/inject.h>
 #include <kmm/names.h>
 #include <kmm/object.h>
 #include <kmm/region.h>
@@ -420,6 +424,8 @@ void kmm_debugfs_init(void)
 	kmm_debugfs_msgq_init(d);
 	kmm_debugfs_vmap_init(d);
 	kmm_debugfs_space_init(d);
+	kmm_inject_debugfs(d);
+	kmm_debug_objects_debugfs(d);
 }
 
 /**

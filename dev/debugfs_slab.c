@@ -49,6 +49,7 @@
 
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
+#include <kmm/inject.h>
 #include <kmm/pgtable.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
@@ -380,7 +381,7 @@ static int slab_owners_show(struct seq_file *m, void *unused)
 		seq_puts(m, "not kept: the cache has no SLAB_STORE_USER\n");
 		return 0;
 	}
-	o = kvzalloc(sizeof(*o), GFP_KERNEL_ACCOUNT);
+	o = kmm_should_fail() ? NULL : kvzalloc(sizeof(*o), GFP_KERNEL_ACCOUNT);
 	if (!o)
 		return -ENOMEM;
 	for (index = 0; index < nr_index; index += 1UL << s->order) {
@@ -503,7 +504,7 @@ static int slab_explain_open(struct inode *inode, struct file *file)
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	address = kzalloc(sizeof(*address), GFP_KERNEL_ACCOUNT);
+	address = kmm_should_fail() ? NULL : kzalloc(sizeof(*address), GFP_KERNEL_ACCOUNT);
 	if (!address)
 		return -ENOMEM;
 	err = single_open(file, slab_explain_show, address);

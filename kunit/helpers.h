@@ -97,6 +97,8 @@ struct kmm_test {
 
 extern const struct kmm_region_ops kmm_fake_provider;
 
+extern struct kunit_suite kmm_inject_suite;
+extern struct kunit_suite kmm_debug_objects_suite;
 extern struct kunit_suite kmm_region_suite;
 extern struct kunit_suite kmm_buddy_suite;
 extern struct kunit_suite kmm_buddy_load_suite;

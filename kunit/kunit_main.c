@@ -52,6 +52,8 @@ module_param_named(suite, kmm_test_suite, charp, 0444);
 MODULE_PARM_DESC(suite, "run this suite only");
 
 static struct kunit_suite * const kmm_suites[] = {
+	&kmm_inject_suite,
+	&kmm_debug_objects_suite,
 	&kmm_region_suite,
 	&kmm_buddy_suite,
 	&kmm_buddy_load_suite,

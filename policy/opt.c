@@ -76,6 +76,11 @@ static void opt_evict(struct opt *o)
 	o->last[o->refs[ref]] = OPT_NEVER;
 }
 
+static u32 *opt_alloc(unsigned long nr)
+{
+	return kmm_should_fail() ? NULL : kvmalloc_array(nr, sizeof(u32), GFP_KERNEL_ACCOUNT);
+}
+
 static long opt_run(struct opt *o, u32 nr_refs, u32 nr_ids, u32 nr_frames)
 {
 	u32 n, resident = 0;
@@ -121,11 +126,9 @@ long kmm_policy_opt(const u32 *refs, unsigned long nr_refs, u32 nr_ids, u32 nr_f
 
 	if (!nr_refs)
 		return 0;
-	if (kmm_should_fail())
-		return -ENOMEM;
-	o.next = kvmalloc_array(nr_refs, sizeof(u32), GFP_KERNEL_ACCOUNT);
-	o.heap = kvmalloc_array(nr_refs, sizeof(u32), GFP_KERNEL_ACCOUNT);
-	o.last = kvmalloc_array(nr_ids, sizeof(u32), GFP_KERNEL_ACCOUNT);
+	o.next = opt_alloc(nr_refs);
+	o.heap = opt_alloc(nr_refs);
+	o.last = opt_alloc(nr_ids);
 	if (o.next && o.heap && o.last)
 		faults = opt_run(&o, nr_refs, nr_ids, nr_frames);
 	kvfree(o.last);

@@ -46,7 +46,7 @@ static int kmm_chunks_acquire(struct kmm_region *r, unsigned long nr_pages)
 	unsigned long *chunk;
 	int err = -ENOMEM;
 
-	chunk = kvcalloc(nr, sizeof(*chunk), GFP_KERNEL_ACCOUNT);
+	chunk = kmm_should_fail() ? NULL : kvcalloc(nr, sizeof(*chunk), GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return -ENOMEM;
 	for (got = 0; got < nr; got++) {

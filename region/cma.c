@@ -24,6 +24,7 @@
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
+#include <kmm/inject.h>
 #include <kmm/region.h>
 
 struct kmm_cma {
@@ -82,10 +83,11 @@ static int kmm_cma_acquire(struct kmm_region *r, unsigned long nr_pages)
 		return -ENOMEM;
 	}
 
-	c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	c = kmm_should_fail() ? NULL : kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
 	if (!c)
 		return -ENOMEM;
-	c->pdev = platform_device_register_simple("kmm-region", PLATFORM_DEVID_AUTO, NULL, 0);
+	c->pdev = kmm_should_fail() ? ERR_PTR(-ENOMEM) :
+		  platform_device_register_simple("kmm-region", PLATFORM_DEVID_AUTO, NULL, 0);
 	if (IS_ERR(c->pdev)) {
 		err = PTR_ERR(c->pdev);
 		goto free_priv;
@@ -93,7 +95,8 @@ static int kmm_cma_acquire(struct kmm_region *r, unsigned long nr_pages)
 	err = dma_coerce_mask_and_coherent(&c->pdev->dev, DMA_BIT_MASK(64));
 	if (err)
 		goto unregister;
-	page = dma_alloc_pages(&c->pdev->dev, nr_pages << PAGE_SHIFT, &c->dma, DMA_BIDIRECTIONAL,
+	page = kmm_should_fail() ? NULL :
+	       dma_alloc_pages(&c->pdev->dev, nr_pages << PAGE_SHIFT, &c->dma, DMA_BIDIRECTIONAL,
 			       GFP_KERNEL | __GFP_NOWARN);
 	if (!page) {
 		kmm_region_explain(r, "cma: wanted %lu MiB, %lu MiB of CMA free but not in one piece; add cma=%luM to the kernel command line",

@@ -26,6 +26,7 @@
 #include <linux/sched/signal.h>
 
 #include <compat/compat.h>
+#include <kmm/inject.h>
 #include <kmm/region.h>
 
 static bool kmm_contig_range_possible(const struct zone *zone, unsigned long start,
@@ -73,7 +74,7 @@ static int kmm_contig_acquire(struct kmm_region *r, unsigned long nr_pages)
 
 			if (!zone->present_pages || z == ZONE_MOVABLE || !strcmp(zone->name, "DMA"))
 				continue;
-			start = kmm_contig_scan_zone(zone, nr_pages);
+			start = kmm_should_fail() ? 0 : kmm_contig_scan_zone(zone, nr_pages);
 			if (!start)
 				continue;
 			err = kmm_region_add_extent(r, start, nr_pages, 0);

@@ -205,11 +205,11 @@ static int kmm_region_init_metadata(struct kmm_region *r)
 		return -EFBIG;
 	}
 
-	if (kmm_should_fail())
-		return -ENOMEM;
-	r->granule_frames = kvcalloc(r->nr_granules, sizeof(*r->granule_frames),
+	r->granule_frames = kmm_should_fail() ? NULL :
+			    kvcalloc(r->nr_granules, sizeof(*r->granule_frames),
 				     GFP_KERNEL_ACCOUNT);
-	r->granule_pfn = kvcalloc(nr, sizeof(*r->granule_pfn), GFP_KERNEL_ACCOUNT);
+	r->granule_pfn = kmm_should_fail() ? NULL :
+			 kvcalloc(nr, sizeof(*r->granule_pfn), GFP_KERNEL_ACCOUNT);
 	if (!r->granule_frames || !r->granule_pfn)
 		return -ENOMEM;
 
@@ -389,17 +389,18 @@ int kmm_region_init_window(struct kmm_region *r, unsigned long nr_pages)
 	struct page **pages;
 	unsigned long i;
 
-	if (!zero || kmm_should_fail())
+	if (!zero)
 		return -ENOMEM;
 	/* vmap()'s own limit; its argument has 32 bits. */
 	if (nr_pages > min_t(unsigned long, totalram_pages(), UINT_MAX))
 		return -ENOMEM;
-	pages = kvmalloc_array(nr_pages, sizeof(*pages), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	pages = kmm_should_fail() ? NULL :
+		kvmalloc_array(nr_pages, sizeof(*pages), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pages)
 		return -ENOMEM;
 	for (i = 0; i < nr_pages; i++)
 		pages[i] = virt_to_page(zero);
-	r->window = vmap(pages, nr_pages, VM_MAP, PAGE_KERNEL_RO);
+	r->window = kmm_should_fail() ? NULL : vmap(pages, nr_pages, VM_MAP, PAGE_KERNEL_RO);
 	kvfree(pages);
 	if (!r->window)
 		return -ENOMEM;

@@ -53,6 +53,7 @@
 #include <compat/compat.h>
 #include <kmm/account.h>
 #include <kmm/assert.h>
+#include <kmm/debug_objects.h>
 #include <kmm/inject.h>
 #include <kmm/msgq.h>
 #include <kmm/slab.h>
@@ -397,12 +398,14 @@ static noinline int msgq_send_wait(struct kmm_msgq *q, struct kmm_msg *m,
  *
  * Context: task, may sleep.
  * Return: 0; -EAGAIN full and not to wait; -ETIMEDOUT; -ERESTARTSYS a signal; -EDQUOT the
- * creator cannot pay for a message that waits.
+ * creator cannot pay for a message that waits; -ESTALE the queue is not alive.
  */
 int kmm_msgq_send(struct kmm_msgq *q, struct kmm_msg *m, const struct kmm_msgq_patience *patience)
 {
 	bool pushed;
 
+	if (!kmm_debug_object_assert_active(q, KMM_DEBUG_MSGQ))
+		return -ESTALE;
 	trace_msgq_send(q->id, m->prio, m->size_bytes, m->nr_pages);
 	spin_lock(&q->lock);
 	if (unlikely(msgq_full_locked(q)))
@@ -629,11 +632,13 @@ struct kmm_msgq *kmm_msgq_create(struct kmm_msgq_set *set, struct kmm_account *a
 	INIT_LIST_HEAD(&q->receivers);
 	INIT_LIST_HEAD(&q->senders);
 	init_waitqueue_head(&q->poll_wait);
+	kmm_debug_object_init(q, KMM_DEBUG_MSGQ);
 
 	mutex_lock(&set->lock);
 	q->id = ++set->last_id;
 	list_add_tail(&q->node, &set->list);
 	mutex_unlock(&set->lock);
+	kmm_debug_object_activate(q, KMM_DEBUG_MSGQ);
 	return q;
 
 free_name:
@@ -664,10 +669,14 @@ KMM_EXPORT_INTERNAL(kmm_msgq_get);
  */
 void kmm_msgq_put(struct kmm_msgq *q)
 {
-	struct kmm_account *a = q->account;
+	struct kmm_account *a;
 
+	if (!kmm_debug_object_assert_active(q, KMM_DEBUG_MSGQ))
+		return;
+	a = q->account;
 	if (!refcount_dec_and_test(&q->ref))
 		return;
+	kmm_debug_object_destroy(q, KMM_DEBUG_MSGQ);
 	mutex_lock(&q->set->lock);
 	list_del(&q->node);
 	mutex_unlock(&q->set->lock);
@@ -678,6 +687,7 @@ void kmm_msgq_put(struct kmm_msgq *q)
 	}
 	kmm_account_uncharge(a, KMM_RES_FRAMES, q->reserve);
 	kmm_account_free(a, q->name, q->name_bytes);
+	kmm_debug_object_free(q, KMM_DEBUG_MSGQ);
 	kmm_account_free(a, q, sizeof(*q));
 	kmm_account_put(a);
 }

@@ -60,6 +60,7 @@
 #include <kmm/account.h>
 #include <kmm/assert.h>
 #include <kmm/buddy.h>
+#include <kmm/debug_objects.h>
 #include <kmm/inject.h>
 #include <kmm/pipe.h>
 #include <trace/events/kmm.h>
@@ -275,6 +276,8 @@ ssize_t kmm_pipe_read(struct kmm_pipe *p, struct iov_iter *to, unsigned int flag
 
 	if (unlikely(!iov_iter_count(to)))
 		return 0;
+	if (!kmm_debug_object_assert_active(p, KMM_DEBUG_PIPE))
+		return -ESTALE;
 	for (;;) {
 		unsigned int tail;
 		bool eof, freed;
@@ -481,7 +484,8 @@ KMM_EXPORT_INTERNAL(kmm_pipe_set_fini);
  * @attr: what it is to be
  *
  * Context: task, may sleep.
- * Return: 0; -EINVAL size 0; -EFBIG; -EDQUOT; -ENOMEM. On error @p is as before.
+ * Return: 0; -EINVAL size 0; -EFBIG; -EDQUOT; -ENOMEM; -ESTALE it is a pipe already. On error
+ * @p is as before.
  */
 int kmm_pipe_init(struct kmm_pipe *p, struct kmm_pipe_set *set, struct kmm_account *a,
 		  const struct kmm_pipe_attr *attr)
@@ -492,13 +496,15 @@ int kmm_pipe_init(struct kmm_pipe *p, struct kmm_pipe_set *set, struct kmm_accou
 
 	if (!nr)
 		return attr->size_bytes ? -EFBIG : -EINVAL;
+	if (!kmm_debug_object_init(p, KMM_DEBUG_PIPE))
+		return -ESTALE;
 	err = kmm_account_try_charge(a, KMM_RES_HOST_BYTES, attr->extra_bytes);
 	if (err)
-		return err;
+		goto forget;
 	slots = kmm_account_zalloc(a, nr * sizeof(*slots));
 	if (IS_ERR(slots)) {
-		kmm_account_uncharge(a, KMM_RES_HOST_BYTES, attr->extra_bytes);
-		return PTR_ERR(slots);
+		err = PTR_ERR(slots);
+		goto uncharge;
 	}
 	kmm_account_get(a);
 	mutex_init(&p->lock);
@@ -520,7 +526,14 @@ int kmm_pipe_init(struct kmm_pipe *p, struct kmm_pipe_set *set, struct kmm_accou
 	p->id = ++set->last_id;
 	list_add_tail(&p->node, &set->list);
 	mutex_unlock(&set->lock);
+	kmm_debug_object_activate(p, KMM_DEBUG_PIPE);
 	return 0;
+
+uncharge:
+	kmm_account_uncharge(a, KMM_RES_HOST_BYTES, attr->extra_bytes);
+forget:
+	kmm_debug_object_free(p, KMM_DEBUG_PIPE);
+	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_pipe_init);
 
@@ -532,9 +545,12 @@ KMM_EXPORT_INTERNAL(kmm_pipe_init);
  */
 void kmm_pipe_fini(struct kmm_pipe *p)
 {
-	struct kmm_account *a = p->account;
+	struct kmm_account *a;
 	unsigned int n;
 
+	if (!kmm_debug_object_destroy(p, KMM_DEBUG_PIPE))
+		return;
+	a = p->account;
 	mutex_lock(&p->set->lock);
 	list_del(&p->node);
 	mutex_unlock(&p->set->lock);
@@ -545,6 +561,7 @@ void kmm_pipe_fini(struct kmm_pipe *p)
 	mutex_destroy(&p->lock);
 	kmm_account_free(a, p->slots, p->nr_slots * sizeof(*p->slots));
 	kmm_account_uncharge(a, KMM_RES_HOST_BYTES, p->extra_bytes);
+	kmm_debug_object_free(p, KMM_DEBUG_PIPE);
 	kmm_account_put(a);
 }
 KMM_EXPORT_INTERNAL(kmm_pipe_fini);

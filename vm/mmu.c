@@ -82,6 +82,8 @@
 
 #include <compat/compat.h>
 #include <kmm/assert.h>
+#include <kmm/debug_objects.h>
+#include <kmm/inject.h>
 #include <kmm/pgtable.h>
 #include <kmm/space.h>
 #include <trace/events/kmm.h>
@@ -452,7 +454,8 @@ static bool mmu_resolve(struct kmm_space *s, struct kmm_access *a, struct mmu_re
  *
  * Context: task, may sleep; no lock of the space is held.
  * Return: 0, also when the access was denied: then @a->fault has a rule; -EOPNOTSUPP the hardware
- * is refused here, see kmm_mmu_hardware(); -EINVAL; -EINTR killed, @a->done bytes are done.
+ * is refused here, see kmm_mmu_hardware(); -EINVAL; -EINTR killed, @a->done bytes are done; -ESTALE
+ * the space is not alive.
  */
 int kmm_mmu_access(struct kmm_space *s, struct kmm_access *a)
 {
@@ -472,6 +475,8 @@ int kmm_mmu_access(struct kmm_space *s, struct kmm_access *a)
 		return -EOPNOTSUPP;
 	if (r.hardware && !kmm_assert(!current->mm || capable(CAP_SYS_ADMIN)))
 		return -EPERM;
+	if (!kmm_debug_object_use(s, KMM_DEBUG_SPACE))
+		return -ESTALE;
 
 	while (a->done < a->len) {
 		u64 addr = a->addr + a->done;
@@ -495,6 +500,7 @@ int kmm_mmu_access(struct kmm_space *s, struct kmm_access *a)
 	if (a->done == a->len)
 		a->fault = (struct kmm_fault) { };
 	trace_mmu_access(s->id, a);
+	kmm_debug_object_unuse(s);
 	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_mmu_access);
@@ -566,7 +572,7 @@ int kmm_mmu_setup(const char *mode)
 		pr_err("mmu=%s: unknown; use auto, on or off\n", mode);
 		return -EINVAL;
 	}
-	mmu_wq = alloc_workqueue("kmm_mmu", WQ_UNBOUND, 0);
+	mmu_wq = kmm_should_fail() ? NULL : alloc_workqueue("kmm_mmu", WQ_UNBOUND, 0);
 	if (!mmu_wq)
 		return -ENOMEM;
 	mmu_refused = mmu_refuse(mode);

@@ -69,6 +69,7 @@
 #include <kmm/account.h>
 #include <kmm/assert.h>
 #include <kmm/buddy.h>
+#include <kmm/debug_objects.h>
 #include <kmm/inject.h>
 #include <kmm/object.h>
 #include <kmm/space.h>
@@ -533,6 +534,7 @@ struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_acco
 		goto uncharge_extra;
 	}
 
+	kmm_debug_object_init(o, KMM_DEBUG_OBJECT);
 	mutex_init(&o->lock);
 	mutex_init(&o->rmap_lock);
 	INIT_LIST_HEAD(&o->areas);
@@ -573,6 +575,7 @@ struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_acco
 	list_add_tail(&o->node, &set->list);
 	WRITE_ONCE(set->nr, set->nr + 1);
 	mutex_unlock(&set->lock);
+	kmm_debug_object_activate(o, KMM_DEBUG_OBJECT);
 	return o;
 
 destroy:
@@ -594,9 +597,13 @@ KMM_EXPORT_INTERNAL(kmm_object_create);
  */
 void kmm_object_destroy(struct kmm_object *o)
 {
-	struct kmm_object_set *set = o->set;
-	struct kmm_account *a = o->account;
+	struct kmm_object_set *set;
+	struct kmm_account *a;
 
+	if (!kmm_debug_object_destroy(o, KMM_DEBUG_OBJECT))
+		return;
+	set = o->set;
+	a = o->account;
 	mutex_lock(&set->lock);
 	if (!list_empty(&o->node)) {
 		list_del(&o->node);
@@ -613,6 +620,7 @@ void kmm_object_destroy(struct kmm_object *o)
 	kmm_account_uncharge(a, KMM_RES_OBJECTS, 1);
 	mutex_destroy(&o->rmap_lock);
 	mutex_destroy(&o->lock);
+	kmm_debug_object_free(o, KMM_DEBUG_OBJECT);
 	kmm_account_free(a, o, sizeof(*o));
 	kmm_account_put(a);
 }

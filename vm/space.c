@@ -68,6 +68,7 @@
 #include <kmm/account.h>
 #include <kmm/assert.h>
 #include <kmm/buddy.h>
+#include <kmm/debug_objects.h>
 #include <kmm/object.h>
 #include <kmm/space.h>
 #include <trace/events/kmm.h>
@@ -656,7 +657,7 @@ static void space_populate(struct kmm_space *s, unsigned long start, unsigned lo
  *
  * Context: task, may sleep.
  * Return: 0; -EINVAL, -EACCES, -EPERM, -EEXIST, -EOVERFLOW, -EFBIG, -ENXIO, -ENOMEM as struct
- * kmm_space_map says; -EDQUOT. On error the space is as before.
+ * kmm_space_map says; -EDQUOT; -ESTALE not alive. On error the space is as before.
  */
 int kmm_space_map(struct kmm_space *s, struct kmm_space_map_args *args)
 {
@@ -666,6 +667,8 @@ int kmm_space_map(struct kmm_space *s, struct kmm_space_map_args *args)
 	u32 prot;
 	int err;
 
+	if (!kmm_debug_object_assert_active(s, KMM_DEBUG_SPACE))
+		return -ESTALE;
 	err = space_check_args(s, args);
 	if (err)
 		return err;
@@ -868,6 +871,7 @@ static struct kmm_space *space_alloc(struct kmm_space_set *set, struct kmm_accou
 	s->uid = current_uid();
 	s->pid = task_tgid_nr(current);
 	get_task_comm(s->comm, current);
+	kmm_debug_object_init(s, KMM_DEBUG_SPACE);
 	return s;
 
 destroy:
@@ -886,6 +890,7 @@ static void space_publish(struct kmm_space *s)
 	list_add_tail(&s->list, &set->list);
 	WRITE_ONCE(set->nr, set->nr + 1);
 	mutex_unlock(&set->lock);
+	kmm_debug_object_activate(s, KMM_DEBUG_SPACE);
 }
 
 /**
@@ -914,9 +919,13 @@ KMM_EXPORT_INTERNAL(kmm_space_create);
  */
 void kmm_space_destroy(struct kmm_space *s)
 {
-	struct kmm_space_set *set = s->set;
-	struct kmm_account *a = s->account;
+	struct kmm_space_set *set;
+	struct kmm_account *a;
 
+	if (!kmm_debug_object_destroy(s, KMM_DEBUG_SPACE))
+		return;
+	set = s->set;
+	a = s->account;
 	mutex_lock(&set->lock);
 	if (!list_empty(&s->list)) {
 		list_del(&s->list);
@@ -935,6 +944,7 @@ void kmm_space_destroy(struct kmm_space *s)
 	if (set->espfix)
 		kmm_espfix_unmap(set->espfix, &s->pt);
 	kmm_pgtable_destroy(&s->pt);
+	kmm_debug_object_free(s, KMM_DEBUG_SPACE);
 	kmm_account_free(a, s, sizeof(*s));
 	kmm_account_put(a);
 }

@@ -125,11 +125,12 @@ int kmm_window_init(struct kmm_window *w, struct kmm_region *r, struct kmm_pgtab
 	w->nr_pages = r->window_pages;
 	end = w->base + w->nr_pages * PAGE_SIZE;
 	w->nr_tables = window_table(w, end - 1) + 1;
-	if (kmm_should_fail())
-		return -ENOMEM;
-	w->tables = kvcalloc(w->nr_tables, sizeof(*w->tables), GFP_KERNEL_ACCOUNT);
-	w->pmds = kvcalloc(w->nr_tables, sizeof(*w->pmds), GFP_KERNEL_ACCOUNT);
-	w->saved = kvcalloc(w->nr_tables, sizeof(*w->saved), GFP_KERNEL_ACCOUNT);
+	w->tables = kmm_should_fail() ? NULL :
+		    kvcalloc(w->nr_tables, sizeof(*w->tables), GFP_KERNEL_ACCOUNT);
+	w->pmds = kmm_should_fail() ? NULL :
+		  kvcalloc(w->nr_tables, sizeof(*w->pmds), GFP_KERNEL_ACCOUNT);
+	w->saved = kmm_should_fail() ? NULL :
+		   kvcalloc(w->nr_tables, sizeof(*w->saved), GFP_KERNEL_ACCOUNT);
 	if (!w->tables || !w->pmds || !w->saved) {
 		kmm_window_fini(w);
 		return -ENOMEM;

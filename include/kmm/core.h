@@ -42,6 +42,7 @@
  * @swap: where pages go
  * @steps: of mm_init, as they went
  * @nr_steps: how many
+ * @debug_cache: entries of debug/debug_objects.c; NULL: its static ones serve
  */
 struct kmm {
 	struct kmm_region region;
@@ -63,6 +64,7 @@ struct kmm {
 	struct kmm_swap swap;
 	struct kmm_mm_init_step steps[KMM_MAX_STEPS];
 	unsigned int nr_steps;
+	struct kmm_cache *debug_cache;
 };
 
 #endif /* _KMM_CORE_H */
