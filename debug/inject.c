@@ -370,7 +370,7 @@ static int inject_nth_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	INIT_LIST_HEAD(&n->node);
 	file->private_data = n;
-	return nonseekable_open(inode, file);
+	return 0;
 }
 
 static int inject_nth_release(struct inode *inode, struct file *file)
@@ -413,7 +413,7 @@ static const struct file_operations inject_nth_fops = {
 	.release = inject_nth_release,
 	.read = inject_nth_read,
 	.write = inject_nth_write,
-	.llseek = no_llseek,
+	.llseek = noop_llseek,
 };
 
 static int inject_pids_show(struct seq_file *m, void *unused)

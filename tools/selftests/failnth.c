@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Each failure of the host, one by one: /proc/thread-self/fail-nth makes the Nth allocation or
- * user copy of a system call fail, N = 1, 2, … until the call gets through untouched. What
- * fails must say ENOMEM (or ENFILE, or EFAULT for a copy) and leave nothing behind. Needs a
- * kernel with fault injection: the debug one.
+ * Each failure, one by one: fail-nth makes the Nth allocation of a system call fail, N = 1, 2, …
+ * until the call gets through untouched. What fails must say ENOMEM (or ENFILE, or EFAULT for a
+ * user copy) and leave nothing behind. Twice: the host's allocations and user copies, by
+ * /proc/thread-self/fail-nth, which needs a kernel with fault injection, the debug one; and
+ * kmm's own, by debugfs kmm/fail, on every kernel. At last the failures of loading.
  */
 #include "importer.h"
 #include <sys/sendfile.h>
@@ -23,8 +24,12 @@ static bool write_file(const char *path, const char *text)
 	return ok;
 }
 
+#define HOST_NTH	"/proc/thread-self/fail-nth"
+#define KMM_FAIL	"/sys/kernel/debug/kmm/fail/"
+#define KMM_NTH		KMM_FAIL "fail-nth"
+
 /* Sleeping allocations too, and no stack for each failure in the log. */
-static bool prepare(void)
+static bool prepare_host(void)
 {
 	const char *dir = "/sys/kernel/debug/";
 	static const char *const set[][2] = {
@@ -43,13 +48,13 @@ static bool prepare(void)
 		if (!write_file(path, set[i][1]))
 			return false;
 	}
-	return access("/proc/thread-self/fail-nth", W_OK) == 0;
+	return access(HOST_NTH, W_OK) == 0;
 }
 
 /* Returns the open file, with which disarm() is asked. */
-static int arm(int nth)
+static int arm(const char *path, int nth)
 {
-	int fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%d", nth);
 
@@ -508,6 +513,7 @@ static int fail_msgq(int dev, int obj)
 
 FIXTURE_VARIANT(kmm) {
 	int (*call)(int dev, int obj);
+	bool asks_nothing;	/* kmm itself allocates nothing for it */
 };
 
 FIXTURE_VARIANT_ADD(kmm, open) { .call = fail_open };
@@ -516,7 +522,7 @@ FIXTURE_VARIANT_ADD(kmm, create_eager) { .call = fail_create_eager };
 FIXTURE_VARIANT_ADD(kmm, create_contig) { .call = fail_create_contig };
 FIXTURE_VARIANT_ADD(kmm, reopen) { .call = fail_reopen };
 FIXTURE_VARIANT_ADD(kmm, mmap_device) { .call = fail_mmap_device };
-FIXTURE_VARIANT_ADD(kmm, mmap_locked) { .call = fail_mmap_locked };
+FIXTURE_VARIANT_ADD(kmm, mmap_locked) { .call = fail_mmap_locked, .asks_nothing = true };
 FIXTURE_VARIANT_ADD(kmm, ops) { .call = fail_ops };
 FIXTURE_VARIANT_ADD(kmm, slab) { .call = fail_slab };
 FIXTURE_VARIANT_ADD(kmm, vmalloc) { .call = fail_vmalloc };
@@ -532,42 +538,220 @@ FIXTURE_VARIANT_ADD(kmm, pipe_io) { .call = fail_pipe_io };
 FIXTURE_VARIANT_ADD(kmm, space_create) { .call = fail_space_create };
 FIXTURE_VARIANT_ADD(kmm, space) { .call = fail_space };
 
-TEST_F(kmm, leaves_nothing_behind)
+/* What one round found. */
+struct round {
+	int err;
+	bool fired;
+	bool leaked;
+};
+
+/* The call with its Nth allocation failing; false if it could not be arranged. */
+static bool fail_nth(const char *path, int nth, int dev, int obj, int (*call)(int dev, int obj),
+		     struct round *r)
 {
 	struct kmm_stat before, now;
-	int obj, nth, err = 0, fd;
-	bool fired = true;
+	int fd;
 
-	if (!prepare())
-		SKIP(return, "no fault injection in this kernel");
-	obj = kmm_object_create(self->dev, 1 << 20, KMM_OBJECT_LOCKED);
-	ASSERT_LE(0, obj);
+	shrink_slabs();
+	if (kmm_get_stat(dev, KMM_STAT_EXACT, &before))
+		return false;
+	fd = arm(path, nth);
+	if (fd < 0)
+		return false;
+	r->err = call(dev, obj);
+	r->fired = disarm(fd);
+	if (settle(dev, &before, &now))
+		return false;
+	r->leaked = !same_frames(&before, &now);
+	if (r->leaked) {
+		print_stat("before", &before);
+		print_stat("after", &now);
+	}
+	return true;
+}
+
+/* All rounds, until nothing fails any more. Returns the number of failures, or -1 and has said why. */
+static int walk(const char *path, int dev, int (*call)(int dev, int obj))
+{
+	int obj = kmm_object_create(dev, 1 << 20, KMM_OBJECT_LOCKED), bad = obj < 0, nth;
+	struct round r = { .fired = true };
+
 	/* What is made once (the pseudo file system) must not look like a leak. */
-	ASSERT_EQ(0, variant->call(self->dev, obj));
-
-	for (nth = 1; fired && nth < NTH_MAX; nth++) {
-		shrink_slabs();
-		ASSERT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &before));
-		fd = arm(nth);
-		ASSERT_LE(0, fd);
-		err = variant->call(self->dev, obj);
-		fired = disarm(fd);
-		if (err)
-			EXPECT_TRUE(err == -ENOMEM || err == -ENFILE || err == -EFAULT)
-				TH_LOG("failure %d: %s", nth, strerror(-err));
-		EXPECT_EQ(0, settle(self->dev, &before, &now));
-		EXPECT_TRUE(same_frames(&before, &now)) {
-			TH_LOG("failure %d left something", nth);
-			print_stat("before", &before);
-			print_stat("after", &now);
+	if (!bad && call(dev, obj)) {
+		printf("# it fails by itself\n");
+		bad++;
+	}
+	for (nth = 1; !bad && r.fired && nth < NTH_MAX; nth++) {
+		if (!fail_nth(path, nth, dev, obj, call, &r)) {
+			printf("# failure %d could not be arranged\n", nth);
+			bad++;
+		} else if ((r.err && r.err != -ENOMEM && r.err != -ENFILE && r.err != -EFAULT) ||
+			   r.leaked) {
+			printf("# failure %d: %s%s\n", nth, strerror(-r.err),
+			       r.leaked ? ", and left something" : "");
+			bad++;
 		}
 	}
-	/* The last one was not needed, and at least one was. */
-	EXPECT_FALSE(fired);
-	EXPECT_EQ(0, err);
-	EXPECT_LT(2, nth);
-	TH_LOG("%d failures", nth - 2);
+	if (!bad && (r.fired || r.err)) {
+		printf("# round %d: %s\n", nth - 1, r.fired ? "no end" : strerror(-r.err));
+		bad++;
+	}
 	close(obj);
+	fflush(stdout);
+	return bad ? -1 : nth - 2;
+}
+
+TEST_F(kmm, leaves_nothing_behind)
+{
+	int nr;
+
+	if (!prepare_host())
+		SKIP(return, "no fault injection in this kernel");
+	nr = walk(HOST_NTH, self->dev, variant->call);
+	EXPECT_LT(0, nr);
+	TH_LOG("%d failures", nr);
+}
+
+TEST_F(kmm, own_leaves_nothing_behind)
+{
+	int nr;
+
+	ASSERT_TRUE(write_file(KMM_FAIL "verbose", "0"));
+	nr = walk(KMM_NTH, self->dev, variant->call);
+	EXPECT_TRUE(write_file(KMM_FAIL "verbose", "2"));
+	if (variant->asks_nothing) {
+		EXPECT_EQ(0, nr);
+	} else {
+		EXPECT_LT(0, nr);
+	}
+	TH_LOG("%d failures", nr);
+}
+
+/* === The controls themselves === */
+
+static int ask_for_pages(int dev)
+{
+	struct kmm_op op = { .kind = KMM_OP_PAGES_ALLOC, .slot = 1 };
+	struct kmm_op back = { .kind = KMM_OP_PAGES_FREE, .slot = 1 };
+	struct kmm_ops ops = { .ops = (uintptr_t)&op, .nr = 1 };
+	int err = ioctl(dev, KMM_IOC_OPS, &ops) ? -errno : op.result;
+
+	ops.ops = (uintptr_t)&back;
+	if (!err && (ioctl(dev, KMM_IOC_OPS, &ops) || back.result))
+		err = -EIO;
+	return err;
+}
+
+FIXTURE(attr) {
+	int dev;
+};
+
+FIXTURE_SETUP(attr)
+{
+	self->dev = kmm_open();
+	ASSERT_LE(0, self->dev);
+	ASSERT_EQ(0, ask_for_pages(self->dev));
+	ASSERT_TRUE(write_file(KMM_FAIL "verbose", "0"));
+}
+
+FIXTURE_TEARDOWN(attr)
+{
+	static const char *const set[][2] = {
+		{ "probability", "0" }, { "interval", "1" }, { "space", "0" }, { "times", "1" },
+		{ "task-filter", "N" }, { "verbose", "2" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(set); i++) {
+		char path[80];
+
+		snprintf(path, sizeof(path), KMM_FAIL "%s", set[i][0]);
+		EXPECT_TRUE(write_file(path, set[i][1]));
+	}
+	EXPECT_EQ(0, ask_for_pages(self->dev));
+	close(self->dev);
+}
+
+TEST_F(attr, times_and_probability)
+{
+	int failed = 0;
+
+	ASSERT_TRUE(write_file(KMM_FAIL "times", "3"));
+	ASSERT_TRUE(write_file(KMM_FAIL "probability", "100"));
+	for (int i = 0; i < 20; i++)
+		failed += ask_for_pages(self->dev) == -ENOMEM;
+	EXPECT_EQ(3, failed);
+	ASSERT_TRUE(write_file(KMM_FAIL "times", "-1"));
+	for (int i = 0; i < 20; i++)
+		EXPECT_EQ(-ENOMEM, ask_for_pages(self->dev));
+	EXPECT_FALSE(write_file(KMM_FAIL "probability", "101"));
+}
+
+TEST_F(attr, filter_chooses_processes)
+{
+	char text[16];
+	pid_t child;
+
+	ASSERT_TRUE(write_file(KMM_FAIL "task-filter", "Y"));
+	ASSERT_TRUE(write_file(KMM_FAIL "times", "-1"));
+	ASSERT_TRUE(write_file(KMM_FAIL "probability", "100"));
+	EXPECT_EQ(0, ask_for_pages(self->dev));
+	ASSERT_TRUE(write_file(KMM_FAIL "make-it-fail", "0"));
+	EXPECT_EQ(-ENOMEM, ask_for_pages(self->dev));
+	/* not inherited */
+	child = fork();
+	if (!child)
+		_exit(ask_for_pages(self->dev) ? 1 : 0);
+	EXPECT_EQ(0, wait_child(child));
+	snprintf(text, sizeof(text), "-%d", getpid());
+	ASSERT_TRUE(write_file(KMM_FAIL "make-it-fail", text));
+	EXPECT_EQ(0, ask_for_pages(self->dev));
+}
+
+TEST_F(attr, nth_is_of_the_writer_and_ends_with_its_file)
+{
+	int fd = open(KMM_NTH, O_RDWR | O_CLOEXEC), other;
+	char text[16] = "";
+	pid_t child;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(3, write(fd, "100", 3));
+	other = open(KMM_NTH, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, other);
+	EXPECT_EQ(-1, write(other, "1", 1));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(-1, write(other, "x", 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, ask_for_pages(self->dev));
+	EXPECT_LT(0, pread(fd, text, sizeof(text) - 1, 0));
+	EXPECT_GT(100, atoi(text));
+	EXPECT_LT(0, atoi(text));
+	child = fork();
+	if (!child) {
+		/* the file is shared, the count is the parent's */
+		for (int i = 0; i < 200; i++)
+			if (ask_for_pages(self->dev))
+				_exit(1);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(child));
+	ASSERT_EQ(1, write(fd, "1", 1));
+	close(fd);
+	EXPECT_EQ(0, ask_for_pages(self->dev));
+	ASSERT_EQ(1, write(other, "1", 1));
+	EXPECT_EQ(-ENOMEM, ask_for_pages(self->dev));
+	close(other);
+}
+
+/* Nobody but root gets at it. */
+TEST_F(attr, not_for_users)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		become_nobody(64);
+		_exit(open(KMM_NTH, O_RDWR) >= 0 || open(KMM_FAIL "probability", O_RDWR) >= 0);
+	}
+	EXPECT_EQ(0, wait_child(child));
 }
 
 TEST_HARNESS_MAIN

@@ -615,6 +615,50 @@ static void provider(struct __test_metadata *_metadata, const char *name)
 	EXPECT_EQ(0, unload_soon());
 }
 
+/* How many of fail='s times are left; -1 when the module is not loaded. */
+static int fail_times_left(void)
+{
+	FILE *f = fopen("/sys/module/kmm/parameters/fail", "r");
+	int left = -1;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%*u,%*u,%*d,%d", &left) != 1)
+		left = -1;
+	fclose(f);
+	return left;
+}
+
+/* Each allocation of loading fails once: nothing is left, and the error is a memory error. */
+TEST_F_TIMEOUT(lifecycle, each_failure_of_loading, 300)
+{
+	const char *provider = load(SMALL " provider=cma") ? "chunks" : "cma";
+	int64_t used = 0;
+	int nth, ret, soft = 0;
+	char params[100];
+
+	if (loaded())
+		ASSERT_EQ(0, unload());
+	used = cma_used();
+	for (nth = 0; nth < 300; nth++) {
+		snprintf(params, sizeof(params), SMALL " provider=%s fail=1,100,%d,1", provider,
+			 nth);
+		ret = load(params);
+		if (!ret && fail_times_left() == 1)
+			break;
+		EXPECT_TRUE(!ret || ret == -ENOMEM) TH_LOG("failure %d: %s", nth, strerror(-ret));
+		/* what can be done without is */
+		soft += !ret;
+		EXPECT_EQ(ret ? -ENOENT : 0, unload_soon());
+		EXPECT_FALSE(loaded());
+		EXPECT_EQ(used, cma_used()) TH_LOG("failure %d left something", nth);
+	}
+	EXPECT_EQ(0, unload_soon());
+	EXPECT_LT(20, nth);
+	EXPECT_GT(300, nth);
+	TH_LOG("%d failures, %d of them did not matter", nth, soft);
+}
+
 TEST_F(lifecycle, provider_cma)
 {
 	if (meminfo("CmaFree") < 24 * 1024)
