@@ -319,6 +319,10 @@ static const struct ioctl_row ioctl_table[] = {
 	IOCTL_ROW(KMM_IOC_MSGQ_REOPEN, kmm_msgq_reopen, fd, KMM_ON_MSGQ, -1, kmm_call_msgq_reopen),
 	IOCTL_ROW(KMM_IOC_MSGQ_UNLINK, kmm_msgq_unlink, flags, KMM_ON_DEVICE, -1,
 		  kmm_call_msgq_unlink),
+	IOCTL_ROW(KMM_IOC_OBJECT_YOUNG, kmm_object_young, reserved, KMM_ON_OBJECT, CAP_SYS_ADMIN,
+		  kmm_call_object_young),
+	IOCTL_ROW(KMM_IOC_SPACE_TRACE, kmm_space_trace, lost, KMM_ON_SPACE, -1,
+		  kmm_call_space_trace),
 };
 
 static const struct ioctl_row *ioctl_find(unsigned int cmd, enum kmm_call_kind kind)

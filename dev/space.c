@@ -80,7 +80,13 @@ struct space_node {
 /* pread and pwrite go by pages: what a signal waits for at most. */
 #define SPACE_CHUNK_BYTES	PAGE_SIZE
 
-static struct kmm_space *space_of(struct file *file)
+/**
+ * kmm_file_space() - The space of a descriptor.
+ * @file: descriptor of a space
+ *
+ * Context: any. Return: it.
+ */
+struct kmm_space *kmm_file_space(struct file *file)
 {
 	return container_of(kmm_file_node(file), struct space_node, node)->space;
 }
@@ -121,7 +127,7 @@ static ssize_t space_rw_chunk(struct kmm_space *s, struct kmm_access *a, struct 
 static ssize_t space_rw(struct kiocb *iocb, struct iov_iter *iter, u32 op)
 {
 	size_t size = min_t(size_t, iov_iter_count(iter), SPACE_CHUNK_BYTES), n;
-	struct kmm_space *s = space_of(iocb->ki_filp);
+	struct kmm_space *s = kmm_file_space(iocb->ki_filp);
 	ssize_t done = 0;
 	int err = 0;
 	void *buf;
@@ -262,7 +268,7 @@ int kmm_call_space_clone(struct kmm_call *call)
 
 	if (c->flags)
 		return -EINVAL;
-	err = kmm_call_offer_file(call, space_open(kmm_space_clone(space_of(call->file))));
+	err = kmm_call_offer_file(call, space_open(kmm_space_clone(kmm_file_space(call->file))));
 	if (!err)
 		c->fd = call->new_fd;
 	return err;
@@ -275,7 +281,7 @@ static void space_unmap_again(struct kmm_call *call)
 {
 	const struct kmm_space_map *m = &call->arg.space_map;
 
-	kmm_space_unmap(space_of(call->file), m->addr, m->len);
+	kmm_space_unmap(kmm_file_space(call->file), m->addr, m->len);
 }
 
 /**
@@ -307,7 +313,7 @@ int kmm_call_space_map(struct kmm_call *call)
 			goto put_file;
 		args.object = kmm_file_object(args.file);
 	}
-	err = kmm_space_map(space_of(call->file), &args);
+	err = kmm_space_map(kmm_file_space(call->file), &args);
 	m->addr = args.addr;
 	if (!err && !(m->flags & KMM_MAP_REPLACE))
 		call->undo = space_unmap_again;
@@ -327,7 +333,7 @@ int kmm_call_space_unmap(struct kmm_call *call)
 {
 	const struct kmm_space_unmap *u = &call->arg.space_unmap;
 
-	return kmm_space_unmap(space_of(call->file), u->addr, u->len);
+	return kmm_space_unmap(kmm_file_space(call->file), u->addr, u->len);
 }
 
 /**
@@ -342,7 +348,7 @@ int kmm_call_space_protect(struct kmm_call *call)
 
 	if (p->reserved)
 		return -EINVAL;
-	return kmm_space_protect(space_of(call->file), p->addr, p->len, p->prot);
+	return kmm_space_protect(kmm_file_space(call->file), p->addr, p->len, p->prot);
 }
 
 /* === Access === */
@@ -403,7 +409,7 @@ static int space_run_access(struct kmm_space *s, struct kmm_space_access *c, voi
 int kmm_call_space_access(struct kmm_call *call)
 {
 	struct kmm_space_access *c = &call->arg.space_access;
-	struct kmm_space *s = space_of(call->file);
+	struct kmm_space *s = kmm_file_space(call->file);
 	void *buf = NULL;
 	int err;
 
@@ -438,7 +444,7 @@ int kmm_call_space_walk(struct kmm_call *call)
 {
 	bool tell = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 	struct kmm_space_walk *w = &call->arg.space_walk;
-	struct kmm_space *s = space_of(call->file);
+	struct kmm_space *s = kmm_file_space(call->file);
 	struct kmm_pt_path path;
 	unsigned int i;
 
@@ -477,7 +483,7 @@ int kmm_call_space_walk(struct kmm_call *call)
 int kmm_call_space_info(struct kmm_call *call)
 {
 	struct kmm_space_info *info = &call->arg.space_info;
-	struct kmm_space *s = space_of(call->file);
+	struct kmm_space *s = kmm_file_space(call->file);
 	unsigned long leaves;
 
 	kmm_space_info(s, info);

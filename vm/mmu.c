@@ -85,6 +85,7 @@
 #include <kmm/debug_objects.h>
 #include <kmm/inject.h>
 #include <kmm/pgtable.h>
+#include <kmm/reftrace.h>
 #include <kmm/space.h>
 #include <trace/events/kmm.h>
 
@@ -499,6 +500,8 @@ int kmm_mmu_access(struct kmm_space *s, struct kmm_access *a)
 	}
 	if (a->done == a->len)
 		a->fault = (struct kmm_fault) { };
+	if (unlikely(READ_ONCE(s->trace)) && a->done)
+		kmm_reftrace_record(s, a->addr, a->done, a->op == KMM_ACCESS_WRITE);
 	trace_mmu_access(s->id, a);
 	kmm_debug_object_unuse(s);
 	return err;

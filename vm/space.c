@@ -70,6 +70,7 @@
 #include <kmm/buddy.h>
 #include <kmm/debug_objects.h>
 #include <kmm/object.h>
+#include <kmm/reftrace.h>
 #include <kmm/space.h>
 #include <trace/events/kmm.h>
 
@@ -867,6 +868,7 @@ static struct kmm_space *space_alloc(struct kmm_space_set *set, struct kmm_accou
 	s->account = a;
 	s->areas = RB_ROOT;
 	init_rwsem(&s->lock);
+	spin_lock_init(&s->trace_lock);
 	INIT_LIST_HEAD(&s->list);
 	s->uid = current_uid();
 	s->pid = task_tgid_nr(current);
@@ -944,6 +946,7 @@ void kmm_space_destroy(struct kmm_space *s)
 	if (set->espfix)
 		kmm_espfix_unmap(set->espfix, &s->pt);
 	kmm_pgtable_destroy(&s->pt);
+	kmm_reftrace_stop(s);
 	kmm_debug_object_free(s, KMM_DEBUG_SPACE);
 	kmm_account_free(a, s, sizeof(*s));
 	kmm_account_put(a);

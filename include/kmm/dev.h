@@ -251,6 +251,8 @@ struct kmm_call {
 		struct kmm_space_access space_access;
 		struct kmm_space_walk space_walk;
 		struct kmm_space_info space_info;
+		struct kmm_object_young object_young;
+		struct kmm_space_trace space_trace;
 	} arg;
 };
 
@@ -281,7 +283,12 @@ int kmm_call_msgq_info(struct kmm_call *call);
 int kmm_call_msgq_reopen(struct kmm_call *call);
 void kmm_debugfs_msgq_init(struct dentry *dir);
 
+/* dev/policy.c: handlers */
+int kmm_call_object_young(struct kmm_call *call);
+int kmm_call_space_trace(struct kmm_call *call);
+
 /* dev/space.c: handlers */
+struct kmm_space *kmm_file_space(struct file *file);
 int kmm_call_space_create(struct kmm_call *call);
 int kmm_call_space_map(struct kmm_call *call);
 int kmm_call_space_unmap(struct kmm_call *call);

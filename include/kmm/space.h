@@ -9,6 +9,7 @@
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
 
@@ -20,6 +21,7 @@ struct kmm_account;
 struct kmm_buddy;
 struct kmm_espfix;
 struct kmm_object;
+struct kmm_reftrace;
 
 /**
  * struct kmm_space_set - all spaces of one instance
@@ -93,6 +95,8 @@ struct kmm_area {
  * @faults: demand faults
  * @cow_faults: copies made
  * @switches: times in CR3
+ * @trace_lock: protects @trace and what it points to; a leaf
+ * @trace: accesses are recorded in it; NULL: they are not. See vm/reftrace.c
  * @id: unique since load; immutable
  * @uid: creator; immutable
  * @pid: creator's thread group; immutable
@@ -112,6 +116,8 @@ struct kmm_space {
 	atomic64_t faults;
 	atomic64_t cow_faults;
 	atomic64_t switches;
+	spinlock_t trace_lock;	/* a leaf; protects trace */
+	struct kmm_reftrace *trace;
 	u64 id;
 	kuid_t uid;
 	pid_t pid;

@@ -42,9 +42,11 @@
  *   -EBUSY      sealing against writes while a shared writable mapping or a writable
  *               dma-buf exists, or while a frame of the object is pinned; punching or
  *               shrinking an object of which there is a dma-buf; destroying a cache that
- *               has objects; a capacity below what is in the pipe
+ *               has objects; a capacity below what is in the pipe; recording a space that
+ *               somebody records
  *   -EEXIST     the slot is in use; the name exists
- *   -ENOENT     the slot is empty; the name does not exist
+ *   -ENOENT     the slot is empty; the name does not exist; no such policy; the space is
+ *               not recorded
  *   -EBADSLT    the slot holds something of another kind
  *   -ENAMETOOLONG  a name longer than KMM_NAME_MAX
  *   -ERANGE     the slot number is above the session's limit
@@ -1011,6 +1013,150 @@ struct kmm_msgq_reopen {
 
 /* === Numbers === */
 
+/* === Page replacement === */
+
+/* kmm_policy_info.flags */
+#define KMM_POLICY_CURRENT	(1U << 0)	/* it decides for all objects without one of their own */
+
+/**
+ * struct kmm_policy_info - KMM_IOC_POLICY_INFO, on /dev/kmm: one of the replacement policies
+ * @index: which one, from 0
+ * @flags: out: KMM_POLICY_*
+ * @name: out: its name, NUL-terminated
+ * @what: out: one line on it, NUL-terminated
+ *
+ * -ENOENT there are not so many.
+ */
+struct kmm_policy_info {
+	__u32 index;
+	__u32 flags;
+	__u8 name[KMM_NAME_LEN];
+	__u8 what[64];
+};
+
+/**
+ * struct kmm_policy_set - KMM_IOC_POLICY_SET, on /dev/kmm: who decides from now on
+ * @name: of a policy, NUL-terminated
+ *
+ * Resident pages are handed over, the coldest first; none is evicted. CAP_SYS_ADMIN.
+ * -EINVAL no NUL in @name, -ENOENT no such policy, -ENOMEM; then the old one goes on.
+ */
+struct kmm_policy_set {
+	__u8 name[KMM_NAME_LEN];
+};
+
+/**
+ * struct kmm_replay_create - KMM_IOC_REPLAY_CREATE, on /dev/kmm: a place to replay references in
+ * @policy: name of a policy, NUL-terminated
+ * @nr_frames: most pages that are resident at a time, from 1
+ * @nr_pages: all page numbers are below it, from 1
+ * @flags: 0
+ * @fd: out: a descriptor for KMM_IOC_REPLAY_RUN; all is freed with its last copy
+ *
+ * An object of @nr_pages pages that nobody maps, with frames of the region and a limit of
+ * @nr_frames of its own; it counts against the caller's limits as any object. Every reference is
+ * told to the policy (exact mode), as if each access trapped.
+ *
+ * -EINVAL no NUL in @policy, a number that is 0, a flag; -ENOENT no such policy; -EFBIG @nr_pages
+ * above KMM_OBJECT_SIZE_MAX or 2^31; -EDQUOT, -ENOMEM, -EMFILE, -ENFILE.
+ */
+struct kmm_replay_create {
+	__u8 policy[KMM_NAME_LEN];
+	__u32 nr_frames;
+	__u32 nr_pages;
+	__u32 flags;
+	__s32 fd;
+};
+
+/* In a reference: the page is written to, so it is dirty and goes to swap when it leaves. */
+#define KMM_REPLAY_WRITE	(1U << 31)
+
+/* References of one call. */
+#define KMM_REPLAY_MAX		65536
+
+/**
+ * struct kmm_replay_run - KMM_IOC_REPLAY_RUN, on a descriptor of KMM_IOC_REPLAY_CREATE
+ * @refs: pointer to @nr __u32: page numbers, with KMM_REPLAY_WRITE
+ * @nr: how many, from 1 to KMM_REPLAY_MAX
+ * @done: out: references made; fewer than @nr when a signal or an error came between
+ * @references: out: references since the beginning
+ * @faults: out: of these, those whose page was not resident
+ *
+ * -EINVAL @nr is 0, or a number is not below nr_pages; -E2BIG @nr; -EFAULT; -ENOMEM no frame could
+ * be had, as when dirty pages cannot leave because there is no swap; -EDQUOT; -EINTR a signal
+ * before the first reference. An error that comes after the first reference is for the next call.
+ */
+struct kmm_replay_run {
+	__u64 refs;
+	__u32 nr;
+	__u32 done;
+	__u64 references;
+	__u64 faults;
+};
+
+/* Pages of one call of KMM_IOC_OBJECT_YOUNG. */
+#define KMM_YOUNG_MAX		32768
+
+/**
+ * struct kmm_object_young - KMM_IOC_OBJECT_YOUNG, on an object: which pages were used?
+ * @first: first page
+ * @bitmap: pointer to (@nr + 63) / 64 __u64: out: bit i: page @first + i was accessed, by any
+ *	process or space that maps it, since the last call
+ * @nr: pages, from 1 to KMM_YOUNG_MAX; those behind the end were not used
+ * @flags: 0
+ * @nr_young: out: bits that are set
+ * @reserved: 0
+ *
+ * Looks at the Accessed bits and clears them; for the policy that the page is under it is a use.
+ * read(2) and write(2) leave no Accessed bit. CAP_SYS_ADMIN, because it tells what others do.
+ *
+ * -EINVAL @nr is 0, a flag, @reserved; -E2BIG @nr; -EFAULT, the bits are cleared all the same;
+ * -EDQUOT, -ENOMEM; -EINTR killed.
+ */
+struct kmm_object_young {
+	__u64 first;
+	__u64 bitmap;
+	__u32 nr;
+	__u32 flags;
+	__u32 nr_young;
+	__u32 reserved;
+};
+
+/* kmm_space_trace.flags */
+#define KMM_TRACE_START		(1U << 0)	/* record from now on; what was recorded is dropped */
+#define KMM_TRACE_STOP		(1U << 1)	/* record no more; what is left after this call is dropped */
+
+/* In an entry: the access wrote. */
+#define KMM_TRACE_WRITE		(1ULL << 63)
+
+/* Entries that are kept until they are read: 512 KiB of host memory while recording. */
+#define KMM_TRACE_ENTRIES	65536
+
+/**
+ * struct kmm_space_trace - KMM_IOC_SPACE_TRACE, on a space: the pages that accesses touch
+ * @buf: pointer to @nr __u64: out: page numbers (address / page_size) in the order in which the
+ *	accesses ended, with KMM_TRACE_WRITE
+ * @nr: room in @buf; 0: nothing is to be read; with START it must be
+ * @flags: KMM_TRACE_*: STOP comes after the reading
+ * @done: out: entries written
+ * @reserved: 0
+ * @lost: out: accesses to pages since START that found no room
+ *
+ * Every access goes into it: KMM_IOC_SPACE_ACCESS on both paths, pread and pwrite; of one that was
+ * denied half-way the pages that were reached. Fetches count as reads.
+ *
+ * -EINVAL a flag, both flags, START with @nr, @reserved; -EBUSY START while it records; -ENOENT it
+ * does not record; -EFAULT what was to be read is lost, and counted; -EDQUOT, -ENOMEM.
+ */
+struct kmm_space_trace {
+	__u64 buf;
+	__u32 nr;
+	__u32 flags;
+	__u32 done;
+	__u32 reserved;
+	__u64 lost;
+};
+
 #define KMM_IOC_MAGIC		'K'
 #define KMM_IOC_INFO		_IOWR(KMM_IOC_MAGIC, 0x00, struct kmm_info)
 #define KMM_IOC_FEATURES	_IOWR(KMM_IOC_MAGIC, 0x01, struct kmm_features)
@@ -1051,5 +1197,11 @@ struct kmm_msgq_reopen {
  * mmap of a /dev/kmm descriptor, offset 0, MAP_SHARED: a new anonymous object of the
  * mapping's length, as /dev/zero gives.
  */
+#define KMM_IOC_POLICY_INFO	_IOWR(KMM_IOC_MAGIC, 0x60, struct kmm_policy_info)
+#define KMM_IOC_POLICY_SET	_IOWR(KMM_IOC_MAGIC, 0x61, struct kmm_policy_set)
+#define KMM_IOC_REPLAY_CREATE	_IOWR(KMM_IOC_MAGIC, 0x62, struct kmm_replay_create)
+#define KMM_IOC_REPLAY_RUN	_IOWR(KMM_IOC_MAGIC, 0x63, struct kmm_replay_run)
+#define KMM_IOC_OBJECT_YOUNG	_IOWR(KMM_IOC_MAGIC, 0x64, struct kmm_object_young)
+#define KMM_IOC_SPACE_TRACE	_IOWR(KMM_IOC_MAGIC, 0x65, struct kmm_space_trace)
 
 #endif /* _UAPI_KMM_H */

@@ -53,10 +53,30 @@ int cmd_object(struct options *o, int argc, char **argv);
 int cmd_frag(struct options *o, int argc, char **argv);
 int cmd_msgq(struct options *o, int argc, char **argv);
 int cmd_pipe(struct options *o, int argc, char **argv);
+int cmd_policy(struct options *o, int argc, char **argv);
 int cmd_slab(struct options *o, int argc, char **argv);
 int cmd_vmap(struct options *o, int argc, char **argv);
 int cmd_space(struct options *o, int argc, char **argv);
+int cmd_trace(struct options *o, int argc, char **argv);
 int cmd_walk(struct options *o, int argc, char **argv);
+
+/**
+ * struct verb_set - a verb that has verbs of its own
+ * @name: the word after "kmm"
+ * @args_doc, @doc: argp's
+ * @verbs: what may follow
+ * @nr: how many
+ */
+struct verb_set {
+	const char *name;
+	const char *args_doc;
+	const char *doc;
+	const struct verb *verbs;
+	size_t nr;
+};
+
+/* Find the second word and run it; returns its exit code. In verbs.c. */
+int run_verbs(const struct verb_set *set, struct options *o, int argc, char **argv);
 
 /* --json and --help, for the argp of every verb: children[0]; its input is struct options. */
 extern const struct argp common_argp;
@@ -97,6 +117,10 @@ int show_walk(const struct options *o, int space, uint64_t addr, uint32_t flags,
 
 /* "write protect, user" of a KMM_PF_* code. Static. In walk.c. */
 const char *fault_code_text(uint32_t code);
+
+/* Belady's bound on a trace; policy/opt.c. Returns faults, or -ENOMEM. */
+long kmm_policy_opt(const uint32_t *refs, unsigned long nr_refs, uint32_t nr_ids,
+		    uint32_t nr_frames);
 
 /* Print a JSON value and drop it; returns EXIT_OK. */
 int print_json(struct json_object *j);

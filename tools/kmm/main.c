@@ -31,6 +31,8 @@ static const struct verb verbs[] = {
 	{ "slab", "object caches: list, explain an address, allocate", cmd_slab },
 	{ "vmap", "the kernel window: list its areas, allocate", cmd_vmap },
 	{ "space", "address spaces: a script in one process, list those that live", cmd_space },
+	{ "policy", "page replacement: list, set, replay references beside OPT", cmd_policy },
+	{ "trace", "page references: record those of an object or space, make some", cmd_trace },
 	{ "walk", "every level of a translation in an address space", cmd_walk },
 };
 

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -451,4 +452,62 @@ const char *kmm_fault_rule_name(uint32_t rule)
 	};
 
 	return rule < sizeof(names) / sizeof(names[0]) ? names[rule] : "unknown";
+}
+
+/* === Page replacement === */
+
+int kmm_policy_info(int dev, uint32_t index, struct kmm_policy_info *info)
+{
+	*info = (struct kmm_policy_info){ .index = index };
+	return call(dev, KMM_IOC_POLICY_INFO, info);
+}
+
+/* False when it is too long to be one. */
+static bool set_name(__u8 *to, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len >= KMM_NAME_LEN)
+		return false;
+	memcpy(to, name, len);
+	return true;
+}
+
+int kmm_policy_set(int dev, const char *name)
+{
+	struct kmm_policy_set s = { 0 };
+
+	return set_name(s.name, name) ? call(dev, KMM_IOC_POLICY_SET, &s) : -ENOENT;
+}
+
+int kmm_replay_create(int dev, const char *policy, uint32_t nr_frames, uint32_t nr_pages)
+{
+	struct kmm_replay_create c = { .nr_frames = nr_frames, .nr_pages = nr_pages };
+	int ret = set_name(c.policy, policy) ? call(dev, KMM_IOC_REPLAY_CREATE, &c) : -ENOENT;
+
+	return ret < 0 ? ret : c.fd;
+}
+
+int kmm_replay_run(int replay, const uint32_t *refs, uint32_t nr, struct kmm_replay_run *run)
+{
+	*run = (struct kmm_replay_run){ .refs = (uintptr_t)refs, .nr = nr };
+	return call(replay, KMM_IOC_REPLAY_RUN, run);
+}
+
+int kmm_object_young(int obj, uint64_t first, uint32_t nr, uint64_t *bitmap)
+{
+	struct kmm_object_young y = { .first = first, .nr = nr, .bitmap = (uintptr_t)bitmap };
+	int ret = call(obj, KMM_IOC_OBJECT_YOUNG, &y);
+
+	return ret < 0 ? ret : (int)y.nr_young;
+}
+
+int kmm_space_trace(int space, uint32_t flags, uint64_t *buf, uint32_t nr, uint64_t *lost)
+{
+	struct kmm_space_trace t = { .flags = flags, .buf = (uintptr_t)buf, .nr = nr };
+	int ret = call(space, KMM_IOC_SPACE_TRACE, &t);
+
+	if (ret >= 0 && lost)
+		*lost = t.lost;
+	return ret < 0 ? ret : (int)t.done;
 }

@@ -496,6 +496,70 @@ int kmm_space_walk(int space, uint64_t addr, uint32_t flags, struct kmm_space_wa
 int kmm_space_info(int space, struct kmm_space_info *info);
 
 /**
+ * kmm_policy_info() - One of the replacement policies.
+ * @dev: descriptor of /dev/kmm
+ * @index: which one, from 0
+ * @info: out
+ *
+ * Return: 0; -ENOENT there are not so many.
+ */
+int kmm_policy_info(int dev, uint32_t index, struct kmm_policy_info *info);
+
+/**
+ * kmm_policy_set() - Which policy decides from now on.
+ * @dev: descriptor of /dev/kmm
+ * @name: its name
+ *
+ * Return: 0, or a negative errno: -ENOENT no such policy, -EPERM.
+ */
+int kmm_policy_set(int dev, const char *name);
+
+/**
+ * kmm_replay_create() - A place to replay references in.
+ * @dev: descriptor of /dev/kmm
+ * @policy: who decides
+ * @nr_frames: frames
+ * @nr_pages: all page numbers will be below it
+ *
+ * Return: its descriptor, or a negative errno.
+ */
+int kmm_replay_create(int dev, const char *policy, uint32_t nr_frames, uint32_t nr_pages);
+
+/**
+ * kmm_replay_run() - Replay references.
+ * @replay: descriptor of kmm_replay_create()
+ * @refs: page numbers, with KMM_REPLAY_WRITE
+ * @nr: how many, 1 .. KMM_REPLAY_MAX
+ * @run: out: done, and the sums since the beginning
+ *
+ * Return: 0, also when only a part was done; or a negative errno, and none was.
+ */
+int kmm_replay_run(int replay, const uint32_t *refs, uint32_t nr, struct kmm_replay_run *run);
+
+/**
+ * kmm_object_young() - Which pages were used since the last call?
+ * @obj: descriptor of the object
+ * @first: first page
+ * @nr: pages, 1 .. KMM_YOUNG_MAX
+ * @bitmap: out: (@nr + 63) / 64 words
+ *
+ * Return: how many, or a negative errno.
+ */
+int kmm_object_young(int obj, uint64_t first, uint32_t nr, uint64_t *bitmap);
+
+/**
+ * kmm_space_trace() - Record the pages that accesses touch, and read them.
+ * @space: descriptor of the space
+ * @flags: KMM_TRACE_*
+ * @buf: out: entries
+ * @nr: room in @buf, may be 0
+ * @lost: out: entries since the start that found no room; may be NULL
+ *
+ * Return: entries, or a negative errno.
+ */
+int kmm_space_trace(int space, uint32_t flags, uint64_t *buf, uint32_t nr, uint64_t *lost);
+
+/**
  * kmm_fault_rule_name() - A name for enum kmm_fault_rule.
  * @rule: the number
  *

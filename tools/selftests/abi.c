@@ -74,6 +74,12 @@ static const struct target targets[] = {
 	  offsetof(struct kmm_pipe_create, flags), KMM_PIPE_NONBLOCK | KMM_PIPE_PACKET },
 	{ "PIPE_RESIZE", 0x41, sizeof(struct kmm_pipe_resize), PIPE, 8, 0, -1, 0 },
 	{ "PIPE_INFO", 0x42, sizeof(struct kmm_pipe_info), PIPE, 0, 0, -1, 0 },
+	{ "OBJECT_YOUNG", 0x64, sizeof(struct kmm_object_young), OBJ,
+	  offsetof(struct kmm_object_young, nr_young), 0,
+	  offsetof(struct kmm_object_young, flags), 0 },
+	{ "SPACE_TRACE", 0x65, sizeof(struct kmm_space_trace), SPACE,
+	  offsetof(struct kmm_space_trace, done), 0,
+	  offsetof(struct kmm_space_trace, flags), KMM_TRACE_START | KMM_TRACE_STOP },
 };
 
 /* What other suites walk: they need more than a struct, or return nothing. */
@@ -152,6 +158,7 @@ static void good(const struct target *t, void *buf, size_t size)
 	struct kmm_msgq_create m = { .maxmsg = 1, .msgsize = 1, .flags = KMM_MSGQ_READ };
 	struct kmm_msgq_reopen mr = { .flags = KMM_MSGQ_READ };
 	struct kmm_pipe_resize p = { .size_bytes = PAGE };
+	struct kmm_object_young y = { .nr = 4, .bitmap = (uintptr_t)access_buf };
 	struct kmm_ops o = { .ops = (uintptr_t)one_op, .nr = 1, .flags = KMM_OPS_KEEP_GOING };
 	/* Of holes, within the object. */
 	struct kmm_object_gift g = { .dst_fd = good_obj, .dst_offset = 2 * PAGE, .len = PAGE };
@@ -187,6 +194,8 @@ static void good(const struct target *t, void *buf, size_t size)
 		memcpy(buf, &u, sizeof(u) < size ? sizeof(u) : size);
 	else if (t->nr == 0x41)
 		memcpy(buf, &p, sizeof(p) < size ? sizeof(p) : size);
+	else if (t->nr == 0x64)
+		memcpy(buf, &y, sizeof(y) < size ? sizeof(y) : size);
 	else if (t->nr == 0x08)
 		memcpy(buf, &o, sizeof(o) < size ? sizeof(o) : size);
 }
@@ -235,6 +244,9 @@ static int space_of_abi(int dev)
 		return space;
 	ret = kmm_space_map(space, &at, PAGE, KMM_PROT_READ | KMM_PROT_WRITE,
 			    KMM_MAP_PRIVATE | KMM_MAP_FIXED | KMM_MAP_POPULATE, -1, 0);
+	/* for SPACE_TRACE */
+	if (!ret)
+		ret = kmm_space_trace(space, KMM_TRACE_START, NULL, 0, NULL);
 	if (ret)
 		close(space);
 	return ret ? ret : space;
@@ -325,6 +337,7 @@ TEST_F(abi, numbers)
 		KMM_IOC_SPACE_WALK, KMM_IOC_SPACE_INFO,
 		KMM_IOC_MSGQ_CREATE, KMM_IOC_MSGQ_INFO, KMM_IOC_MSGQ_REOPEN,
 		KMM_IOC_PIPE_CREATE, KMM_IOC_PIPE_RESIZE, KMM_IOC_PIPE_INFO,
+		KMM_IOC_OBJECT_YOUNG, KMM_IOC_SPACE_TRACE,
 	};
 
 	ASSERT_EQ(ARRAY_SIZE(want), ARRAY_SIZE(targets));
@@ -631,6 +644,10 @@ TEST_F_TIMEOUT(abi, random_requests, 1200)
 		/* Data, too, may come from and go to anywhere but our own memory. */
 		if (t->nr == 0x25 && buf[1] != (uintptr_t)access_buf && buf[1])
 			buf[1] = KERNEL_ADDRESS;
+		if (t->nr == 0x64 && buf[1] != (uintptr_t)access_buf)
+			buf[1] = KERNEL_ADDRESS;
+		if (t->nr == 0x65 && buf[0])
+			buf[0] = KERNEL_ADDRESS;
 		if (ioctl(fd[t->on], request(t, size), buf) == 0) {
 			close_made(t, buf);
 			/* A name of other bytes than ours. */

@@ -469,6 +469,26 @@ static int fail_space(int dev, int obj)
 }
 
 /* A queue with a name, messages of both kinds in and out, by copy and as frames. */
+static int fail_trace(int dev, int obj)
+{
+	int space = kmm_space_create(dev), ret;
+	uint64_t at = 0x10000000, got[4];
+
+	if (space < 0)
+		return space;
+	ret = kmm_space_map(space, &at, PAGE, KMM_PROT_READ, KMM_MAP_PRIVATE | KMM_MAP_FIXED, -1, 0);
+	if (!ret)
+		ret = kmm_space_trace(space, KMM_TRACE_START, NULL, 0, NULL);
+	if (!ret)
+		ret = access_space(space, KMM_ACCESS_READ, at, 1);
+	if (!ret)
+		ret = kmm_space_trace(space, 0, got, 4, NULL);
+	if (ret > 0)
+		ret = kmm_object_young(obj, 0, 8, got);
+	close(space);
+	return ret < 0 ? ret : 0;
+}
+
 static int fail_msgq(int dev, int obj)
 {
 	static const char name[] = "kmm-failnth";
@@ -537,6 +557,7 @@ FIXTURE_VARIANT_ADD(kmm, pipe_create) { .call = fail_pipe_create };
 FIXTURE_VARIANT_ADD(kmm, pipe_io) { .call = fail_pipe_io };
 FIXTURE_VARIANT_ADD(kmm, space_create) { .call = fail_space_create };
 FIXTURE_VARIANT_ADD(kmm, space) { .call = fail_space };
+FIXTURE_VARIANT_ADD(kmm, trace) { .call = fail_trace };
 
 /* What one round found. */
 struct round {

@@ -29,7 +29,7 @@ bin=$top/build/selftests
 ko=$top/kmm.ko
 count=check
 # lifecycle last: it loads and unloads the module itself
-all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins pipe pipe_load ops slab vmalloc abi space space_hostile limits races kill9 dmabuf share_stress failnth cmd lifecycle)
+all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth cmd lifecycle)
 smoke=(basic object mmap ops lifecycle)
 suites=()
 

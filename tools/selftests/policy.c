@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page replacement from user space: recording references of objects (sampled) and spaces (exact).
+ */
+#include "kmm_test.h"
+
+#define BASE		0x10000000ULL
+#define NR_PAGES	600		/* two leaves of the index */
+
+static uint64_t bitmap[KMM_YOUNG_MAX / 64];
+
+static bool is_set(unsigned int i)
+{
+	return bitmap[i / 64] >> i % 64 & 1;
+}
+
+static int young(int obj, uint64_t first, uint32_t nr)
+{
+	memset(bitmap, 0xff, sizeof(bitmap));
+	return kmm_object_young(obj, first, nr, bitmap);
+}
+
+/* === Objects === */
+
+TEST_F(kmm, young_tells_what_was_touched)
+{
+	static const unsigned int touched[] = { 0, 3, 511, 512, NR_PAGES - 1 };
+	int obj = kmm_object_create(self->dev, NR_PAGES * PAGE, KMM_OBJECT_EAGER);
+	char *p = mmap(NULL, NR_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
+	unsigned int i, k;
+
+	ASSERT_LE(0, obj);
+	ASSERT_NE(MAP_FAILED, p);
+	/* fault-around maps neighbours, too; whether these are young is the host's business */
+	for (i = 0; i < NR_PAGES; i++)
+		(void)*(volatile char *)(p + i * PAGE);
+	EXPECT_EQ(NR_PAGES, young(obj, 0, NR_PAGES));
+	EXPECT_EQ(0, young(obj, 0, NR_PAGES));
+	for (k = 0; k < 20; k++) {
+		for (i = 0; i < ARRAY_SIZE(touched); i++)
+			p[touched[i] * PAGE] = k;
+		EXPECT_EQ(ARRAY_SIZE(touched), young(obj, 0, NR_PAGES));
+		for (i = 0; i < ARRAY_SIZE(touched); i++)
+			EXPECT_TRUE(is_set(touched[i]));
+		EXPECT_EQ(0, young(obj, 0, NR_PAGES));
+	}
+	/* a part; the other part keeps its bits */
+	for (i = 0; i < ARRAY_SIZE(touched); i++)
+		p[touched[i] * PAGE] = k;
+	EXPECT_EQ(2, young(obj, 510, 3));
+	EXPECT_FALSE(is_set(0));
+	EXPECT_TRUE(is_set(1) && is_set(2));
+	EXPECT_EQ(3, young(obj, 0, NR_PAGES));
+	munmap(p, NR_PAGES * PAGE);
+	close(obj);
+}
+
+/* Another process's bits count as well, and those of a space. */
+TEST_F(kmm, young_looks_at_every_mapping)
+{
+	int obj = kmm_object_create(self->dev, 8 * PAGE, 0);
+	int space = kmm_space_create(self->dev);
+	uint64_t at = BASE;
+	pid_t pid;
+
+	ASSERT_LE(0, obj);
+	ASSERT_LE(0, space);
+	ASSERT_EQ(0, kmm_space_map(space, &at, 8 * PAGE, KMM_PROT_READ | KMM_PROT_WRITE,
+				   KMM_MAP_SHARED | KMM_MAP_FIXED, obj, 0));
+	EXPECT_EQ(0, kmm_space_write(space, BASE + 5 * PAGE, "x", 1));
+	EXPECT_EQ(1, young(obj, 0, 8));
+	EXPECT_TRUE(is_set(5));
+	EXPECT_EQ(0, young(obj, 0, 8));
+	pid = fork();
+	if (!pid) {
+		char *p = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
+
+		p[2 * PAGE] = 1;
+		_exit(young(obj, 2, 1) != 1);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+	close(space);
+	close(obj);
+}
+
+TEST_F(kmm, young_hostile)
+{
+	int obj = kmm_object_create(self->dev, 4 * PAGE, KMM_OBJECT_EAGER);
+	struct kmm_object_young y = { .nr = 4, .bitmap = (uintptr_t)bitmap };
+	static const uint64_t pointers[] = { 0, 1, 0xffff888000000000, UINT64_MAX };
+	pid_t pid;
+
+	ASSERT_LE(0, obj);
+	EXPECT_EQ(-EINVAL, young(obj, 0, 0));
+	EXPECT_EQ(-E2BIG, young(obj, 0, KMM_YOUNG_MAX + 1));
+	EXPECT_EQ(-E2BIG, young(obj, 0, UINT32_MAX));
+	/* behind the end there is nothing, and the bitmap says so */
+	EXPECT_EQ(0, young(obj, 4, KMM_YOUNG_MAX));
+	EXPECT_TRUE(all_bytes(bitmap, 0, sizeof(bitmap)));
+	EXPECT_EQ(0, young(obj, UINT64_MAX, KMM_YOUNG_MAX));
+	EXPECT_EQ(0, young(obj, UINT64_MAX - KMM_YOUNG_MAX + 1, KMM_YOUNG_MAX));
+	EXPECT_EQ(0, young(obj, 3, KMM_YOUNG_MAX));
+	/* whole words are written, no more */
+	memset(bitmap, 0xff, sizeof(bitmap));
+	EXPECT_EQ(0, kmm_object_young(obj, 0, 65, bitmap));
+	EXPECT_TRUE(!bitmap[0] && !bitmap[1] && bitmap[2] == UINT64_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(pointers); i++) {
+		y.bitmap = pointers[i];
+		EXPECT_EQ(EFAULT, ERR(ioctl(obj, KMM_IOC_OBJECT_YOUNG, &y)));
+	}
+	pid = fork();
+	if (!pid) {
+		become_nobody(100);
+		_exit(young(obj, 0, 4) != -EPERM);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+	close(obj);
+}
+
+/* === Spaces === */
+
+static int traced_space(int dev)
+{
+	int space = kmm_space_create(dev);
+	uint64_t at = BASE;
+
+	if (space >= 0 && (kmm_space_map(space, &at, 64 * PAGE, KMM_PROT_READ | KMM_PROT_WRITE,
+					 KMM_MAP_PRIVATE | KMM_MAP_FIXED, -1, 0) ||
+			   kmm_space_trace(space, KMM_TRACE_START, NULL, 0, NULL))) {
+		close(space);
+		return -1;
+	}
+	return space;
+}
+
+TEST_F(kmm, trace_has_every_access_in_order)
+{
+	const uint64_t first = BASE / PAGE;
+	const uint64_t want[] = {
+		(first + 3) | KMM_TRACE_WRITE, first, first + 3, (first + 7) | KMM_TRACE_WRITE,
+		(first + 8) | KMM_TRACE_WRITE, first + 62, first + 63, first + 1,
+	};
+	int space = traced_space(self->dev);
+	uint64_t got[16], lost = 99;
+	char buf[2 * PAGE] = "";
+	struct kmm_space_access fetch = { .addr = BASE + PAGE, .len = 1, .op = KMM_ACCESS_FETCH };
+
+	ASSERT_LE(0, space);
+	EXPECT_EQ(0, kmm_space_write(space, BASE + 3 * PAGE, "x", 1));
+	EXPECT_EQ(0, kmm_space_read(space, BASE, buf, PAGE));
+	EXPECT_EQ(1, pread(space, buf, 1, BASE + 4 * PAGE - 1));
+	EXPECT_EQ(2, pwrite(space, "yz", 2, BASE + 8 * PAGE - 1));
+	/* what was reached of an access that goes over the end */
+	EXPECT_EQ(-EIO, kmm_space_read(space, BASE + 63 * PAGE - 1, buf, PAGE + 2));
+	/* nothing at all is reached: not in the trace */
+	EXPECT_EQ(-EIO, kmm_space_read(space, BASE - PAGE, buf, 1));
+	EXPECT_EQ(0, kmm_space_access(space, &fetch));
+	if (fetch.fault_rule)	/* not executable */
+		EXPECT_EQ(0, kmm_space_read(space, BASE + PAGE, buf, 1));
+	EXPECT_EQ(3, kmm_space_trace(space, 0, got, 3, &lost));
+	EXPECT_EQ(0, lost);
+	EXPECT_EQ(ARRAY_SIZE(want) - 3, kmm_space_trace(space, KMM_TRACE_STOP, got + 3, 13, &lost));
+	EXPECT_EQ(0, lost);
+	EXPECT_EQ(0, memcmp(want, got, sizeof(want)));
+	EXPECT_EQ(-ENOENT, kmm_space_trace(space, 0, got, 1, &lost));
+	close(space);
+}
+
+/* The oldest stay, what finds no room is counted. */
+TEST_F(kmm, trace_that_nobody_reads_loses_the_newest)
+{
+	static uint64_t got[KMM_TRACE_ENTRIES + 1];
+	int space = traced_space(self->dev), n;
+	unsigned int i, all = 0;
+	static char buf[16 * PAGE];
+	uint64_t lost;
+
+	ASSERT_LE(0, space);
+	for (i = 0; all < KMM_TRACE_ENTRIES + 100; i++, all += 16)
+		ASSERT_EQ(0, kmm_space_read(space, BASE + i % 2 * sizeof(buf), buf,
+						      sizeof(buf)));
+	n = kmm_space_trace(space, 0, got, ARRAY_SIZE(got), &lost);
+	EXPECT_EQ(KMM_TRACE_ENTRIES, n);
+	EXPECT_EQ(all - KMM_TRACE_ENTRIES, lost);
+	for (i = 0; i < KMM_TRACE_ENTRIES; i++)
+		ASSERT_EQ(BASE / PAGE + i % 32, got[i]);
+	/* there is room again */
+	EXPECT_EQ(0, kmm_space_read(space, BASE + 40 * PAGE, buf, 1));
+	EXPECT_EQ(1, kmm_space_trace(space, 0, got, ARRAY_SIZE(got), &lost));
+	EXPECT_EQ(BASE / PAGE + 40, got[0]);
+	EXPECT_EQ(all - KMM_TRACE_ENTRIES, lost);
+	/* the ring goes with the space */
+	close(space);
+}
+
+TEST_F(kmm, trace_hostile)
+{
+	int space = traced_space(self->dev), clone;
+	struct kmm_space_clone c = { 0 };
+	uint64_t got[4], lost;
+	char byte;
+
+	ASSERT_LE(0, space);
+	EXPECT_EQ(-EBUSY, kmm_space_trace(space, KMM_TRACE_START, NULL, 0, &lost));
+	EXPECT_EQ(-EINVAL, kmm_space_trace(space, KMM_TRACE_START | KMM_TRACE_STOP, NULL, 0, &lost));
+	EXPECT_EQ(-EINVAL, kmm_space_trace(space, 4, NULL, 0, &lost));
+	EXPECT_EQ(0, kmm_space_read(space, BASE, &byte, 1));
+	/* what cannot be written is lost, and said to be */
+	EXPECT_EQ(-EFAULT, kmm_space_trace(space, 0, (uint64_t *)8, 1, &lost));
+	EXPECT_EQ(0, kmm_space_trace(space, 0, got, UINT32_MAX, &lost));
+	EXPECT_EQ(1, lost);
+	/* a clone is another space */
+	ASSERT_EQ(0, ioctl(space, KMM_IOC_SPACE_CLONE, &c));
+	clone = c.fd;
+	EXPECT_EQ(-ENOENT, kmm_space_trace(clone, 0, got, 1, &lost));
+	EXPECT_EQ(0, kmm_space_read(clone, BASE, &byte, 1));
+	EXPECT_EQ(0, kmm_space_trace(space, 0, got, 4, &lost));
+	close(clone);
+	EXPECT_EQ(0, kmm_space_trace(space, KMM_TRACE_STOP, NULL, 0, &lost));
+	EXPECT_EQ(-ENOENT, kmm_space_trace(space, KMM_TRACE_STOP, NULL, 0, &lost));
+	EXPECT_EQ(-EINVAL, kmm_space_trace(space, KMM_TRACE_START, got, 4, &lost));
+	EXPECT_EQ(-ENOENT, kmm_space_trace(space, 0, got, 1, &lost));
+	close(space);
+}
+
+/* Starts, stops, reads and accesses at the same time. */
+struct race {
+	int space;
+	volatile bool stop;
+	unsigned long bad;
+};
+
+static void *race_switch(void *arg)
+{
+	struct race *r = arg;
+	uint64_t got[64];
+	int ret;
+
+	while (!r->stop) {
+		ret = kmm_space_trace(r->space, KMM_TRACE_START, NULL, 0, NULL);
+		r->bad += ret && ret != -EBUSY;
+		ret = kmm_space_trace(r->space, 0, got, 64, NULL);
+		for (int i = 0; i < ret; i++)
+			r->bad += (got[i] & ~KMM_TRACE_WRITE) - BASE / PAGE >= 64;
+		ret = kmm_space_trace(r->space, KMM_TRACE_STOP, NULL, 0, NULL);
+		r->bad += ret && ret != -ENOENT;
+	}
+	return NULL;
+}
+
+static void *race_access(void *arg)
+{
+	struct race *r = arg;
+	char buf[200];
+
+	for (unsigned int i = 0; !r->stop; i++)
+		r->bad += kmm_space_read(r->space, BASE + i % 63 * PAGE + 4000, buf, 200) != 0;
+	return NULL;
+}
+
+TEST_F(kmm, trace_races)
+{
+	struct race r = { .space = traced_space(self->dev) };
+	pthread_t t[4];
+
+	ASSERT_LE(0, r.space);
+	for (int i = 0; i < 4; i++)
+		ASSERT_EQ(0, pthread_create(&t[i], NULL, i < 2 ? race_switch : race_access, &r));
+	sleep_ms(env_number("KMM_RACE_MS", 500));
+	r.stop = true;
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	EXPECT_EQ(0, r.bad);
+	close(r.space);
+}
+
+TEST_HARNESS_MAIN
