@@ -601,6 +601,17 @@ KMM_EXPORT_INTERNAL(kmm_buddy_drain_all);
 
 /* === Quarantine === */
 
+/* Nobody looks at these frames any more: what is in them goes, if that is wanted. */
+static void kmm_page_is_idle(struct kmm_buddy *b, struct page *page, unsigned int order)
+{
+	unsigned int i;
+
+	for (i = 0; kmm_want_init_on_free() && i < 1U << order; i++)
+		clear_highpage(page + i);
+	if (static_branch_unlikely(&kmm_page_key))
+		kmm_hook_page_idle(b->region, page, order);
+}
+
 /*
  * The region's own reference is one per frame, so the sum of 2^order counts is 2^order
  * exactly when nobody else holds any. Plain loads on purpose: whoever frees has no mapping
@@ -713,8 +724,7 @@ unsigned long kmm_buddy_recheck_quarantine(struct kmm_buddy *b)
 			f->owner = 0;
 			b->nr_quarantined--;
 			kmm_scrub_page(page);
-			if (static_branch_unlikely(&kmm_page_key))
-				kmm_hook_page_idle(r, page, 0);
+			kmm_page_is_idle(b, page, 0);
 			kmm_free_block(b, index, 0);
 			home++;
 		}
@@ -792,8 +802,7 @@ static noinline void kmm_free_pinned(struct kmm_buddy *b, struct page *page, uns
 	spin_lock(&b->lock);
 	for (i = 0; i < 1U << order; i++) {
 		if (page_ref_count(page + i) == 1) {
-			if (static_branch_unlikely(&kmm_page_key))
-				kmm_hook_page_idle(r, page + i, 0);
+			kmm_page_is_idle(b, page + i, 0);
 			kmm_free_block(b, index + i, 0);
 		} else {
 			kmm_quarantine_add(b, index + i, owner);
@@ -819,7 +828,6 @@ static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsig
 	struct kmm_pcp_list *l = NULL;
 	struct kmm_pcp *pcp;
 	unsigned long flags;
-	unsigned int i;
 	u32 owner;
 	u16 used;
 
@@ -830,10 +838,7 @@ static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsig
 		kmm_hook_page_free(b->region, page, order);
 	if (kmm_page_pinned(page, order))
 		return kmm_free_pinned(b, page, order, ip);
-	for (i = 0; kmm_want_init_on_free() && i < 1U << order; i++)
-		clear_highpage(page + i);
-	if (static_branch_unlikely(&kmm_page_key))
-		kmm_hook_page_idle(b->region, page, order);
+	kmm_page_is_idle(b, page, order);
 
 	pcp = kmm_pcp_lock(b, &flags);
 	/* Of two racing frees of one block only one gets past this. */
@@ -1794,8 +1799,10 @@ int kmm_buddy_init(struct kmm_buddy *b, struct kmm_region *r)
 				pfn++;
 				continue;
 			}
-			for (j = index; j < behind; j++)
+			for (j = index; j < behind; j++) {
 				r->frames[j].tag = KMM_FRAME_TAG(KMM_FRAME_TAIL, 0);
+				kmm_page_is_idle(b, pfn_to_page(pfn + (j - index)), 0);
+			}
 			kmm_list_add_rest(b, index, behind, KMM_MOVABLE);
 			pfn = next;
 		}

@@ -37,7 +37,10 @@
 
 #include <kmm/core.h>
 #include <kmm/debug_objects.h>
+#include <kmm/debug_pagealloc.h>
+#include <kmm/hardening.h>
 #include <kmm/inject.h>
+#include <kmm/page_table_check.h>
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/kmm.h>
@@ -232,6 +235,39 @@ static int kmm_page_ext_init_flatmem(struct kmm *k, struct kmm_mm_init_step *sai
 	return 0;
 }
 
+/* What the parameters ask for takes effect, with Linux's precedence. */
+static int kmm_init_mem_debugging_and_hardening(struct kmm *k, struct kmm_mm_init_step *said)
+{
+	bool pagealloc, check;
+	char on[64];
+	int err;
+
+	err = kmm_hardening_init();
+	if (err)
+		return err;
+	kmm_debug_pagealloc_init();
+	kmm_page_table_check_init();
+	kmm_hardening_list(on, sizeof(on));
+	pagealloc = kmm_debug_pagealloc_on(&k->region);
+	check = kmm_page_table_check_on(&k->region);
+	kmm_step_says(said, "%s%s%s%s", on, pagealloc ? "debug_pagealloc " : "",
+		      check ? "page_table_check " : "",
+		      *on || pagealloc || check ? "on" : "all off");
+	return 0;
+}
+
+static void kmm_fini_mem_debugging_and_hardening(struct kmm *k)
+{
+	kmm_page_table_check_fini();
+	kmm_debug_pagealloc_fini();
+}
+
+static int kmm_report_meminit(struct kmm *k, struct kmm_mm_init_step *said)
+{
+	kmm_hardening_report(said->result, sizeof(said->result));
+	return 0;
+}
+
 /* Hand the region less its metadata, the last of which are the slab allocator's maps, over. */
 static int kmm_mem_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
@@ -388,9 +424,10 @@ static int kmm_pti_init(struct kmm *k, struct kmm_mm_init_step *said)
 static const struct kmm_step kmm_steps[] = {
 	{ "reserve_window", kmm_reserve_window, kmm_release_window },
 	{ "page_ext_init_flatmem", kmm_page_ext_init_flatmem },
-	/* init_mem_debugging_and_hardening */
+	{ "init_mem_debugging_and_hardening", kmm_init_mem_debugging_and_hardening,
+	  kmm_fini_mem_debugging_and_hardening },
 	/* kfence_alloc_pool */
-	/* report_meminit */
+	{ "report_meminit", kmm_report_meminit },
 	/* stack_depot_init */
 	{ "mem_init", kmm_mem_init, kmm_mem_fini },
 	{ "mem_init_print_info", kmm_mem_init_print_info },

@@ -63,10 +63,12 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <asm/tlbflush.h>
 
 #include <compat/compat.h>
 #include <kmm/assert.h>
 #include <kmm/buddy.h>
+#include <kmm/debug_pagealloc.h>
 #include <kmm/hooks.h>
 #include <kmm/inject.h>
 #include <kmm/kmm.h>
@@ -194,7 +196,7 @@ enum vmap_part { PART_SMALL, PART_HUGE, NR_PARTS };
  * @cpu: per-CPU
  * @lazy_max: frames that one CPU may have waiting; immutable
  * @lazy_single_max: single ones: what a purge gives back should fit into the buddy's cache
- * @lazy_pages_max: addresses likewise; immutable
+ * @lazy_pages_max: addresses likewise; 0 with debug_pagealloc: each free purges; immutable
  * @pool_max: addresses that one CPU may have in pools; immutable
  * @ram_dirty: runs of vm_map_ram were taken back since the last flush
  * @work: a purge that could not be made on the spot
@@ -1024,6 +1026,12 @@ KMM_EXPORT_INTERNAL(kmm_vmap_unmap);
 
 /* === vm_map_ram === */
 
+/* debug_pagealloc, and for this instance. */
+static inline bool vmap_nothing_is_lazy(const struct kmm_vmap *v)
+{
+	return static_branch_unlikely(&kmm_debug_pagealloc_key) && !v->lazy_pages_max;
+}
+
 /* A block whose addresses are used up and free again, or that is taken out of use. */
 static void vmap_ram_retire(struct kmm_vmap *v, struct kmm_vmap_area *a)
 {
@@ -1087,6 +1095,7 @@ static bool vmap_ram_open(struct kmm_vmap *v)
  */
 void *kmm_vmap_map_ram(struct kmm_vmap *v, struct page **pages, unsigned int nr_pages)
 {
+	unsigned int run = nr_pages;
 	unsigned long addr, flags;
 	struct kmm_vmap_area *a;
 	struct vmap_cpu *c;
@@ -1095,17 +1104,20 @@ void *kmm_vmap_map_ram(struct kmm_vmap *v, struct page **pages, unsigned int nr_
 		return NULL;
 	if (nr_pages > RAM_RUN_PAGES)
 		return kmm_vmap_map(v, pages, nr_pages, PAGE_KERNEL, __builtin_return_address(0));
+	/* A guard page behind each run. */
+	if (vmap_nothing_is_lazy(v))
+		run++;
 	for (;;) {
 		c = vmap_cpu_lock(v, &flags);
 		a = c->block;
-		if (likely(a && a->used + nr_pages <= RAM_BLOCK_PAGES))
+		if (likely(a && a->used + run <= RAM_BLOCK_PAGES))
 			break;
 		vmap_cpu_unlock(c, flags);
 		if (!vmap_ram_open(v))
 			return NULL;
 	}
 	addr = a->start + a->used * PAGE_SIZE;
-	a->used += nr_pages;
+	a->used += run;
 	a->live += nr_pages;
 	c->event[KMM_VMAP_ALLOC]++;
 	vmap_cpu_unlock(c, flags);
@@ -1166,6 +1178,8 @@ void kmm_vmap_unmap_ram(struct kmm_vmap *v, const void *addr, unsigned int nr_pa
 	spin_unlock_irqrestore(&c->lock, flags);
 	if (unlikely(idle))
 		vmap_ram_retire(v, a);
+	if (vmap_nothing_is_lazy(v))
+		vmap_purge_soon(v);
 }
 KMM_EXPORT_INTERNAL(kmm_vmap_unmap_ram);
 
@@ -1430,6 +1444,33 @@ static void vmap_free_all(struct kmm_vmap *v)
 	kfree(v);
 }
 
+/* debug_pagealloc: a block is freed that the window still shows. */
+static unsigned long vmap_forget(void *ctx, struct page *page, unsigned int order)
+{
+	struct kmm_vmap *v = ctx;
+	unsigned long nr = kmm_window_forget(&v->window, page, order);
+
+	if (!nr)
+		return 0;
+	preempt_disable();
+	kmm_host_flush_tlb_local();
+	preempt_enable();
+	/* Other CPUs: an IPI from here could deadlock. */
+	WRITE_ONCE(v->ram_dirty, 1);
+	schedule_work(&v->work);
+	return nr;
+}
+
+/* Nothing is lazy, and a free looks at the window. */
+static void vmap_debug_pagealloc(struct kmm_vmap *v)
+{
+	if (!kmm_debug_pagealloc_on(v->region))
+		return;
+	v->lazy_pages_max = 0;
+	v->region->forget_ctx = v;
+	v->region->forget = vmap_forget;
+}
+
 /**
  * kmm_vmap_create() - vmalloc on a region's window.
  * @r: region with a window
@@ -1479,8 +1520,10 @@ struct kmm_vmap *kmm_vmap_create(struct kmm_region *r, struct kmm_buddy *b,
 	v->pool_max = nr_small / POOL_SHARE / num_online_cpus();
 	err = vmap_add_part(v, v->window.base, nr_small) ?:
 	      vmap_add_part(v, v->window.huge_first, v->window.huge_nr << HUGE_ORDER);
-	if (!err)
+	if (!err) {
+		vmap_debug_pagealloc(v);
 		return v;
+	}
 fail:
 	vmap_free_all(v);
 	return ERR_PTR(err);
@@ -1534,6 +1577,7 @@ void kmm_vmap_destroy(struct kmm_vmap *v)
 	kmm_vmap_for_each(v, vmap_leftover, v);
 	kmm_vmap_unmap_aliases(v);
 	vmap_ram_leftover(v);
+	v->region->forget = NULL;
 	cancel_work_sync(&v->work);
 	kmm_vmap_purge(v);
 	vmap_pools_drain(v);

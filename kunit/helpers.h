@@ -104,6 +104,8 @@ extern struct kunit_suite kmm_buddy_suite;
 extern struct kunit_suite kmm_buddy_load_suite;
 extern struct kunit_suite kmm_slab_suite;
 extern struct kunit_suite kmm_slab_load_suite;
+extern struct kunit_suite kmm_hardening_suite;
+extern struct kunit_suite kmm_page_table_check_suite;
 extern struct kunit_suite kmm_object_suite;
 extern struct kunit_suite kmm_dmabuf_suite;
 extern struct kunit_suite kmm_names_suite;

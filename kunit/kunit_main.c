@@ -59,6 +59,7 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_buddy_load_suite,
 	&kmm_slab_suite,
 	&kmm_slab_load_suite,
+	&kmm_hardening_suite,
 	&kmm_object_suite,
 #if IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)
 	&kmm_dmabuf_suite,
@@ -69,6 +70,7 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_pipe_suite,
 	&kmm_swap_suite,
 	&kmm_pgtable_suite,
+	&kmm_page_table_check_suite,
 	&kmm_window_suite,
 	&kmm_mmu_suite,
 	&kmm_vmap_suite,

@@ -437,6 +437,7 @@ static unsigned long freed_memory_read(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, kmm_vmap_free(t->vmap, r.p));
 	KUNIT_EXPECT_EQ(test, kmm_vmap_purge(t->vmap), 1);
 	/* the frame is its next owner's */
+	KUNIT_EXPECT_PTR_EQ(test, kmm_buddy_alloc(&t->buddy, KMM_QUIET, 0), page);
 	*(unsigned long *)page_address(page) = SECRET;
 	mdelay(2);
 	/* Pairs with reader_run(). */
@@ -445,6 +446,7 @@ static unsigned long freed_memory_read(struct kunit *test)
 	while (smp_load_acquire(&r.phase) != 3)
 		cond_resched();
 	kmm_go_anywhere();
+	kmm_buddy_free(&t->buddy, page, 0);
 	return r.last;
 }
 

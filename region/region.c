@@ -210,7 +210,9 @@ static int kmm_region_init_metadata(struct kmm_region *r)
 				     GFP_KERNEL_ACCOUNT);
 	r->granule_pfn = kmm_should_fail() ? NULL :
 			 kvcalloc(nr, sizeof(*r->granule_pfn), GFP_KERNEL_ACCOUNT);
-	if (!r->granule_frames || !r->granule_pfn)
+	r->poison = kmm_should_fail() ? NULL :
+		    kvcalloc(r->nr_index, sizeof(*r->poison), GFP_KERNEL_ACCOUNT);
+	if (!r->granule_frames || !r->granule_pfn || !r->poison)
 		return -ENOMEM;
 
 	bytes = r->nr_index * sizeof(*r->frames);
@@ -352,9 +354,11 @@ unsigned long kmm_region_fini(struct kmm_region *r)
 	}
 	if (r->ops->fini)
 		r->ops->fini(r);
+	kvfree(r->poison);
 	kvfree(r->granule_pfn);
 	kvfree(r->granule_frames);
 	kfree(r->extents);
+	r->poison = NULL;
 	r->granule_pfn = NULL;
 	r->granule_frames = NULL;
 	r->extents = NULL;

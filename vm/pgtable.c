@@ -61,6 +61,7 @@
 #include <kmm/assert.h>
 #include <kmm/buddy.h>
 #include <kmm/inject.h>
+#include <kmm/page_table_check.h>
 #include <kmm/pgtable.h>
 
 /* === Data === */
@@ -455,6 +456,7 @@ int kmm_pt_replace(struct kmm_pgtable *pt, unsigned long addr, unsigned long old
 			new |= cur & KMM_PT_AD;
 		/* The hardware may set A or D meanwhile. */
 	} while (!try_cmpxchg(slot, &cur, new));
+	kmm_page_table_check(pt_region(pt->set), addr, cur, new, false);
 	if (!old != !new) {
 		int one = new ? 1 : -1;
 
@@ -481,8 +483,10 @@ bool kmm_pt_touch(struct kmm_pgtable *pt, unsigned long addr, unsigned long entr
 		  unsigned long bits)
 {
 	unsigned long *table = pt_find(pt, addr, KMM_PT_PMD), *slot, cur;
+	bool done = false, huge = true;
 	struct kmm_frame *f;
-	bool done = false;
+
+	bits &= KMM_PT_AD | _PAGE_RW;
 
 	if (!table)
 		return false;
@@ -493,13 +497,16 @@ bool kmm_pt_touch(struct kmm_pgtable *pt, unsigned long addr, unsigned long entr
 			return false;
 		table = pt_table_of(cur);
 		slot = &table[pt_index(addr, KMM_PT_PTE)];
+		huge = false;
 	}
 	f = pt_frame(pt->set, table);
 	pt_lock_table(f);
 	cur = READ_ONCE(*slot);
 	do {
 		done = !((cur ^ entry) & ~KMM_PT_AD);
-	} while (done && !try_cmpxchg(slot, &cur, cur | (bits & (KMM_PT_AD | _PAGE_RW))));
+	} while (done && !try_cmpxchg(slot, &cur, cur | bits));
+	if (done)
+		kmm_page_table_check(pt_region(pt->set), addr, cur, cur | bits, huge);
 	pt_unlock_table(f);
 	return done;
 }
@@ -569,6 +576,7 @@ int kmm_pt_map_huge(struct kmm_pgtable *pt, unsigned long addr, struct page *pag
 	pt_lock_table(f);
 	if (!table[pt_index(addr, KMM_PT_PMD)]) {
 		pt_write(&table[pt_index(addr, KMM_PT_PMD)], KMM_PT_PMD, entry);
+		kmm_page_table_check(pt_region(pt->set), addr, 0, entry, true);
 		f->prev++;
 		atomic_long_add(PT_ENTRIES, &pt->resident);
 		err = 0;
@@ -656,6 +664,12 @@ struct pt_range {
 	bool huge;
 };
 
+/* The address of the leaf number @i of the table that the walk is at. */
+static inline unsigned long pt_range_addr(const struct pt_range *r, unsigned int i)
+{
+	return ((r->addr - 1) & PMD_MASK) + (r->huge ? 0 : i * PAGE_SIZE);
+}
+
 /* Behind the part of @level that @addr is in; never past @end. */
 static unsigned long pt_next(unsigned long addr, unsigned long end, unsigned int level)
 {
@@ -731,6 +745,8 @@ void kmm_pt_protect(struct kmm_pgtable *pt, unsigned long start, unsigned long e
 			do {
 				new = kmm_pt_modify(cur, cur & _PAGE_RW ? prot : ro, r.huge);
 			} while (!try_cmpxchg(&r.table[i], &cur, new));
+			kmm_page_table_check(pt_region(pt->set), pt_range_addr(&r, i), cur, new,
+					     r.huge);
 			nr += r.huge ? PT_ENTRIES : 1;
 		}
 		pt_unlock_table(f);
@@ -755,10 +771,13 @@ static unsigned int pt_clone_table(struct kmm_pgtable *dst, struct kmm_pgtable *
 			continue;
 		if (entry & _PAGE_RW) {
 			clear_bit(_PAGE_BIT_RW, &r->table[i]);
+			kmm_page_table_check(region, pt_range_addr(r, i), entry,
+					     entry & ~_PAGE_RW, false);
 			entry &= ~_PAGE_RW;
 		}
 		kmm_pt_share_get(kmm_region_frame(region, pte_pfn(__pte(entry))));
 		to[i] = entry & ~KMM_PT_AD;
+		kmm_page_table_check(region, pt_range_addr(r, i), 0, to[i], false);
 		nr++;
 	}
 	return nr;
@@ -879,7 +898,6 @@ void kmm_pt_zap(struct kmm_pt_gather *g, unsigned long start, unsigned long end)
 	while (pt_range_next(pt, &r)) {
 		struct kmm_frame *f = pt_frame(pt->set, r.table);
 		unsigned int nr_pages = r.huge ? PT_ENTRIES : 1;
-		unsigned long addr = (r.addr - 1) & PMD_MASK;
 		unsigned int i, nr = 0;
 
 		pt_lock_table(f);
@@ -890,8 +908,10 @@ void kmm_pt_zap(struct kmm_pt_gather *g, unsigned long start, unsigned long end)
 				continue;
 			entry = xchg(&r.table[i], 0);
 			nr++;
+			kmm_page_table_check(pt_region(pt->set), pt_range_addr(&r, i), entry, 0,
+					     r.huge);
 			if (g->drop)
-				g->drop(g, r.huge ? addr : addr + i * PAGE_SIZE, entry,
+				g->drop(g, pt_range_addr(&r, i), entry,
 					kmm_pt_entry_page(entry, r.huge), nr_pages);
 		}
 		f->prev -= nr;

@@ -33,6 +33,8 @@
 
 #include <compat/compat.h>
 #include <kmm/assert.h>
+#include <kmm/buddy.h>
+#include <kmm/debug_pagealloc.h>
 #include <kmm/inject.h>
 #include <kmm/pgtable.h>
 
@@ -49,6 +51,14 @@ static inline bool window_is_huge(unsigned long entry)
 static inline pte_t *window_pte(const struct kmm_window *w, unsigned long addr)
 {
 	return w->tables[window_table(w, addr)] + pte_index(addr);
+}
+
+/* debug_pagealloc: frames come into the window, or go. */
+static __always_inline void window_count(const struct kmm_window *w, unsigned long pfn,
+					 unsigned long nr_pages, int one)
+{
+	if (static_branch_unlikely(&kmm_debug_pagealloc_key))
+		kmm_debug_pagealloc_count(w->set->buddy->region, pfn, nr_pages, one);
 }
 
 /* The host's entry for 2 MiB of the window, in the tables that every process shares. */
@@ -206,8 +216,10 @@ void kmm_window_map(struct kmm_window *w, unsigned long addr, struct page **page
 
 		addr += nr * PAGE_SIZE;
 		nr_pages -= nr;
-		while (nr--)
+		while (nr--) {
+			window_count(w, page_to_pfn(*pages), 1, 1);
 			set_pte(pte++, pfn_pte(page_to_pfn(*pages++), prot));
+		}
 	}
 }
 KMM_EXPORT_INTERNAL(kmm_window_map);
@@ -227,6 +239,7 @@ void kmm_window_map_block(struct kmm_window *w, unsigned long addr, struct page 
 {
 	unsigned long pfn = page_to_pfn(page);
 
+	window_count(w, pfn, nr_pages, 1);
 	while (nr_pages) {
 		pte_t *pte = window_pte(w, addr);
 		unsigned long nr = min_t(unsigned long, nr_pages, PTRS_PER_PTE - pte_index(addr));
@@ -238,6 +251,17 @@ void kmm_window_map_block(struct kmm_window *w, unsigned long addr, struct page 
 	}
 }
 KMM_EXPORT_INTERNAL(kmm_window_map_block);
+
+/* The same for debug_pagealloc: who takes the entry out counts it, see kmm_window_forget(). */
+static noinline void window_unmap_counted(struct kmm_window *w, pte_t *pte, unsigned long nr)
+{
+	for (; nr--; pte++) {
+		pte_t old = __pte(xchg((unsigned long *)pte, 0));
+
+		if (pte_present(old))
+			window_count(w, pte_pfn(old), 1, -1);
+	}
+}
 
 /**
  * kmm_window_unmap() - Take single pages out.
@@ -255,6 +279,10 @@ void kmm_window_unmap(struct kmm_window *w, unsigned long addr, unsigned long nr
 
 		addr += nr * PAGE_SIZE;
 		nr_pages -= nr;
+		if (static_branch_unlikely(&kmm_debug_pagealloc_key)) {
+			window_unmap_counted(w, pte, nr);
+			continue;
+		}
 		while (nr--)
 			set_pte(pte++, __pte(0));
 	}
@@ -306,7 +334,7 @@ struct page *kmm_window_page(struct kmm_window *w, unsigned long addr)
 	if (addr - w->base >= w->nr_pages * PAGE_SIZE)
 		return NULL;
 	entry = kmm_window_entry(w, addr, &huge);
-	if (!entry)
+	if (!entry || entry == KMM_WINDOW_TAKEN)
 		return NULL;
 	return kmm_pt_entry_page(entry, huge) + (huge ? pte_index(addr) : 0);
 }
@@ -348,7 +376,7 @@ void kmm_window_protect(struct kmm_window *w, unsigned long addr, unsigned long 
 	for (; nr_pages--; addr += PAGE_SIZE) {
 		pte_t *pte = window_pte(w, addr);
 
-		if (!pte_none(*pte))
+		if (!pte_none(*pte) && pte_val(*pte) != KMM_WINDOW_TAKEN)
 			set_pte(pte, __pte(kmm_pt_modify(pte_val(*pte), prot, false)));
 	}
 }
@@ -366,6 +394,7 @@ KMM_EXPORT_INTERNAL(kmm_window_protect);
 void kmm_window_map_huge(struct kmm_window *w, unsigned long addr, struct page *page,
 			 pgprot_t prot)
 {
+	window_count(w, page_to_pfn(page), PTRS_PER_PTE, 1);
 	set_pmd(w->pmds[window_table(w, addr)],
 		pmd_mkhuge(pfn_pmd(page_to_pfn(page), prot)));
 }
@@ -403,7 +432,72 @@ void kmm_window_clear_slots(struct kmm_window *w, unsigned long addr, unsigned l
 			continue;
 		if (!window_is_huge(pmd_val(*pmd)))
 			kmm_window_unmap(w, addr, PTRS_PER_PTE);
+		else
+			window_count(w, pmd_pfn(*pmd), PTRS_PER_PTE, -1);
 		pmd_clear(pmd);
 	}
 }
 KMM_EXPORT_INTERNAL(kmm_window_clear_slots);
+
+/* The 4 KiB entries of one table that show a frame of [pfn, end). Return: how many went. */
+static unsigned long window_forget_table(struct kmm_window *w, pte_t *pte, unsigned long nr,
+					 unsigned long pfn, unsigned long end)
+{
+	unsigned long gone = 0;
+
+	for (; nr--; pte++) {
+		unsigned long *slot = (unsigned long *)pte, cur = READ_ONCE(*slot);
+		unsigned long shown;
+
+		do {
+			shown = pte_pfn(__pte(cur));
+			if (!(cur & _PAGE_PRESENT) || shown < pfn || shown >= end)
+				break;
+		} while (!try_cmpxchg(slot, &cur, KMM_WINDOW_TAKEN));
+		if (!(cur & _PAGE_PRESENT) || shown < pfn || shown >= end)
+			continue;
+		window_count(w, shown, 1, -1);
+		gone++;
+	}
+	return gone;
+}
+
+/**
+ * kmm_window_forget() - Take every entry out that shows a block.
+ * @w: window
+ * @page: first frame
+ * @order: log2 of frames
+ *
+ * KMM_WINDOW_TAKEN is left in 4 KiB entries, until their owner unmaps them. Looks at the whole
+ * window. Not flushed.
+ *
+ * Context: any; the owners of the addresses may unmap them meanwhile, but for one of 2 MiB.
+ * Return: entries that went.
+ */
+unsigned long kmm_window_forget(struct kmm_window *w, struct page *page, unsigned int order)
+{
+	unsigned long pfn = page_to_pfn(page), end = pfn + (1UL << order), gone = 0;
+	unsigned long addr = w->base, behind = w->base + w->nr_pages * PAGE_SIZE, next;
+
+	for (; addr < behind; addr = next) {
+		next = min((addr & PMD_MASK) + PMD_SIZE, behind);
+		if (window_is_huge_part(w, addr)) {
+			pmd_t *pmd = w->pmds[window_table(w, addr)], cur = READ_ONCE(*pmd);
+
+			if (pmd_none(cur))
+				continue;
+			if (window_is_huge(pmd_val(cur))) {
+				if (pmd_pfn(cur) < pfn || pmd_pfn(cur) >= end)
+					continue;
+				window_count(w, pmd_pfn(cur), PTRS_PER_PTE, -1);
+				pmd_clear(pmd);
+				gone++;
+				continue;
+			}
+		}
+		gone += window_forget_table(w, window_pte(w, addr), (next - addr) >> PAGE_SHIFT,
+					    pfn, end);
+	}
+	return gone;
+}
+KMM_EXPORT_INTERNAL(kmm_window_forget);

@@ -19,6 +19,9 @@
 #include <linux/gfp.h>
 #include <linux/types.h>
 
+#include <kmm/debug_pagealloc.h>
+#include <kmm/hardening.h>
+#include <kmm/page_table_check.h>
 #include <kmm/paths.h>
 
 struct kmm_cache;
@@ -33,6 +36,10 @@ struct page;
 static __always_inline void kmm_hook_page_alloc(struct kmm_region *r, struct page *page,
 						unsigned int order, gfp_t gfp)
 {
+	if (static_branch_unlikely(&kmm_page_poison_key))
+		kmm_page_unpoison(r, page, order);
+	if (static_branch_unlikely(&kmm_page_table_check_key))
+		kmm_page_table_check_zero(r, page, order, "taken while it is mapped");
 }
 
 /*
@@ -48,16 +55,22 @@ static __always_inline void kmm_hook_page_client(struct kmm_region *r, struct pa
 static __always_inline void kmm_hook_page_free(struct kmm_region *r, struct page *page,
 					       unsigned int order)
 {
+	if (static_branch_unlikely(&kmm_page_table_check_key))
+		kmm_page_table_check_zero(r, page, order, "freed while it is mapped");
+	if (static_branch_unlikely(&kmm_debug_pagealloc_key))
+		kmm_debug_pagealloc_free(r, page, order);
 }
 
 /*
- * From now on nobody has a reason to look at these frames: after kmm_hook_page_free() those that
- * are not pinned, later those that come home from quarantine. Any context, perhaps under a lock
+ * From now on nobody has a reason to look at these frames: at mem_init all; after
+ * kmm_hook_page_free() those that are not pinned, later those that come home from quarantine. Any context, perhaps under a lock
  * of the buddy with IRQs off.
  */
 static __always_inline void kmm_hook_page_idle(struct kmm_region *r, struct page *page,
 					       unsigned int order)
 {
+	if (static_branch_unlikely(&kmm_page_poison_key))
+		kmm_page_poison(r, page, order);
 }
 
 /* A used block becomes single frames. Any context. */

@@ -11,6 +11,8 @@ struct kmm_region;
 /* Who may have a part of each entry; kmm_page_ext_clients[] has a line for each. */
 enum kmm_page_ext_id {
 	KMM_PAGE_EXT_OWNER,
+	KMM_PAGE_EXT_PAGEALLOC,
+	KMM_PAGE_EXT_TABLE_CHECK,
 	KMM_NR_PAGE_EXT
 };
 

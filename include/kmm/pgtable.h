@@ -261,6 +261,9 @@ struct kmm_window {
 	struct kmm_pgtables *set;
 };
 
+/* Not present, not 0: debug_pagealloc took the page out, its owner has not unmapped it yet. */
+#define KMM_WINDOW_TAKEN	_PAGE_SOFTW1
+
 int kmm_window_init(struct kmm_window *w, struct kmm_region *r, struct kmm_pgtables *set);
 void kmm_window_fini(struct kmm_window *w);
 void kmm_window_map(struct kmm_window *w, unsigned long addr, struct page **pages,
@@ -278,6 +281,7 @@ void kmm_window_map_huge(struct kmm_window *w, unsigned long addr, struct page *
 			 pgprot_t prot);
 void kmm_window_clear_slots(struct kmm_window *w, unsigned long addr, unsigned long nr);
 void kmm_window_attach(struct kmm_window *w, unsigned long addr);
+unsigned long kmm_window_forget(struct kmm_window *w, struct page *page, unsigned int order);
 extern bool kmm_tlb_flush_off;	/* only with CONFIG_KUNIT */
 void kmm_tlb_flush_window(struct kmm_pgtables *set, unsigned long nr_pages);
 

@@ -56,6 +56,7 @@ struct kmm_region_ops {
  * @first_granule: pfn >> KMM_MAX_ORDER of the lowest frame
  * @nr_granules: granules from the lowest to the highest frame
  * @granule_frames: per granule its part of @frames, NULL where the region has none
+ * @poison: of each frame, see debug/page_poison.c; belongs to whoever has the frame
  * @granule_pfn: first pfn of each granule, by index >> KMM_MAX_ORDER
  * @early_pfn: next frame that the early allocator gives
  * @early_end: behind its last frame
@@ -66,6 +67,9 @@ struct kmm_region_ops {
  * @window: kernel address space, mapped read-only on one zero page until vmap.c takes it;
  *	NULL when there is none
  * @window_pages: its size in pages
+ * @forget: takes frames out of the window, for debug_pagealloc; any context but NMI; returns
+ *	entries. NULL: no window in use. Set and cleared by vmap.c while nobody else has one
+ * @forget_ctx: its first argument
  * @fallback: not the first provider that was tried
  * @why: what was tried before, one line per provider, each ending in newline
  * @provider_priv: the provider's own, for all extents
@@ -85,6 +89,7 @@ struct kmm_region {
 	unsigned long nr_granules;
 	struct kmm_frame **granule_frames;
 	unsigned long *granule_pfn;
+	u16 *poison;
 
 	unsigned long early_pfn;
 	unsigned long early_end;
@@ -95,6 +100,8 @@ struct kmm_region {
 
 	void *window;
 	unsigned long window_pages;
+	unsigned long (*forget)(void *ctx, struct page *page, unsigned int order);
+	void *forget_ctx;
 
 	bool fallback;
 	char why[512];
