@@ -71,6 +71,10 @@ static char *mmu = "auto";
 module_param(mmu, charp, 0444);
 MODULE_PARM_DESC(mmu, "Access to spaces through CR3: auto, on (also where untested) or off (default auto)");
 
+static char *policy = "twolist";
+module_param(policy, charp, 0444);
+MODULE_PARM_DESC(policy, "Page replacement to begin with; debugfs kmm/reclaim/policies lists them (default twolist)");
+
 static unsigned int max_slots = KMM_DEFAULT_MAX_SLOTS;
 module_param(max_slots, uint, 0444);
 MODULE_PARM_DESC(max_slots, "Slots of one open file for KMM_IOC_OPS (default 65536)");
@@ -551,6 +555,36 @@ static int kmm_open_front(struct kmm *k)
 	return kmm_dev_init(&env);
 }
 
+/* Which pages leave, and where to. There is no swap yet. */
+static int kmm_init_eviction(struct kmm *k)
+{
+	const struct kmm_policy_ops *ops = kmm_policy_find(policy);
+	int err;
+
+	if (!ops) {
+		pr_err("policy=%s: unknown\n", policy);
+		return -EINVAL;
+	}
+	err = kmm_swapin_setup();
+	if (err)
+		return err;
+	kmm_swap_init(&k->swap);
+	err = kmm_lru_init(&k->lru, &k->buddy, &k->swap, ops);
+	if (err) {
+		kmm_swap_fini(&k->swap);
+		kmm_swapin_teardown();
+	}
+	return err;
+}
+
+/* No object has a page any more. */
+static void kmm_fini_eviction(struct kmm *k)
+{
+	kmm_lru_fini(&k->lru);
+	kmm_swap_fini(&k->swap);
+	kmm_swapin_teardown();
+}
+
 static int __init kmm_init(void)
 {
 	struct kmm *k = &kmm;
@@ -575,9 +609,12 @@ static int __init kmm_init(void)
 		goto fini_region;
 	/* Half of the window serves single pages; of this no user has more than half. */
 	k->accounts.window_limit = k->region.window_pages / 4;
-	err = kmm_reclaim_init(&k->reclaim, &k->buddy);
+	err = kmm_init_eviction(k);
 	if (err)
 		goto fini_mm;
+	err = kmm_reclaim_init(&k->reclaim, &k->buddy, &k->lru);
+	if (err)
+		goto fini_eviction;
 	k->slab_shrinker = (struct kmm_shrinker) { .shrink = kmm_shrink_slab, .ctx = k };
 	kmm_reclaim_add_shrinker(&k->reclaim, &k->slab_shrinker);
 	k->tables_shrinker = (struct kmm_shrinker) { .shrink = kmm_shrink_tables, .ctx = k };
@@ -586,8 +623,7 @@ static int __init kmm_init(void)
 		k->vmap_shrinker = (struct kmm_shrinker) { .shrink = kmm_shrink_vmap, .ctx = k };
 		kmm_reclaim_add_shrinker(&k->reclaim, &k->vmap_shrinker);
 	}
-	kmm_swap_init(&k->swap);
-	kmm_object_set_init(&k->objects, &k->buddy);
+	kmm_object_set_init(&k->objects, &k->buddy, &k->lru);
 	kmm_pipe_set_init(&k->pipes, &k->buddy);
 	kmm_names_init(&k->names);
 	kmm_space_set_init(&k->spaces, &k->buddy, &k->tables, k->espfix, allow_wx);
@@ -612,8 +648,9 @@ fini_reclaim:
 	kmm_space_set_fini(&k->spaces);
 	kmm_msgq_set_fini(&k->msgqs);
 	kmm_object_set_fini(&k->objects);
-	kmm_swap_fini(&k->swap);
 	kmm_reclaim_fini(&k->reclaim);
+fini_eviction:
+	kmm_fini_eviction(k);
 fini_mm:
 	kmm_mm_fini(k);
 fini_region:
@@ -646,8 +683,8 @@ static void __exit kmm_exit(void)
 	kmm_space_set_fini(&k->spaces);
 	kmm_msgq_set_fini(&k->msgqs);
 	kmm_object_set_fini(&k->objects);
-	kmm_swap_fini(&k->swap);
 	kmm_reclaim_fini(&k->reclaim);
+	kmm_fini_eviction(k);
 	kmm_mm_fini(k);
 	kmm_accounts_fini(&k->accounts);
 	leaked = kmm_region_fini(&k->region);

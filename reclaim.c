@@ -2,7 +2,7 @@
 /**
  * DOC: Reclaim
  *
- * Gets frames back for the buddy. There are two sources.
+ * Gets frames back for the buddy, when and as far as it is needed. There are three sources.
  *
  * The quarantine: frames that were freed while somebody outside (a pipe that vmsplice filled, a
  * DMA) held a reference. Nobody tells kmm about the last put_page(), so the count is looked at
@@ -10,28 +10,57 @@
  * when a request finds nothing.
  *
  * Shrinkers: layers above the buddy that keep frames they do not need (the slab allocator's
- * stacks, depots and empty slabs). They are asked by the background thread while fewer frames
- * are free than the low watermark, and by relieve().
+ * stacks, depots and empty slabs; empty page tables; the window's lazily freed areas).
+ *
+ * Pages of objects, by page replacement: vm/evict.c does it round by round, here is how often.
+ *
+ * The background thread runs while fewer frames are free than the low watermark and stops
+ * when there are as many as the high one: shrinkers first, they cost nobody anything, then
+ * rounds of eviction. Where RECLAIM_FUTILE rounds in a row bring nothing (everything is pinned, or
+ * there is no swap) it sleeps, until somebody wakes it again.
+ *
+ * Direct reclaim is what a request does for itself that found nothing and may sleep. It ends
+ * when RECLAIM_DIRECT frames have come free, or every page was looked at four times: twice
+ * is what a second chance needs, and others take from the lists, too. So it is bounded by the
+ * number of pages, and by the device's speed. A killed task gives up at once. When nothing
+ * came free, the request fails: -ENOMEM for an ioctl, SIGBUS for a fault, and a line in the
+ * log that says what holds the memory.
  *
  * States of the thread: asleep without a timer (nothing quarantined), asleep with one
  * (KMM_RECHECK_MS, something quarantined), running. kmm_reclaim_wake() wakes it from any
  * context: the buddy calls it when frames go into quarantine and when free frames fall below
  * the low watermark.
  *
- * Locks: none of its own. @kicked is an atomic bit; wake_up() orders it before the sleep's check.
+ * Locks: none of its own; see vm/evict.c for what a round takes. @kicked is an atomic bit;
+ * wake_up() orders it before the sleep's check.
  *
- * It deliberately does not evict pages: page replacement comes with policies and swap.
+ * What this deliberately does not do: no compaction: a request of a higher order may find frames
+ * but no block.
  */
 
+#define pr_fmt(fmt) "kmm: " fmt
+
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
+#include <linux/ratelimit.h>
+#include <linux/sched/signal.h>
 
+#include <compat/compat.h>
 #include <kmm/buddy.h>
 #include <kmm/inject.h>
+#include <kmm/lru.h>
 #include <kmm/reclaim.h>
+#include <trace/events/kmm.h>
 
 /* A pin that is not gone at once often lasts; looking ten times a second costs nothing. */
 #define KMM_RECHECK_MS	100
+
+/* Rounds without a frame before the thread gives up. */
+#define RECLAIM_FUTILE	64
+
+/* Frames that direct reclaim wants. */
+#define RECLAIM_DIRECT	KMM_EVICT_BATCH
 
 static bool kmm_reclaim_shrink(struct kmm_reclaim *rc)
 {
@@ -43,14 +72,41 @@ static bool kmm_reclaim_shrink(struct kmm_reclaim *rc)
 	return any;
 }
 
+static bool reclaim_is_below(struct kmm_reclaim *rc, enum kmm_watermark mark)
+{
+	return READ_ONCE(rc->buddy->nr_free) < rc->buddy->watermark[mark];
+}
+
+/* The thread's work. */
+static void reclaim_balance(struct kmm_reclaim *rc)
+{
+	struct kmm_evict_result res;
+	unsigned int futile = 0;
+
+	if (!reclaim_is_below(rc, KMM_WMARK_LOW))
+		return;
+	trace_mm_vmscan_kswapd_wake(rc->buddy->nr_free);
+	kmm_reclaim_shrink(rc);
+	while (rc->lru && reclaim_is_below(rc, KMM_WMARK_HIGH) && futile < RECLAIM_FUTILE &&
+	       !kthread_should_stop()) {
+		kmm_evict_any(rc->lru, KMM_EVICT_BATCH, KMM_EVICT_KSWAPD, &res);
+		futile = res.stolen ? 0 : futile + 1;
+		if (!res.scanned)
+			break;
+		if (!res.stolen && res.busy)
+			usleep_range(200, 1000);
+		cond_resched();
+	}
+	trace_mm_vmscan_kswapd_sleep(rc->buddy->nr_free);
+}
+
 static int kmm_reclaim_thread(void *data)
 {
 	struct kmm_reclaim *rc = data;
 	long timeout;
 
 	while (!kthread_should_stop()) {
-		if (READ_ONCE(rc->buddy->nr_free) < rc->buddy->watermark[KMM_WMARK_LOW])
-			kmm_reclaim_shrink(rc);
+		reclaim_balance(rc);
 		timeout = READ_ONCE(rc->buddy->nr_quarantined) ? msecs_to_jiffies(KMM_RECHECK_MS) :
 								 MAX_SCHEDULE_TIMEOUT;
 		wait_event_idle_timeout(rc->wait, test_and_clear_bit(0, &rc->kicked) ||
@@ -72,6 +128,42 @@ void kmm_reclaim_wake(struct kmm_reclaim *rc)
 		wake_up(&rc->wait);
 }
 
+/* Rounds of eviction for a request. Return: frames that came free. */
+static unsigned long reclaim_evict(struct kmm_reclaim *rc)
+{
+	unsigned long scanned = 0, stolen = 0;
+	unsigned long most = 4 * kmm_evict_nr_pages(rc->lru) + 4 * KMM_EVICT_BATCH;
+	struct kmm_evict_result res;
+
+	while (stolen < RECLAIM_DIRECT && scanned < most && !fatal_signal_pending(current)) {
+		kmm_evict_any(rc->lru, KMM_EVICT_BATCH, KMM_EVICT_DIRECT, &res);
+		stolen += res.stolen;
+		/* Others have all pages in hand: they will put some back, or free them. */
+		scanned += res.scanned ?: KMM_EVICT_BATCH;
+		if (!res.stolen && (res.busy || !res.scanned))
+			usleep_range(200, 1000);
+		cond_resched();
+	}
+	return stolen;
+}
+
+/* Nothing can be had any more: say what holds the memory. */
+static void reclaim_report_oom(struct kmm_reclaim *rc, gfp_t gfp, unsigned int order)
+{
+	static DEFINE_RATELIMIT_STATE(rs, 10 * HZ, 1);
+	struct kmm_lru *lru = rc->lru;
+
+	kmm_lru_count(lru, KMM_OOM, 1);
+	if (!__ratelimit(&rs))
+		return;
+	pr_notice("out of memory: %s wants order %u (%pGg): %lu of %lu frames free, %lu of objects, %llu slots of swap free, %lu quarantined; skipped since load: %lld pinned, %lld without a slot\n",
+		  current->comm, order, &gfp, READ_ONCE(rc->buddy->nr_free), rc->buddy->managed,
+		  kmm_evict_nr_pages(lru), kmm_swap_free_slots(lru->swap),
+		  READ_ONCE(rc->buddy->nr_quarantined),
+		  atomic64_read(&lru->event[KMM_PGSKIP_PINNED]),
+		  atomic64_read(&lru->event[KMM_PGSKIP_NOSWAP]));
+}
+
 /**
  * kmm_reclaim_relieve() - A request found nothing: get frames back, now.
  * @rc: reclaim
@@ -83,8 +175,18 @@ void kmm_reclaim_wake(struct kmm_reclaim *rc)
 bool kmm_reclaim_relieve(struct kmm_reclaim *rc, gfp_t gfp, unsigned int order)
 {
 	bool any = kmm_buddy_recheck_quarantine(rc->buddy) != 0;
+	unsigned long stolen;
 
-	return kmm_reclaim_shrink(rc) || any;
+	any |= kmm_reclaim_shrink(rc);
+	/* Single frames do not make a large block, and who asks for one this way can do without. */
+	if (any || !rc->lru || (gfp & __GFP_NORETRY && order > PAGE_ALLOC_COSTLY_ORDER))
+		return any;
+	trace_mm_vmscan_direct_reclaim_begin(order, gfp);
+	stolen = reclaim_evict(rc);
+	trace_mm_vmscan_direct_reclaim_end(stolen);
+	if (!stolen && order <= PAGE_ALLOC_COSTLY_ORDER && !fatal_signal_pending(current))
+		reclaim_report_oom(rc, gfp, order);
+	return stolen;
 }
 
 /**
@@ -103,14 +205,16 @@ void kmm_reclaim_add_shrinker(struct kmm_reclaim *rc, struct kmm_shrinker *sh)
  * kmm_reclaim_init() - Start the background thread.
  * @rc: reclaim, zeroed
  * @b: buddy
+ * @lru: pages that can be evicted; NULL: none
  *
  * Context: may sleep. Return: 0 or a negative errno.
  */
-int kmm_reclaim_init(struct kmm_reclaim *rc, struct kmm_buddy *b)
+int kmm_reclaim_init(struct kmm_reclaim *rc, struct kmm_buddy *b, struct kmm_lru *lru)
 {
 	struct task_struct *task;
 
 	rc->buddy = b;
+	rc->lru = lru;
 	INIT_LIST_HEAD(&rc->shrinkers);
 	init_waitqueue_head(&rc->wait);
 	task = kmm_should_fail() ? ERR_PTR(-ENOMEM) :

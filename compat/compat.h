@@ -29,6 +29,13 @@ static inline void kmm_vm_flags_clear(struct vm_area_struct *vma, unsigned long 
 #define kmm_vm_flags_clear(vma, flags)	vm_flags_clear(vma, flags)
 #endif
 
+/* A fault may have mmap_lock or, from 6.4 on, only its area's lock. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define kmm_release_fault_lock(vmf)	mmap_read_unlock((vmf)->vma->vm_mm)
+#else
+#define kmm_release_fault_lock(vmf)	release_fault_lock(vmf)
+#endif
+
 /* What setattr and friends take first: a user namespace until 6.2, an idmap from 6.3. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define kmm_idmap	user_namespace

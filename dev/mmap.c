@@ -18,6 +18,8 @@
  * may need are allocated with memalloc_noio: the host's reclaim must not wait, under an
  * object's lock, for somebody who waits for that object.
  *
+ * A page in swap is waited for without mmap_lock where the host allows it, see mapping_wait().
+ *
  * An empty region is SIGBUS, never VM_FAULT_OOM: the host would kill a process, which frees
  * nothing of the region, and try again for ever.
  *
@@ -51,19 +53,51 @@
 
 /* === Faults === */
 
+/*
+ * The page is being read. Nobody may wait for that under mmap_lock the first time: it is let go,
+ * and the fault comes again. The second time it is waited for, and the instruction faults again.
+ */
+static vm_fault_t mapping_wait(struct vm_fault *vmf, struct kmm_swapin *wait)
+{
+	vm_fault_t ret = VM_FAULT_RETRY;
+	struct file *file;
+	int err;
+
+	if (fault_flag_allow_retry_first(vmf->flags)) {
+		if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
+			/* The object stays, whatever becomes of the area. */
+			file = get_file(vmf->vma->vm_file);
+			kmm_release_fault_lock(vmf);
+			kmm_swapin_wait(wait, vmf->pgoff);
+			fput(file);
+		}
+	} else {
+		err = kmm_swapin_wait(wait, vmf->pgoff);
+		/* A killed process has no use for a signal. */
+		ret = err && err != -EINTR ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+	}
+	kmm_swapin_put(wait);
+	return ret;
+}
+
 static vm_fault_t mapping_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct kmm_object *o = vma->vm_private_data;
 	unsigned long addr = vmf->address & PAGE_MASK;
 	struct page *pages[KMM_FAULT_AROUND];
+	struct kmm_swapin *wait;
 	unsigned int noio, max;
 	unsigned long left;
 	int nr, ret;
 
 	max = KMM_FAULT_AROUND - (vmf->pgoff & (KMM_FAULT_AROUND - 1));
 	max = min_t(unsigned long, max, (vma->vm_end - addr) >> PAGE_SHIFT);
-	nr = kmm_object_lock_pages(o, vmf->pgoff, pages, max);
+	nr = kmm_object_lock_pages_nowait(o, vmf->pgoff, pages, max, &wait);
+	if (unlikely(nr == -EINPROGRESS))
+		return mapping_wait(vmf, wait);
+	if (unlikely(nr == -EINTR))
+		return VM_FAULT_NOPAGE;
 	if (unlikely(nr < 0))
 		return VM_FAULT_SIGBUS;
 
@@ -182,6 +216,8 @@ int kmm_mapping_mmap(struct file *file, struct vm_area_struct *vma)
 	}
 
 	kmm_vm_flags_set(vma, VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+	/* Accessed is to say that somebody used the page, not that a neighbour's fault mapped it. */
+	vma->vm_page_prot = __pgprot(pgprot_val(vma->vm_page_prot) & ~_PAGE_ACCESSED);
 	vma->vm_ops = &mapping_vm_ops;
 	vma->vm_private_data = o;
 	file_accessed(file);
@@ -222,6 +258,9 @@ static void mapping_unmap(struct kmm_object *o, pgoff_t first, unsigned long nr)
 {
 	const pgoff_t max = MAX_LFS_FILESIZE >> PAGE_SHIFT;
 
+	/* One with a name may have no file at the moment, so nobody maps it. */
+	if (!o->mapping)
+		return;
 	/* length 0 means to the end */
 	unmap_mapping_range(o->mapping, (loff_t)first << PAGE_SHIFT,
 			    nr > max - first ? 0 : (loff_t)nr << PAGE_SHIFT, 1);

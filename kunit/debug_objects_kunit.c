@@ -279,7 +279,7 @@ static void space_object_queue_destroyed_twice(struct kunit *test)
 	a = kmm_account_create(&accounts, GLOBAL_ROOT_UID, true);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(a));
 	kmm_pgtables_init(&t->tables, &t->buddy);
-	kmm_object_set_init(&objects, &t->buddy);
+	kmm_object_set_init(&objects, &t->buddy, NULL);
 	kmm_space_set_init(&spaces, &t->buddy, &t->tables, NULL, false);
 	kmm_msgq_set_init(&msgqs, &t->slab);
 

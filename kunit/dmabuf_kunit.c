@@ -67,7 +67,7 @@ static struct fixture *begin(struct kunit *test, const struct kmm_limits *limits
 	f->t->buddy.ctx = &f->accounts;
 	f->t->buddy.uncharge = uncharge;
 	kmm_accounts_init(&f->accounts, limits, &no_limits);
-	kmm_object_set_init(&f->set, &f->t->buddy);
+	kmm_object_set_init(&f->set, &f->t->buddy, NULL);
 	f->a = kmm_account_create(&f->accounts, GLOBAL_ROOT_UID, false);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(f->a));
 	f->o = kmm_object_create(&f->set, f->a, &attr);

@@ -60,7 +60,7 @@ static struct fixture *begin(struct kunit *test, const struct kmm_limits *limits
 	f->t->buddy.ctx = &f->accounts;
 	f->t->buddy.uncharge = uncharge;
 	kmm_accounts_init(&f->accounts, limits, &no_limits);
-	kmm_object_set_init(&f->objects, &f->t->buddy);
+	kmm_object_set_init(&f->objects, &f->t->buddy, NULL);
 	kmm_pgtables_init(&f->tables, &f->t->buddy);
 	kmm_space_set_init(&f->set, &f->t->buddy, &f->tables, NULL, false);
 	f->a = kmm_account_create(&f->accounts, GLOBAL_ROOT_UID, false);

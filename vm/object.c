@@ -76,10 +76,7 @@
 
 /* === Data === */
 
-/* Frames of objects that can be refilled are movable; those of fixed ones are not. */
-#define OBJECT_GFP	(GFP_HIGHUSER_MOVABLE | __GFP_ZERO | __GFP_NOWARN)
-/* The same under an object's lock: no reclaim. */
-#define OBJECT_GFP_FAST	((OBJECT_GFP & ~__GFP_DIRECT_RECLAIM) | __GFP_NORETRY)
+#define OBJECT_GFP	(KMM_OBJECT_GFP | __GFP_ZERO)
 #define OBJECT_FIXED	(KMM_OBJECT_LOCKED | KMM_OBJECT_CONTIG)
 
 /* Sealing against writes waits 5 ms, 10 ms, …, 0.3 s in all, for frames that are held. */
@@ -93,17 +90,17 @@
 
 /**
  * struct object_erased - what one round of erasing took out
- * @nr_pages: entries of @page
+ * @nr_entries: entries of @entry
  * @nr_leaves: entries of @leaf
- * @page: single pages
- * @leaf: whole leaves, the pages still in them
+ * @entry: single entries: pages and entries of swap
+ * @leaf: whole leaves, these still in them
  *
  * On the stack: erasing allocates nothing and cannot fail.
  */
 struct object_erased {
-	unsigned int nr_pages;
+	unsigned int nr_entries;
 	unsigned int nr_leaves;
-	struct page *page[32];
+	void *entry[32];
 	struct kmm_leaf *leaf[32];
 };
 
@@ -132,7 +129,14 @@ static struct page *frame_alloc_for(struct kmm_object *o, struct kmm_account *a,
 	return page;
 }
 
-static struct page *frame_alloc(struct kmm_object *o, gfp_t gfp)
+/**
+ * kmm_object_alloc_frame() - A frame for an object, charged to whoever pays for it.
+ * @o: object
+ * @gfp: KMM_OBJECT_GFP, or KMM_OBJECT_GFP_FAST where the object is locked
+ *
+ * Context: as @gfp. Return: frame, or ERR_PTR of -EDQUOT, -ENOMEM.
+ */
+struct page *kmm_object_alloc_frame(struct kmm_object *o, gfp_t gfp)
 {
 	return frame_alloc_for(o, o->account, gfp);
 }
@@ -167,19 +171,20 @@ static void frame_clear(struct page *page)
 		folio_clear_workingset(folio);
 }
 
-/* As frame_clear(), and back to the buddy, which uncharges its owner. */
-static void frame_free(struct kmm_object *o, struct page *page)
+/**
+ * kmm_object_free_frame() - A frame goes back to the buddy, which uncharges its owner.
+ * @o: object that it was of
+ * @page: frame that no entry and no page table has any more
+ *
+ * Context: task.
+ */
+void kmm_object_free_frame(struct kmm_object *o, struct page *page)
 {
 	frame_clear(page);
 	kmm_buddy_free(o->set->buddy, page, 0);
 }
 
 /* === Index === */
-
-static bool entry_is_page(const void *entry)
-{
-	return entry && !((unsigned long)entry & 1);
-}
 
 static unsigned long object_nr_pages(u64 size_bytes)
 {
@@ -191,15 +196,33 @@ static unsigned long object_nr_top(unsigned long nr_pages)
 	return (nr_pages + KMM_LEAF_ENTRIES - 1) >> KMM_LEAF_SHIFT;
 }
 
-static void **object_entry_locked(struct kmm_object *o, pgoff_t index)
+/**
+ * kmm_object_entry_locked() - What is at an index?
+ * @o: object, locked
+ * @index: page, below the end of the index
+ *
+ * Context: task. Return: its entry; NULL where the index has no leaf.
+ */
+void **kmm_object_entry_locked(struct kmm_object *o, pgoff_t index)
 {
 	struct kmm_leaf *leaf = o->top[index >> KMM_LEAF_SHIFT];
 
 	return leaf ? &leaf->entry[index & (KMM_LEAF_ENTRIES - 1)] : NULL;
 }
 
-static void object_set_page_locked(struct kmm_object *o, void **entry, pgoff_t index,
-				   struct page *page)
+/**
+ * kmm_object_set_page_locked() - A page becomes resident.
+ * @o: object, locked
+ * @entry: of @index; a hole, or @swp
+ * @index: page
+ * @page: its frame, nobody else's
+ * @swp: entry of swap that has the same contents and stays; 0: none has
+ * @shadow: of its eviction; 0: it was never evicted
+ *
+ * Context: task.
+ */
+void kmm_object_set_page_locked(struct kmm_object *o, void **entry, pgoff_t index,
+				struct page *page, kmm_swp_t swp, u32 shadow)
 {
 	struct folio *folio = page_folio(page);
 
@@ -207,6 +230,29 @@ static void object_set_page_locked(struct kmm_object *o, void **entry, pgoff_t i
 	folio->index = index;
 	*entry = page;
 	WRITE_ONCE(o->resident, o->resident + 1);
+	if (o->lruvec)
+		kmm_lru_add_locked(o, page, swp, shadow);
+}
+
+/* Somebody is about to look into a page, to map it, or to write to it. */
+static void object_want_locked(struct kmm_object *o, struct page *page)
+{
+	if (o->lruvec)
+		kmm_lru_rescue_locked(o, page);
+}
+
+/* Its contents are not what swap has, nor zeros. */
+static void object_dirty_locked(struct kmm_object *o, struct page *page)
+{
+	object_want_locked(o, page);
+	if (!PageDirty(page))
+		SetPageDirty(page);
+}
+
+/* A page leaves the index. Return: the frame is the caller's, see kmm_lru_del_locked(). */
+static bool object_forget_locked(struct kmm_object *o, struct page *page)
+{
+	return !o->lruvec || kmm_lru_del_locked(o, page);
 }
 
 static struct kmm_leaf *leaf_alloc(struct kmm_object *o)
@@ -244,20 +290,37 @@ static int object_add_leaf(struct kmm_object *o, pgoff_t index)
 /* === Erasing === */
 
 /*
+ * An entry leaves the index. Return: what is to be freed after the unmapping, NULL for
+ * nothing: it was a hole, or whoever writes the page frees it.
+ */
+static void *object_erase_entry_locked(struct kmm_object *o, void *entry)
+{
+	if (kmm_entry_is_page(entry)) {
+		WRITE_ONCE(o->resident, o->resident - 1);
+		return object_forget_locked(o, entry) ? entry : NULL;
+	}
+	if (kmm_entry_is_swap(entry)) {
+		WRITE_ONCE(o->swapped, o->swapped - 1);
+		return entry;
+	}
+	return NULL;
+}
+
+/*
  * Takes entries in [first, end) out until the arrays are full.
  * Returns where it stopped; @end when it is through.
  */
 static pgoff_t object_erase_locked(struct kmm_object *o, pgoff_t first, pgoff_t end,
 				   struct object_erased *e)
 {
-	unsigned long nr_gone = 0;
 	pgoff_t index = first;
 	unsigned int i;
 
 	lockdep_assert_held(&o->lock);
-	e->nr_pages = 0;
+	e->nr_entries = 0;
 	e->nr_leaves = 0;
 	end = min(end, o->nr_top << KMM_LEAF_SHIFT);
+	kmm_swapin_cancel_locked(o, first, end);
 
 	while (index < end) {
 		unsigned long t = index >> KMM_LEAF_SHIFT;
@@ -272,7 +335,7 @@ static pgoff_t object_erase_locked(struct kmm_object *o, pgoff_t first, pgoff_t 
 			if (e->nr_leaves == ARRAY_SIZE(e->leaf))
 				break;
 			for (i = 0; i < KMM_LEAF_ENTRIES; i++)
-				nr_gone += entry_is_page(leaf->entry[i]);
+				leaf->entry[i] = object_erase_entry_locked(o, leaf->entry[i]);
 			e->leaf[e->nr_leaves++] = leaf;
 			o->top[t] = NULL;
 			o->host_bytes -= sizeof(*leaf);
@@ -282,37 +345,51 @@ static pgoff_t object_erase_locked(struct kmm_object *o, pgoff_t first, pgoff_t 
 		for (; index < leaf_end; index++) {
 			void **entry = &leaf->entry[index & (KMM_LEAF_ENTRIES - 1)];
 
-			if (!entry_is_page(*entry))
+			if (!*entry)
 				continue;
-			if (e->nr_pages == ARRAY_SIZE(e->page))
-				goto full;
-			e->page[e->nr_pages++] = *entry;
+			if (e->nr_entries == ARRAY_SIZE(e->entry))
+				return index;
+			e->entry[e->nr_entries] = object_erase_entry_locked(o, *entry);
+			e->nr_entries += !!e->entry[e->nr_entries];
 			*entry = NULL;
-			nr_gone++;
 		}
 	}
-full:
-	WRITE_ONCE(o->resident, o->resident - nr_gone);
 	return index;
+}
+
+static void object_free_entry(struct kmm_object *o, void *entry)
+{
+	if (kmm_entry_is_page(entry))
+		kmm_object_free_frame(o, entry);
+	else if (entry)
+		kmm_swap_free(o->set->lru->swap, kmm_entry_swap(entry));
 }
 
 static void object_free_erased(struct kmm_object *o, struct object_erased *e)
 {
 	unsigned int i, k;
 
-	for (i = 0; i < e->nr_pages; i++)
-		frame_free(o, e->page[i]);
+	for (i = 0; i < e->nr_entries; i++)
+		object_free_entry(o, e->entry[i]);
 	for (i = 0; i < e->nr_leaves; i++) {
 		for (k = 0; k < KMM_LEAF_ENTRIES; k++)
-			if (entry_is_page(e->leaf[i]->entry[k]))
-				frame_free(o, e->leaf[i]->entry[k]);
+			object_free_entry(o, e->leaf[i]->entry[k]);
 		leaf_free(o, e->leaf[i]);
 		cond_resched();
 	}
 }
 
-/* From processes and from spaces. */
-static void object_unmap(struct kmm_object *o, pgoff_t first, unsigned long nr)
+/**
+ * kmm_object_unmap() - Take pages away from every process and every space.
+ * @o: object; the pages' entries in its index are gone, or it is locked
+ * @first: first page
+ * @nr: how many; may go past the end of the object
+ *
+ * Afterwards no page table and no TLB has them, and writes through them are in PG_dirty.
+ *
+ * Context: task, may sleep; the object's lock may be held.
+ */
+void kmm_object_unmap(struct kmm_object *o, pgoff_t first, unsigned long nr)
 {
 	if (o->mops)
 		o->mops->unmap(o, first, nr);
@@ -332,8 +409,8 @@ static void object_drop(struct kmm_object *o, pgoff_t first, pgoff_t end, bool u
 		mutex_unlock(&o->lock);
 		if (first >= end)
 			return;
-		if (unmap && (e.nr_pages || e.nr_leaves))
-			object_unmap(o, first, next - first);
+		if (unmap && (e.nr_entries || e.nr_leaves))
+			kmm_object_unmap(o, first, next - first);
 		object_free_erased(o, &e);
 		first = next;
 		cond_resched();
@@ -349,32 +426,79 @@ static void object_zero_locked(struct kmm_object *o, u64 start, u64 end)
 	lockdep_assert_held(&o->lock);
 	if (start >= end || index >= o->nr_pages)
 		return;
-	entry = object_entry_locked(o, index);
-	if (entry && entry_is_page(*entry))
+	entry = kmm_object_entry_locked(o, index);
+	if (entry && kmm_entry_is_page(*entry)) {
+		object_dirty_locked(o, *entry);
 		memset(page_address(*entry) + offset_in_page(start), 0, end - start);
+	}
+}
+
+/* Until object_unhold() no page of it is evicted; those that are being written stay. */
+static void object_hold(struct kmm_object *o)
+{
+	mutex_lock(&o->lock);
+	o->nr_holds++;
+	mutex_unlock(&o->lock);
+}
+
+static void object_unhold(struct kmm_object *o)
+{
+	mutex_lock(&o->lock);
+	o->nr_holds--;
+	mutex_unlock(&o->lock);
+}
+
+/* Brings the page in that byte @offset cuts in two, if it is in swap. */
+static int object_swapin_part(struct kmm_object *o, u64 offset)
+{
+	return offset_in_page(offset) ? kmm_swapin_range(o, offset >> PAGE_SHIFT, 1) : 0;
 }
 
 /* === Filling === */
 
-/* Fills holes in [first, first + nr), which lies in one leaf and in one batch. */
+/* One by one: pages that are in swap, and all pages of an object with a limit. */
+static int object_populate_each(struct kmm_object *o, pgoff_t first, unsigned int nr)
+{
+	struct page *page;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < nr; i++) {
+		ret = kmm_object_lock_pages(o, first + i, &page, 1);
+		if (ret < 0)
+			return ret;
+		object_dirty_locked(o, page);
+		mutex_unlock(&o->lock);
+	}
+	return 0;
+}
+
+/*
+ * Fills holes in [first, first + nr), which lies in one leaf and in one batch. Memory that was
+ * asked for is kept, or written to swap, so it counts as written.
+ */
 static int object_populate_batch(struct kmm_object *o, pgoff_t first, unsigned int nr)
 {
+	unsigned int i, nr_holes = 0, nr_swapped = 0, got = 0, used = 0;
 	struct page *pages[POPULATE_BATCH] = { };
-	unsigned int i, nr_holes = 0, got = 0, used = 0;
 	struct kmm_buddy *b = o->set->buddy;
 	void **entry;
 	int err = 0;
 
 	mutex_lock(&o->lock);
-	entry = object_entry_locked(o, first);
+	entry = kmm_object_entry_locked(o, first);
 	if (!entry) {
 		mutex_unlock(&o->lock);
 		err = object_add_leaf(o, first);
 		return err ?: -EAGAIN;
 	}
-	for (i = 0; i < nr; i++)
-		nr_holes += !entry[i];
+	for (i = 0; i < nr; i++) {
+		nr_holes += kmm_entry_is_hole(entry[i]);
+		nr_swapped += kmm_entry_is_swap(entry[i]);
+	}
 	mutex_unlock(&o->lock);
+	if (unlikely(nr_swapped || (o->own_lruvec && nr_holes)))
+		return object_populate_each(o, first, nr);
 	if (!nr_holes)
 		return 0;
 
@@ -388,7 +512,7 @@ static int object_populate_batch(struct kmm_object *o, pgoff_t first, unsigned i
 	for (i = 0; i < got; i++)
 		kmm_buddy_set_owner(b, pages[i], o->account->id);
 	while (got < nr_holes) {
-		struct page *page = frame_alloc(o, OBJECT_GFP);
+		struct page *page = kmm_object_alloc_frame(o, OBJECT_GFP);
 
 		if (IS_ERR(page)) {
 			err = PTR_ERR(page);
@@ -399,14 +523,18 @@ static int object_populate_batch(struct kmm_object *o, pgoff_t first, unsigned i
 
 	mutex_lock(&o->lock);
 	/* The leaf may have been punched out meanwhile. */
-	entry = object_entry_locked(o, first);
-	for (i = 0; entry && i < nr && used < got; i++)
-		if (!entry[i])
-			object_set_page_locked(o, &entry[i], first + i, pages[used++]);
+	entry = kmm_object_entry_locked(o, first);
+	for (i = 0; entry && i < nr && used < got; i++) {
+		if (!kmm_entry_is_hole(entry[i]))
+			continue;
+		SetPageDirty(pages[used]);
+		kmm_object_set_page_locked(o, &entry[i], first + i, pages[used++], 0,
+					   kmm_entry_shadow(entry[i]));
+	}
 	mutex_unlock(&o->lock);
 
 	while (used < got)
-		frame_free(o, pages[used++]);
+		kmm_object_free_frame(o, pages[used++]);
 	return err;
 }
 
@@ -455,7 +583,7 @@ static int object_populate_contig(struct kmm_object *o)
 	mutex_lock(&o->lock);
 	for (i = 0; i < o->nr_pages; i++) {
 		kmm_buddy_set_owner(b, page + i, o->account->id);
-		object_set_page_locked(o, object_entry_locked(o, i), i, page + i);
+		kmm_object_set_page_locked(o, kmm_object_entry_locked(o, i), i, page + i, 0, 0);
 	}
 	mutex_unlock(&o->lock);
 	for (; i < 1UL << order; i++)
@@ -469,12 +597,14 @@ static int object_populate_contig(struct kmm_object *o)
  * kmm_object_set_init() - Begin with no object.
  * @set: caller's memory
  * @b: where the frames will come from
+ * @lru: who will evict pages; NULL: nobody
  *
  * Context: task.
  */
-void kmm_object_set_init(struct kmm_object_set *set, struct kmm_buddy *b)
+void kmm_object_set_init(struct kmm_object_set *set, struct kmm_buddy *b, struct kmm_lru *lru)
 {
 	set->buddy = b;
+	set->lru = lru;
 	mutex_init(&set->lock);
 	INIT_LIST_HEAD(&set->list);
 	set->nr = 0;
@@ -538,6 +668,7 @@ struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_acco
 	mutex_init(&o->lock);
 	mutex_init(&o->rmap_lock);
 	INIT_LIST_HEAD(&o->areas);
+	INIT_LIST_HEAD(&o->swapins);
 	INIT_LIST_HEAD(&o->node);
 	refcount_set(&o->ref, 1);
 	kmm_account_get(a);
@@ -546,6 +677,8 @@ struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_acco
 	o->mapping = attr->mapping;
 	o->mops = attr->mops;
 	o->flags = flags;
+	if (set->lru && !(flags & OBJECT_FIXED))
+		o->lruvec = &set->lru->global;
 	o->size_bytes = attr->size_bytes;
 	o->nr_pages = object_nr_pages(attr->size_bytes);
 	o->extra_bytes = attr->extra_bytes;
@@ -614,7 +747,13 @@ void kmm_object_destroy(struct kmm_object *o)
 	kmm_assert(!o->nr_pins);
 	kmm_assert(list_empty(&o->areas));
 	object_drop(o, 0, ULONG_MAX, false);
-	kmm_assert(!o->resident);
+	/* Whoever has taken pages of it as candidates, or reads some, must see that they are gone. */
+	wait_var_event(&o->nr_evicting, !atomic_read(&o->nr_evicting));
+	kmm_assert(!o->resident && !o->swapped);
+	if (o->own_lruvec) {
+		kmm_lruvec_fini(o->lruvec);
+		kmm_account_free(a, o->lruvec, sizeof(*o->lruvec));
+	}
 	kmm_account_free(a, o->top, o->nr_top * sizeof(*o->top));
 	kmm_account_uncharge(a, KMM_RES_HOST_BYTES, o->extra_bytes);
 	kmm_account_uncharge(a, KMM_RES_OBJECTS, 1);
@@ -656,13 +795,152 @@ void kmm_object_bind_locked(struct kmm_object *o, struct address_space *mapping)
 		struct kmm_leaf *leaf = o->top[t];
 
 		for (i = 0; leaf && i < KMM_LEAF_ENTRIES; i++)
-			if (entry_is_page(leaf->entry[i]))
+			if (kmm_entry_is_page(leaf->entry[i]))
 				frame_set_mapping(leaf->entry[i], mapping);
 		cond_resched();
 	}
 	o->mapping = mapping;
 }
 KMM_EXPORT_INTERNAL(kmm_object_bind_locked);
+
+/*
+ * Starts reading page @index from swap, or finds who does it already; @page is for it.
+ * Return: 1: @page is in the index; 0: *@req tells when it is, the object is unlocked; negative:
+ * -EIO, the object is still locked. @page is taken over in all cases.
+ */
+static int object_swapin_locked(struct kmm_object *o, pgoff_t index, struct page *page,
+				struct kmm_swapin **req)
+{
+	struct kmm_swapin *running;
+	int err;
+
+	if (kmm_swap_is_sync(o->set->lru->swap,
+			     kmm_entry_swap(*kmm_object_entry_locked(o, index)))) {
+		err = kmm_swapin_sync_locked(o, index, page);
+		return err ?: 1;
+	}
+	running = kmm_swapin_find_locked(o, index);
+	if (running) {
+		mutex_unlock(&o->lock);
+		kmm_object_free_frame(o, page);
+		if (*req)
+			kmm_swapin_put(*req);
+		*req = running;
+	} else {
+		kmm_swapin_start_locked(o, index, *req, page);
+		mutex_unlock(&o->lock);
+	}
+	return 0;
+}
+
+/*
+ * kmm_object_lock_pages(); with @wait it does not wait for I/O but answers -EINPROGRESS, and what
+ * to wait for.
+ */
+static int object_lock_pages(struct kmm_object *o, pgoff_t index, struct page **pages,
+			     unsigned int max, struct kmm_swapin **wait)
+{
+	struct kmm_swapin *req = NULL;
+	struct page *page, *spare = NULL;
+	void **entry;
+	int ret;
+
+	for (;;) {
+		mutex_lock(&o->lock);
+		ret = -ENXIO;
+		if (unlikely(index >= o->nr_pages))
+			goto out;
+		entry = kmm_object_entry_locked(o, index);
+		if (unlikely(!entry)) {
+			mutex_unlock(&o->lock);
+			ret = object_add_leaf(o, index);
+			if (ret)
+				goto out_unlocked;
+			continue;
+		}
+		page = *entry;
+		if (likely(kmm_entry_is_page(page))) {
+			object_want_locked(o, page);
+			break;
+		}
+		if (unlikely(o->own_lruvec && o->lruvec->limit_pages &&
+			     o->resident >= o->lruvec->limit_pages)) {
+			mutex_unlock(&o->lock);
+			ret = kmm_object_make_room(o);
+			if (ret)
+				goto out_unlocked;
+			continue;
+		}
+		if (unlikely(!req && kmm_entry_is_swap(*entry) &&
+			     !kmm_swap_is_sync(o->set->lru->swap, kmm_entry_swap(*entry)))) {
+			mutex_unlock(&o->lock);
+			req = kmm_swapin_alloc();
+			ret = -ENOMEM;
+			if (!req)
+				goto out_unlocked;
+			continue;
+		}
+		page = spare;
+		spare = NULL;
+		if (likely(!page))
+			page = kmm_object_alloc_frame(o, kmm_entry_is_hole(*entry) ?
+						      KMM_OBJECT_GFP_FAST | __GFP_ZERO :
+						      KMM_OBJECT_GFP_FAST);
+		if (IS_ERR(page)) {
+			mutex_unlock(&o->lock);
+			ret = PTR_ERR(page);
+			/* Over the limit of the user: pages of this object may go in its favour. */
+			if (ret == -EDQUOT && kmm_object_evict_own(o, KMM_EVICT_BATCH))
+				continue;
+			if (ret != -ENOMEM)
+				goto out_unlocked;
+			page = kmm_object_alloc_frame(o, OBJECT_GFP);
+			ret = PTR_ERR_OR_ZERO(page);
+			if (ret)
+				goto out_unlocked;
+			spare = page;
+			continue;
+		}
+		if (likely(kmm_entry_is_hole(*entry))) {
+			kmm_object_set_page_locked(o, entry, index, page, 0,
+						   kmm_entry_shadow(*entry));
+			break;
+		}
+		ret = object_swapin_locked(o, index, page, &req);
+		if (ret < 0)
+			goto out;
+		if (ret)
+			break;
+		if (wait) {
+			*wait = req;
+			return -EINPROGRESS;
+		}
+		ret = kmm_swapin_wait(req, index);
+		kmm_swapin_put(req);
+		req = NULL;
+		if (ret)
+			goto out_unlocked;
+	}
+	pages[0] = *entry;
+	max = min_t(unsigned long, max, KMM_LEAF_ENTRIES - (index & (KMM_LEAF_ENTRIES - 1)));
+	max = min_t(unsigned long, max, o->nr_pages - index);
+	for (ret = 1; ret < max && kmm_entry_is_page(entry[ret]); ret++) {
+		/* One that is being written may go. */
+		if (o->lruvec && kmm_lru_is_writeback(o->lruvec, entry[ret]))
+			break;
+		pages[ret] = entry[ret];
+	}
+	goto out_spare;
+out:
+	mutex_unlock(&o->lock);
+out_unlocked:
+out_spare:
+	if (unlikely(spare))
+		kmm_object_free_frame(o, spare);
+	if (unlikely(req))
+		kmm_swapin_put(req);
+	return ret;
+}
 
 /**
  * kmm_object_lock_pages() - Find or make page @index and keep the object locked.
@@ -674,86 +952,42 @@ KMM_EXPORT_INTERNAL(kmm_object_bind_locked);
  * The fault path. As long as the lock is held, these pages stay at their index, and what
  * is put into page tables will be found by a later unmap.
  *
- * Context: task, may sleep.
+ * Context: task, may sleep, also for I/O.
  * Return: number of pages, with @o locked: call kmm_object_unlock(). Negative, unlocked:
- * -ENXIO behind the end; -EDQUOT; -ENOMEM.
+ * -ENXIO behind the end; -EDQUOT; -ENOMEM; -EIO it is in swap and cannot be read; -EINTR killed.
  */
 int kmm_object_lock_pages(struct kmm_object *o, pgoff_t index, struct page **pages,
 			  unsigned int max)
 {
-	struct page *page, *spare = NULL;
-	void **entry;
-	int ret;
-
-	for (;;) {
-		mutex_lock(&o->lock);
-		ret = -ENXIO;
-		if (unlikely(index >= o->nr_pages))
-			break;
-		entry = object_entry_locked(o, index);
-		if (unlikely(!entry)) {
-			mutex_unlock(&o->lock);
-			ret = object_add_leaf(o, index);
-			if (!ret)
-				continue;
-			goto out_unlocked;
-		}
-		page = *entry;
-		if (!page) {
-			page = spare;
-			if (likely(!page))
-				page = frame_alloc(o, OBJECT_GFP_FAST);
-			if (IS_ERR(page)) {
-				ret = PTR_ERR(page);
-				if (ret != -ENOMEM)
-					break;
-				mutex_unlock(&o->lock);
-				page = frame_alloc(o, OBJECT_GFP);
-				if (!IS_ERR(page)) {
-					spare = page;
-					continue;
-				}
-				ret = PTR_ERR(page);
-				goto out_unlocked;
-			}
-			if (page == spare)
-				spare = NULL;
-			object_set_page_locked(o, entry, index, page);
-		}
-		if (unlikely(!entry_is_page(page))) {
-			ret = -EIO;
-			break;
-		}
-		pages[0] = page;
-		ret = 1;
-		max = min_t(unsigned long, max,
-			    KMM_LEAF_ENTRIES - (index & (KMM_LEAF_ENTRIES - 1)));
-		max = min_t(unsigned long, max, o->nr_pages - index);
-		while (ret < max && entry_is_page(entry[ret])) {
-			pages[ret] = entry[ret];
-			ret++;
-		}
-		if (unlikely(spare))
-			frame_free(o, spare);
-		return ret;
-	}
-	mutex_unlock(&o->lock);
-out_unlocked:
-	if (spare)
-		frame_free(o, spare);
-	return ret;
+	return object_lock_pages(o, index, pages, max, NULL);
 }
 KMM_EXPORT_INTERNAL(kmm_object_lock_pages);
+
+/**
+ * kmm_object_lock_pages_nowait() - As kmm_object_lock_pages(), but waits for no I/O.
+ * @o: object
+ * @index: page number
+ * @pages: as there
+ * @max: as there
+ * @wait: out, with -EINPROGRESS: for kmm_swapin_wait(), then kmm_swapin_put()
+ *
+ * Context: task, may sleep. Return: as there, and -EINPROGRESS.
+ */
+int kmm_object_lock_pages_nowait(struct kmm_object *o, pgoff_t index, struct page **pages,
+				 unsigned int max, struct kmm_swapin **wait)
+{
+	return object_lock_pages(o, index, pages, max, wait);
+}
 
 /**
  * kmm_object_get_page() - One page, with a reference for the time of a copy.
  * @o: object
  * @index: page number
- * @alloc: fill a hole
+ * @alloc: fill a hole; the caller writes to the page
  *
- * Context: task, may sleep.
+ * Context: task, may sleep, also for I/O.
  * Return: page, give it back with put_page(); NULL for a hole; ERR_PTR of -ENXIO behind the
- * end, -EDQUOT, -ENOMEM.
+ * end, -EDQUOT, -ENOMEM, -EIO, -EINTR.
  */
 struct page *kmm_object_get_page(struct kmm_object *o, pgoff_t index, bool alloc)
 {
@@ -761,27 +995,31 @@ struct page *kmm_object_get_page(struct kmm_object *o, pgoff_t index, bool alloc
 	void **entry;
 	int ret;
 
-	if (alloc) {
-		ret = kmm_object_lock_pages(o, index, &page, 1);
-		if (ret < 0)
-			return ERR_PTR(ret);
-		get_page(page);
-		mutex_unlock(&o->lock);
-		return page;
-	}
-
-	mutex_lock(&o->lock);
-	if (index >= o->nr_pages) {
-		page = ERR_PTR(-ENXIO);
-	} else {
-		entry = object_entry_locked(o, index);
-		if (entry && entry_is_page(*entry)) {
+	if (!alloc) {
+		mutex_lock(&o->lock);
+		entry = index < o->nr_pages ? kmm_object_entry_locked(o, index) : NULL;
+		if (index >= o->nr_pages)
+			page = ERR_PTR(-ENXIO);
+		else if (entry && kmm_entry_is_page(*entry))
 			page = *entry;
+		if (!IS_ERR_OR_NULL(page)) {
+			/* Who has a reference reads only: the page may be written meanwhile. */
+			SetPageReferenced(page);
 			get_page(page);
-		} else if (entry && *entry) {
-			page = ERR_PTR(-EIO);
 		}
+		if (page || !entry || !kmm_entry_is_swap(*entry)) {
+			mutex_unlock(&o->lock);
+			return page;
+		}
+		mutex_unlock(&o->lock);
 	}
+	ret = kmm_object_lock_pages(o, index, &page, 1);
+	if (ret < 0)
+		return ERR_PTR(ret);
+	SetPageReferenced(page);
+	if (alloc)
+		object_dirty_locked(o, page);
+	get_page(page);
 	mutex_unlock(&o->lock);
 	return page;
 }
@@ -817,11 +1055,13 @@ KMM_EXPORT_INTERNAL(kmm_object_populate);
  * Pages that are in the range only in part are zeroed there.
  *
  * Context: task, may sleep; serialised with writes and seals by the caller.
- * Return: 0; -EOVERFLOW; -EPERM a seal, or the object's frames are fixed; -EBUSY pinned.
+ * Return: 0; -EOVERFLOW; -EPERM a seal, or the object's frames are fixed; -EBUSY pinned; for a
+ * page in swap that is cut in two also -EIO, -ENOMEM, -EDQUOT, -EINTR, and nothing is done.
  */
 int kmm_object_punch(struct kmm_object *o, u64 offset, u64 len)
 {
 	u64 end, first, last;
+	int err;
 
 	if (check_add_overflow(offset, len, &end))
 		return -EOVERFLOW;
@@ -838,17 +1078,24 @@ int kmm_object_punch(struct kmm_object *o, u64 offset, u64 len)
 	first = object_nr_pages(offset);
 	last = end == READ_ONCE(o->size_bytes) ? object_nr_pages(end) : end >> PAGE_SHIFT;
 
-	mutex_lock(&o->lock);
-	if (first > last) {
-		object_zero_locked(o, offset, end);
-	} else {
-		object_zero_locked(o, offset, first << PAGE_SHIFT);
-		object_zero_locked(o, last << PAGE_SHIFT, end);
+	object_hold(o);
+	err = object_swapin_part(o, offset);
+	if (!err && last < object_nr_pages(end))
+		err = object_swapin_part(o, end);
+	if (!err) {
+		mutex_lock(&o->lock);
+		if (first > last) {
+			object_zero_locked(o, offset, end);
+		} else {
+			object_zero_locked(o, offset, first << PAGE_SHIFT);
+			object_zero_locked(o, last << PAGE_SHIFT, end);
+		}
+		mutex_unlock(&o->lock);
+		if (first < last)
+			object_drop(o, first, last, true);
 	}
-	mutex_unlock(&o->lock);
-	if (first < last)
-		object_drop(o, first, last, true);
-	return 0;
+	object_unhold(o);
+	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_object_punch);
 
@@ -893,6 +1140,16 @@ static int object_grow(struct kmm_object *o, u64 size_bytes)
 	return 0;
 }
 
+static void object_shrink(struct kmm_object *o, u64 size_bytes)
+{
+	mutex_lock(&o->lock);
+	WRITE_ONCE(o->size_bytes, size_bytes);
+	WRITE_ONCE(o->nr_pages, object_nr_pages(size_bytes));
+	object_zero_locked(o, size_bytes, round_up(size_bytes, PAGE_SIZE));
+	mutex_unlock(&o->lock);
+	object_drop(o, object_nr_pages(size_bytes), ULONG_MAX, true);
+}
+
 /**
  * kmm_object_resize() - Change the size.
  * @o: object
@@ -902,13 +1159,15 @@ static int object_grow(struct kmm_object *o, u64 size_bytes)
  *
  * Context: task, may sleep; serialised by the caller with itself, writes and seals.
  * Return: 0; -EFBIG; -EPERM a seal, a CONTIG object, a LOCKED one that would shrink; -EBUSY a
- * pinned one that would shrink; growing also -EDQUOT, -ENOMEM, -EINTR killed. On error the size
- * is as before.
+ * pinned one that would shrink; growing also -EDQUOT, -ENOMEM, -EINTR killed; all of these and
+ * -EIO where the page that the new or the old end cuts in two is in swap. On error the size is as
+ * before.
  */
 int kmm_object_resize(struct kmm_object *o, u64 size_bytes)
 {
 	u32 seals = READ_ONCE(o->seals);
 	u64 old = READ_ONCE(o->size_bytes);
+	int err;
 
 	if (size_bytes > KMM_OBJECT_SIZE_MAX)
 		return -EFBIG;
@@ -916,20 +1175,21 @@ int kmm_object_resize(struct kmm_object *o, u64 size_bytes)
 		return 0;
 	if (o->flags & KMM_OBJECT_CONTIG)
 		return -EPERM;
-	if (size_bytes > old)
-		return seals & KMM_SEAL_GROW ? -EPERM : object_grow(o, size_bytes);
-	if (seals & KMM_SEAL_SHRINK || o->flags & KMM_OBJECT_LOCKED)
+	if (size_bytes > old && seals & KMM_SEAL_GROW)
 		return -EPERM;
-	if (READ_ONCE(o->nr_pins))
+	if (size_bytes < old && (seals & KMM_SEAL_SHRINK || o->flags & KMM_OBJECT_LOCKED))
+		return -EPERM;
+	if (size_bytes < old && READ_ONCE(o->nr_pins))
 		return -EBUSY;
 
-	mutex_lock(&o->lock);
-	WRITE_ONCE(o->size_bytes, size_bytes);
-	WRITE_ONCE(o->nr_pages, object_nr_pages(size_bytes));
-	object_zero_locked(o, size_bytes, round_up(size_bytes, PAGE_SIZE));
-	mutex_unlock(&o->lock);
-	object_drop(o, object_nr_pages(size_bytes), ULONG_MAX, true);
-	return 0;
+	object_hold(o);
+	err = object_swapin_part(o, min(old, size_bytes));
+	if (!err && size_bytes > old)
+		err = object_grow(o, size_bytes);
+	else if (!err)
+		object_shrink(o, size_bytes);
+	object_unhold(o);
+	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_object_resize);
 
@@ -948,7 +1208,7 @@ static bool object_pinned(struct kmm_object *o)
 		for (i = 0; leaf && i < KMM_LEAF_ENTRIES && !pinned; i++) {
 			struct page *page = leaf->entry[i];
 
-			if (entry_is_page(page))
+			if (kmm_entry_is_page(page))
 				pinned = page_count(page) != 1 + page_mapcount(page);
 		}
 		mutex_unlock(&o->lock);
@@ -1027,9 +1287,9 @@ static int object_may_replace_locked(struct kmm_object *o, pgoff_t first, unsign
 
 static struct page *object_page_locked(struct kmm_object *o, pgoff_t index)
 {
-	void **entry = object_entry_locked(o, index);
+	void **entry = kmm_object_entry_locked(o, index);
 
-	return entry && entry_is_page(*entry) ? *entry : NULL;
+	return entry && kmm_entry_is_page(*entry) ? *entry : NULL;
 }
 
 static unsigned long object_nr_resident_locked(struct kmm_object *o, pgoff_t first,
@@ -1039,7 +1299,7 @@ static unsigned long object_nr_resident_locked(struct kmm_object *o, pgoff_t fir
 	unsigned long nr_resident = 0;
 
 	for (index = first; index < end; index++) {
-		if (!object_entry_locked(o, index))
+		if (!kmm_object_entry_locked(o, index))
 			index |= KMM_LEAF_ENTRIES - 1;
 		else
 			nr_resident += !!object_page_locked(o, index);
@@ -1074,12 +1334,13 @@ static unsigned int object_find_held_locked(struct kmm_object *o, pgoff_t first,
 /* Takes the entry of page @index, which somebody else holds, and leaves its contents in @copy. */
 static void object_take_copy_locked(struct kmm_object *o, pgoff_t index, struct page *copy)
 {
-	void **entry = object_entry_locked(o, index);
+	void **entry = kmm_object_entry_locked(o, index);
 	struct page *page = *entry;
 
 	*entry = NULL;
 	copy_highpage(copy, page);
-	frame_free(o, page);
+	if (object_forget_locked(o, page))
+		kmm_object_free_frame(o, page);
 }
 
 /**
@@ -1101,7 +1362,8 @@ static void object_take_copy_locked(struct kmm_object *o, pgoff_t index, struct 
  *
  * Context: task, may sleep; serialised with writes, punches, resizes and seals by the caller.
  * Return: how many frames; -EINVAL @nr; -ENXIO behind the end; -EPERM a seal against writes,
- * or @o's frames are fixed; -EBUSY pinned; -EDQUOT @to has no room; -ENOMEM for a copy.
+ * or @o's frames are fixed; -EBUSY pinned; -EDQUOT @to has no room; -ENOMEM for a copy; for pages
+ * in swap, which come back first, as kmm_object_lock_pages().
  */
 int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 			  struct kmm_account *to, struct page **pages, unsigned int *nr_copied)
@@ -1112,6 +1374,13 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 
 	if (!nr || nr > KMM_TAKE_MAX)
 		return -EINVAL;
+	err = kmm_object_may_replace(o, first, nr);
+	if (err)
+		return err;
+	object_hold(o);
+	err = kmm_swapin_range(o, first, nr);
+	if (err)
+		goto unhold;
 	for (;;) {
 		mutex_lock(&o->lock);
 		err = object_may_replace_locked(o, first, nr);
@@ -1119,7 +1388,7 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 			goto undo;
 		nr_taken = object_nr_resident_locked(o, first, nr);
 		if (nr_taken)
-			object_unmap(o, first, nr);
+			kmm_object_unmap(o, first, nr);
 		nr_held = object_find_held_locked(o, first, nr, held);
 		if (nr_held <= spares)
 			break;
@@ -1140,14 +1409,14 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 		goto undo;
 
 	while (spares > nr_held)
-		frame_free(o, pages[--spares]);
+		kmm_object_free_frame(o, pages[--spares]);
 	object_zero_locked(o, o->size_bytes,
 			   min_t(u64, round_up(o->size_bytes, PAGE_SIZE),
 				 (u64)(first + nr) << PAGE_SHIFT));
 	/* From the end: as many spares are left as copies come, so they are never overwritten. */
 	for (i = nr; i-- > 0;) {
-		void **entry = object_entry_locked(o, first + i);
-		struct page *page = entry && entry_is_page(*entry) ? *entry : NULL;
+		void **entry = kmm_object_entry_locked(o, first + i);
+		struct page *page = entry && kmm_entry_is_page(*entry) ? *entry : NULL;
 
 		if (unlikely(spares && test_bit(i, held))) {
 			pages[i] = pages[--spares];
@@ -1158,11 +1427,14 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 		if (!page)
 			continue;
 		*entry = NULL;
+		/* Nobody else holds it, so nobody writes it to swap. */
+		kmm_assert(object_forget_locked(o, page));
 		frame_clear(page);
 		if (to != o->account)
 			kmm_buddy_set_owner(o->set->buddy, page, to->id);
 	}
 	WRITE_ONCE(o->resident, o->resident - nr_taken);
+	o->nr_holds--;
 	mutex_unlock(&o->lock);
 	*nr_copied = nr_held;
 	return nr_taken;
@@ -1171,7 +1443,9 @@ undo:
 	mutex_unlock(&o->lock);
 undo_unlocked:
 	while (spares)
-		frame_free(o, pages[--spares]);
+		kmm_object_free_frame(o, pages[--spares]);
+unhold:
+	object_unhold(o);
 	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_object_take_pages);
@@ -1235,7 +1509,7 @@ int kmm_object_reserve(struct kmm_object *o, pgoff_t first, unsigned long nr)
 	mutex_lock(&o->lock);
 	err = object_may_replace_locked(o, first, nr);
 	while (!err && index < first + nr) {
-		if (object_entry_locked(o, index)) {
+		if (kmm_object_entry_locked(o, index)) {
 			index = round_up(index + 1, KMM_LEAF_ENTRIES);
 			continue;
 		}
@@ -1283,30 +1557,47 @@ int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 		return err;
 
 	mutex_lock(&o->lock);
+	kmm_swapin_cancel_locked(o, first, first + nr);
 	for (i = 0; i < nr; i++) {
 		struct page *page = pages[i];
-		void **entry = object_entry_locked(o, first + i);
+		void **entry = kmm_object_entry_locked(o, first + i);
 
-		pages[i] = entry_is_page(*entry) ? *entry : NULL;
+		pages[i] = object_erase_entry_locked(o, *entry);
 		nr_old += !!pages[i];
 		*entry = NULL;
 		if (!page)
 			continue;
 		if (from != o->account)
 			kmm_buddy_set_owner(o->set->buddy, page, o->account->id);
-		object_set_page_locked(o, entry, first + i, page);
+		/* It comes with contents. */
+		SetPageDirty(page);
+		kmm_object_set_page_locked(o, entry, first + i, page, 0, 0);
 	}
-	WRITE_ONCE(o->resident, o->resident - nr_old);
 	if (nr_old)
-		object_unmap(o, first, nr);
+		kmm_object_unmap(o, first, nr);
 	mutex_unlock(&o->lock);
 
 	for (i = 0; nr_old && i < nr; i++)
-		if (pages[i])
-			frame_free(o, pages[i]);
+		object_free_entry(o, pages[i]);
 	return 0;
 }
 KMM_EXPORT_INTERNAL(kmm_object_put_pages);
+
+/* Whoever pins it writes when he likes. */
+static void object_dirty_all(struct kmm_object *o)
+{
+	pgoff_t index;
+
+	for (index = 0; index < o->nr_pages; index++) {
+		struct page *page;
+
+		mutex_lock(&o->lock);
+		page = object_page_locked(o, index);
+		if (page)
+			object_dirty_locked(o, page);
+		mutex_unlock(&o->lock);
+	}
+}
 
 /**
  * kmm_object_pin() - Fill an object and keep every frame of it at its index.
@@ -1340,6 +1631,8 @@ int kmm_object_pin(struct kmm_object *o, bool write)
 	err = object_populate(o, 0, o->nr_pages);
 	if (err)
 		kmm_object_unpin(o, write);
+	else
+		object_dirty_all(o);
 	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_object_pin);
@@ -1382,8 +1675,8 @@ unsigned long kmm_object_pinned_pages(struct kmm_object *o, struct page **pages,
 		void **entry;
 
 		mutex_lock(&o->lock);
-		entry = object_entry_locked(o, index);
-		while (entry && index < end && entry_is_page(*entry))
+		entry = kmm_object_entry_locked(o, index);
+		while (entry && index < end && kmm_entry_is_page(*entry))
 			pages[index++] = *entry++;
 		mutex_unlock(&o->lock);
 		if (index < end)
@@ -1410,7 +1703,7 @@ u64 kmm_object_seek(struct kmm_object *o, u64 offset, bool data)
 
 	mutex_lock(&o->lock);
 	while (index < o->nr_pages) {
-		void **entry = object_entry_locked(o, index);
+		void **entry = kmm_object_entry_locked(o, index);
 
 		if (!entry) {
 			if (!data)
@@ -1418,7 +1711,7 @@ u64 kmm_object_seek(struct kmm_object *o, u64 offset, bool data)
 			index = round_down(index, KMM_LEAF_ENTRIES) + KMM_LEAF_ENTRIES;
 			continue;
 		}
-		if (!*entry == !data)
+		if (kmm_entry_is_hole(*entry) != data)
 			break;
 		index++;
 	}
@@ -1457,12 +1750,14 @@ KMM_EXPORT_INTERNAL(kmm_object_info);
  */
 unsigned long kmm_object_check(struct kmm_object *o)
 {
-	unsigned long t, bad = 0, resident = 0;
+	unsigned long t, bad = 0, resident = 0, swapped = 0;
 	u64 host_bytes;
 	unsigned int i;
 
 	mutex_lock(&o->lock);
 	host_bytes = sizeof(*o) + o->extra_bytes + o->nr_top * sizeof(*o->top);
+	if (o->own_lruvec)
+		host_bytes += sizeof(*o->lruvec);
 	for (t = 0; t < o->nr_top; t++) {
 		struct kmm_leaf *leaf = o->top[t];
 
@@ -1473,21 +1768,27 @@ unsigned long kmm_object_check(struct kmm_object *o)
 			pgoff_t index = (t << KMM_LEAF_SHIFT) + i;
 			struct page *page = leaf->entry[i];
 
-			if (!page)
+			if (kmm_entry_is_hole(page))
 				continue;
+			if (kmm_entry_is_swap(page)) {
+				swapped++;
+				bad += index >= o->nr_pages || !o->lruvec;
+				continue;
+			}
 			resident++;
-			if (entry_is_page(page) && index < o->nr_pages &&
+			if (kmm_entry_is_page(page) && index < o->nr_pages &&
 			    page->mapping == o->mapping && page_folio(page)->index == index &&
-			    kmm_buddy_owner(o->set->buddy, page) == o->account->id)
+			    kmm_buddy_owner(o->set->buddy, page) == o->account->id &&
+			    (!o->lruvec || kmm_lru_page(o->lruvec->lru, page)->object == o))
 				continue;
 			bad++;
 			pr_err("kmm: object %llu: bad entry %lu\n", o->id, index);
 		}
 	}
-	if (resident != o->resident) {
+	if (resident != o->resident || swapped != o->swapped) {
 		bad++;
-		pr_err("kmm: object %llu: %lu entries, resident %lu\n", o->id, resident,
-		       o->resident);
+		pr_err("kmm: object %llu: %lu pages, resident %lu, %lu in swap, swapped %lu\n",
+		       o->id, resident, o->resident, swapped, o->swapped);
 	}
 	if (host_bytes != o->host_bytes) {
 		bad++;

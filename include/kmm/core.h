@@ -7,6 +7,7 @@
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
 #include <kmm/names.h>
+#include <kmm/lru.h>
 #include <kmm/msgq.h>
 #include <kmm/object.h>
 #include <kmm/pgtable.h>
@@ -34,12 +35,13 @@
  * @vmap_shrinker: @vmap's
  * @espfix: aliases of every space
  * @accounts: who pays
+ * @swap: where pages go
+ * @lru: which pages go
  * @objects: memory objects
  * @pipes: pipes
  * @names: of objects and queues
  * @spaces: address spaces
  * @msgqs: message queues
- * @swap: where pages go
  * @steps: of mm_init, as they went
  * @nr_steps: how many
  * @debug_cache: entries of debug/debug_objects.c; NULL: its static ones serve
@@ -56,12 +58,13 @@ struct kmm {
 	struct kmm_shrinker vmap_shrinker;
 	struct kmm_espfix *espfix;
 	struct kmm_accounts accounts;
+	struct kmm_swap swap;
+	struct kmm_lru lru;
 	struct kmm_object_set objects;
 	struct kmm_pipe_set pipes;
 	struct kmm_names names;
 	struct kmm_space_set spaces;
 	struct kmm_msgq_set msgqs;
-	struct kmm_swap swap;
 	struct kmm_mm_init_step steps[KMM_MAX_STEPS];
 	unsigned int nr_steps;
 	struct kmm_cache *debug_cache;

@@ -4,7 +4,9 @@
 #define _KMM_LRU_H
 
 #include <linux/atomic.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -68,9 +70,9 @@ extern const char * const kmm_lru_event_names[KMM_NR_LRU_EVENTS];
  * @epoch: counts switches of the policy
  * @limit_pages: most pages that its owner may have resident; 0: no limit
  * @exact: every use is told by kmm_lru_touch(); Accessed bits are not asked
- * @nr_isolated: pages taken out by somebody who has not decided yet
- * @event: of this one; those of an instance are in struct kmm_lru
- * @references, @faults: exact mode: kmm_object_reference()'s
+ * @references: exact mode: calls of kmm_object_reference()
+ * @faults: those of @references that did not find the page
+ * @node: in @lru->vecs
  */
 struct kmm_lruvec {
 	struct kmm_lru *lru;
@@ -79,9 +81,9 @@ struct kmm_lruvec {
 	u32 epoch;
 	u32 limit_pages;
 	bool exact;
-	u32 nr_isolated;
 	u64 references;
 	u64 faults;
+	struct list_head node;
 };
 
 /**
@@ -100,10 +102,8 @@ struct kmm_lru_page {
 
 #define KMM_LRU_LISTED		BIT_ULL(63)	/* in a list of the policy */
 #define KMM_LRU_ISOLATED	BIT_ULL(62)	/* somebody is about to evict it */
-#define KMM_LRU_WRITEBACK	BIT_ULL(61)	/* on its way to swap; the writer frees the frame */
-#define KMM_LRU_RESCUED		BIT_ULL(60)	/* used, or gone, while on its way */
-#define KMM_LRU_STATE		(KMM_LRU_LISTED | KMM_LRU_ISOLATED | KMM_LRU_WRITEBACK | \
-				 KMM_LRU_RESCUED)
+#define KMM_LRU_WRITEBACK	BIT_ULL(61)	/* on its way to the slot in the lower bits */
+#define KMM_LRU_STATE		(KMM_LRU_LISTED | KMM_LRU_ISOLATED | KMM_LRU_WRITEBACK)
 
 /**
  * struct kmm_lru - eviction of one instance
@@ -111,7 +111,10 @@ struct kmm_lru_page {
  * @swap: where pages go; immutable
  * @page: by index of the frame; host memory
  * @global: pages of all objects that have no limit of their own
- * @policy_lock: serialises switches of @global's policy
+ * @policy_lock: serialises switches of policies
+ * @vecs_lock: protects @vecs; held for reading while global eviction uses one. Order: before
+ *	an object's lock
+ * @vecs: all lruvecs
  * @event: counters
  */
 struct kmm_lru {
@@ -120,6 +123,8 @@ struct kmm_lru {
 	struct kmm_lru_page *page;
 	struct kmm_lruvec global;
 	struct mutex policy_lock;	/* one switch at a time */
+	struct rw_semaphore vecs_lock;	/* lruvecs come and go */
+	struct list_head vecs;
 	atomic64_t event[KMM_NR_LRU_EVENTS];
 };
 
@@ -132,6 +137,64 @@ int kmm_lruvec_init(struct kmm_lruvec *v, struct kmm_lru *lru, const struct kmm_
 void kmm_lruvec_fini(struct kmm_lruvec *v);
 int kmm_lruvec_set_policy(struct kmm_lruvec *v, const struct kmm_policy_ops *ops);
 
+/**
+ * struct kmm_candidate - a page that was taken from the policy and is to be decided about
+ * @object: its object; cannot go until kmm_lru_put_object()
+ * @page: page
+ * @index: in the object
+ * @epoch: of its lruvec then
+ *
+ * On the stack, KMM_EVICT_BATCH of them.
+ */
+struct kmm_candidate {
+	struct kmm_object *object;
+	struct page *page;
+	u32 index;
+	u32 epoch;
+};
+
+/**
+ * enum kmm_written - whose is a page that was written
+ * @KMM_WRITTEN_MINE: still the object's, and nobody wanted it
+ * @KMM_WRITTEN_ORPHAN: the object gave it up: the frame is the writer's
+ * @KMM_WRITTEN_RESCUED: somebody wanted it: nothing of it but the slot is the writer's
+ */
+enum kmm_written { KMM_WRITTEN_MINE, KMM_WRITTEN_ORPHAN, KMM_WRITTEN_RESCUED };
+
+struct kmm_lru_page *kmm_lru_page(struct kmm_lru *lru, struct page *page);
+
+/* The slot of swap that has the same contents as a resident page. Under the object's lock. */
+static inline kmm_swp_t kmm_lru_slot(struct kmm_lru *lru, struct page *page)
+{
+	u64 word = READ_ONCE(kmm_lru_page(lru, page)->word);
+
+	return word & KMM_LRU_WRITEBACK ? 0 : word & ~KMM_LRU_STATE;
+}
+
+/* Under the object's lock: it begins and ends there. */
+static inline bool kmm_lru_is_writeback(const struct kmm_lruvec *v, struct page *page)
+{
+	return READ_ONCE(kmm_lru_page(v->lru, page)->word) & KMM_LRU_WRITEBACK;
+}
+
+void kmm_lru_add_locked(struct kmm_object *o, struct page *page, kmm_swp_t entry, u32 shadow);
+bool kmm_lru_del_locked(struct kmm_object *o, struct page *page);
+void kmm_lru_rescue_locked(struct kmm_object *o, struct page *page);
+void kmm_lru_touch_locked(struct kmm_object *o, struct page *page);
+kmm_swp_t kmm_lru_take_slot_locked(struct kmm_object *o, struct page *page);
+unsigned int kmm_lru_isolate(struct kmm_lruvec *v, struct kmm_candidate *c, unsigned int nr);
+bool kmm_lru_isolate_page_locked(struct kmm_object *o, struct page *page,
+				 struct kmm_candidate *c);
+void kmm_lru_put_object(struct kmm_object *o);
+bool kmm_lru_still_locked(const struct kmm_candidate *c);
+bool kmm_lru_judge_locked(const struct kmm_lruvec *from, const struct kmm_candidate *c,
+			  bool young);
+void kmm_lru_putback_locked(struct kmm_object *o, struct page *page, kmm_swp_t entry);
+void kmm_lru_writeback_locked(struct kmm_object *o, struct page *page, kmm_swp_t entry);
+enum kmm_written kmm_lru_written_locked(struct kmm_object *o, struct page *page, kmm_swp_t entry);
+u32 kmm_lru_evicted_locked(struct kmm_object *o, struct page *page);
+void kmm_lru_move_locked(struct kmm_object *o, struct page *page, struct kmm_lruvec *to);
+
 /* vm/evict.c */
 
 /**
@@ -142,10 +205,25 @@ int kmm_lruvec_set_policy(struct kmm_lruvec *v, const struct kmm_policy_ops *ops
 enum kmm_evict_who { KMM_EVICT_KSWAPD, KMM_EVICT_DIRECT };
 
 /* Candidates of one round, and pages of one write. */
-#define KMM_EVICT_BATCH	32
+#define KMM_EVICT_BATCH	KMM_SWAP_BATCH
 
-unsigned int kmm_evict(struct kmm_lruvec *v, unsigned int nr, enum kmm_evict_who who,
-		       bool *progress);
+/**
+ * struct kmm_evict_result - what a round of eviction came to
+ * @scanned: candidates looked at
+ * @stolen: frames that are free now
+ * @busy: candidates that others had in their hands
+ */
+struct kmm_evict_result {
+	unsigned int scanned;
+	unsigned int stolen;
+	unsigned int busy;
+};
+
+void kmm_evict(struct kmm_lruvec *v, unsigned int nr, enum kmm_evict_who who,
+	       struct kmm_evict_result *res);
+void kmm_evict_any(struct kmm_lru *lru, unsigned int nr, enum kmm_evict_who who,
+		   struct kmm_evict_result *res);
+unsigned long kmm_evict_nr_pages(struct kmm_lru *lru);
 
 static inline void kmm_lru_count(struct kmm_lru *lru, enum kmm_lru_event e, unsigned long nr)
 {

@@ -12,12 +12,14 @@
 #include <linux/types.h>
 #include <linux/uidgid.h>
 
+#include <kmm/lru.h>
 #include <uapi/kmm.h>
 
 struct address_space;
 struct kmm_account;
 struct kmm_buddy;
 struct kmm_object;
+struct kmm_swapin;
 struct page;
 
 /* A leaf of the page index is one host page and describes 2 MiB. */
@@ -32,12 +34,50 @@ struct page;
 
 /**
  * struct kmm_leaf - entries of the page index
- * @entry: NULL: a hole; bit 0 clear: a struct page; bit 0 set: a value (swap, shadow;
- *	nobody makes these yet). Protected by the object's lock.
+ * @entry: NULL: a hole; bit 0 clear: a struct page; bits 0-1 01: a page in swap, its entry
+ *	above them; 11: a hole that a page was evicted from, its shadow above them.
+ *	Protected by the object's lock.
  */
 struct kmm_leaf {
 	void *entry[KMM_LEAF_ENTRIES];
 };
+
+static inline bool kmm_entry_is_page(const void *entry)
+{
+	return entry && !((unsigned long)entry & 1);
+}
+
+static inline bool kmm_entry_is_swap(const void *entry)
+{
+	return ((unsigned long)entry & 3) == 1;
+}
+
+/* It reads as zeros. */
+static inline bool kmm_entry_is_hole(const void *entry)
+{
+	return !entry || ((unsigned long)entry & 3) == 3;
+}
+
+static inline void *kmm_entry_of_swap(kmm_swp_t swp)
+{
+	return (void *)(swp << 2 | 1);
+}
+
+static inline kmm_swp_t kmm_entry_swap(const void *entry)
+{
+	return (unsigned long)entry >> 2;
+}
+
+static inline void *kmm_entry_of_shadow(u32 shadow)
+{
+	return (void *)((unsigned long)shadow << 2 | 3);
+}
+
+/* Of a hole; 0: nothing was evicted there. */
+static inline u32 kmm_entry_shadow(const void *entry)
+{
+	return (unsigned long)entry >> 2;
+}
 
 /**
  * struct kmm_mapping_ops - how the object layer reaches those who map an object
@@ -57,6 +97,7 @@ struct kmm_mapping_ops {
 /**
  * struct kmm_object_set - all objects of one instance
  * @buddy: where their frames come from; immutable
+ * @lru: who evicts their pages; NULL: nobody; immutable
  * @lock: protects the rest; a leaf lock, held while debugfs prints a line of the list
  * @list: objects, in the order of their numbers
  * @nr: how many
@@ -64,6 +105,7 @@ struct kmm_mapping_ops {
  */
 struct kmm_object_set {
 	struct kmm_buddy *buddy;
+	struct kmm_lru *lru;
 	struct mutex lock;	/* a leaf; protects what follows */
 	struct list_head list;
 	unsigned long nr;
@@ -86,6 +128,14 @@ struct kmm_object_set {
  * @nr_pages: pages that @size_bytes reaches into
  * @size_bytes: size; also read without the lock
  * @resident: frames held; also read without the lock
+ * @swapped: pages in swap; also read without the lock
+ * @lruvec: its pages compete there; NULL: they are never evicted
+ * @own_lruvec: is @lruvec its own? Then it is freed with the object
+ * @nr_holds: as @nr_pins, for the time of one operation of kmm itself
+ * @swapins: pages that are being read; see vm/swapin.c
+ * @nr_evicting: candidates for eviction, and reads, that still need the object; it is not freed
+ *	before this is 0
+ * @hand: where its own eviction looks next
  * @host_bytes: host memory charged for it
  * @flags: KMM_OBJECT_*; immutable
  * @seals: KMM_SEAL_*; only ever grows; also read without the lock
@@ -113,6 +163,13 @@ struct kmm_object {
 	unsigned long nr_pages;
 	u64 size_bytes;
 	unsigned long resident;
+	unsigned long swapped;
+	struct kmm_lruvec *lruvec;
+	bool own_lruvec;
+	unsigned int nr_holds;
+	struct list_head swapins;
+	atomic_t nr_evicting;
+	pgoff_t hand;
 	u64 host_bytes;
 	u32 flags;
 	u32 seals;
@@ -144,7 +201,7 @@ struct kmm_object_attr {
 	u64 extra_bytes;
 };
 
-void kmm_object_set_init(struct kmm_object_set *set, struct kmm_buddy *b);
+void kmm_object_set_init(struct kmm_object_set *set, struct kmm_buddy *b, struct kmm_lru *lru);
 void kmm_object_set_fini(struct kmm_object_set *set);
 
 struct kmm_object *kmm_object_create(struct kmm_object_set *set, struct kmm_account *a,
@@ -156,6 +213,8 @@ void kmm_object_bind_locked(struct kmm_object *o, struct address_space *mapping)
 struct page *kmm_object_get_page(struct kmm_object *o, pgoff_t index, bool alloc);
 int kmm_object_lock_pages(struct kmm_object *o, pgoff_t index, struct page **pages,
 			  unsigned int max);
+int kmm_object_lock_pages_nowait(struct kmm_object *o, pgoff_t index, struct page **pages,
+				 unsigned int max, struct kmm_swapin **wait);
 int kmm_object_populate(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_punch(struct kmm_object *o, u64 offset, u64 len);
 int kmm_object_resize(struct kmm_object *o, u64 size_bytes);
@@ -174,6 +233,42 @@ int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 u64 kmm_object_seek(struct kmm_object *o, u64 offset, bool data);
 void kmm_object_info(struct kmm_object *o, struct kmm_object_info *info);
 unsigned long kmm_object_check(struct kmm_object *o);
+
+/* === Between vm/object.c, vm/evict.c and vm/swapin.c === */
+
+void **kmm_object_entry_locked(struct kmm_object *o, pgoff_t index);
+void kmm_object_set_page_locked(struct kmm_object *o, void **entry, pgoff_t index,
+				struct page *page, kmm_swp_t swp, u32 shadow);
+void kmm_object_unmap(struct kmm_object *o, pgoff_t first, unsigned long nr);
+struct page *kmm_object_alloc_frame(struct kmm_object *o, gfp_t gfp);
+void kmm_object_free_frame(struct kmm_object *o, struct page *page);
+
+/* Frames of objects that can be refilled are movable; those of fixed ones are not. */
+#define KMM_OBJECT_GFP		(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN)
+/* The same under an object's lock: no reclaim. */
+#define KMM_OBJECT_GFP_FAST	((KMM_OBJECT_GFP & ~__GFP_DIRECT_RECLAIM) | __GFP_NORETRY)
+
+/* vm/evict.c */
+unsigned int kmm_object_evict_own(struct kmm_object *o, unsigned int nr);
+long kmm_object_pageout(struct kmm_object *o, pgoff_t first, unsigned long nr);
+int kmm_object_set_limit(struct kmm_object *o, u32 limit_pages, const struct kmm_policy_ops *ops,
+			 bool exact);
+int kmm_object_make_room(struct kmm_object *o);
+int kmm_object_reference(struct kmm_object *o, pgoff_t index, bool write);
+
+/* vm/swapin.c */
+int kmm_swapin_setup(void);
+void kmm_swapin_teardown(void);
+int kmm_swapin_sync_locked(struct kmm_object *o, pgoff_t index, struct page *page);
+struct kmm_swapin *kmm_swapin_alloc(void);
+void kmm_swapin_start_locked(struct kmm_object *o, pgoff_t index, struct kmm_swapin *req,
+			     struct page *page);
+struct kmm_swapin *kmm_swapin_find_locked(struct kmm_object *o, pgoff_t index);
+int kmm_swapin_wait(struct kmm_swapin *req, pgoff_t index);
+void kmm_swapin_put(struct kmm_swapin *req);
+void kmm_swapin_cancel_locked(struct kmm_object *o, pgoff_t first, pgoff_t end);
+int kmm_swapin_range(struct kmm_object *o, pgoff_t first, unsigned long nr);
+int kmm_swapin_area(struct kmm_object_set *set, u32 area_id);
 
 static inline void kmm_object_get(struct kmm_object *o)
 {

@@ -147,7 +147,7 @@ static inline bool kmm_policy_keep(struct kmm_policy *p, u32 i, bool young)
 /* The candidate goes: what is to be remembered of it, never 0. */
 static inline u32 kmm_policy_evict(struct kmm_policy *p, u32 i)
 {
-	u32 info = p->ops->shadow ? p->ops->shadow(p, i) : 0;
+	u32 info = p->ops->shadow ? p->ops->shadow(p, i) & KMM_SHADOW_INFO_MAX : 0;
 
 	p->frames[i].policy = 0;
 	return KMM_SHADOW_SET | info << KMM_SHADOW_INFO_SHIFT |

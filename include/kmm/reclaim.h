@@ -9,6 +9,7 @@
 #include <linux/wait.h>
 
 struct kmm_buddy;
+struct kmm_lru;
 
 /**
  * struct kmm_shrinker - somebody above the buddy who keeps frames that it could give back
@@ -27,6 +28,7 @@ struct kmm_shrinker {
 /**
  * struct kmm_reclaim - the background thread and its reasons to wake
  * @buddy: whose frames; immutable
+ * @lru: pages that can be evicted; NULL: none; immutable
  * @task: the thread; NULL when it does not run
  * @shrinkers: asked when memory is short; immutable once clients may allocate
  * @wait: where it sleeps
@@ -34,6 +36,7 @@ struct kmm_shrinker {
  */
 struct kmm_reclaim {
 	struct kmm_buddy *buddy;
+	struct kmm_lru *lru;
 	struct task_struct *task;
 	struct list_head shrinkers;
 	wait_queue_head_t wait;
@@ -41,7 +44,7 @@ struct kmm_reclaim {
 };
 
 void kmm_reclaim_add_shrinker(struct kmm_reclaim *rc, struct kmm_shrinker *sh);
-int kmm_reclaim_init(struct kmm_reclaim *rc, struct kmm_buddy *b);
+int kmm_reclaim_init(struct kmm_reclaim *rc, struct kmm_buddy *b, struct kmm_lru *lru);
 void kmm_reclaim_fini(struct kmm_reclaim *rc);
 bool kmm_reclaim_relieve(struct kmm_reclaim *rc, gfp_t gfp, unsigned int order);
 void kmm_reclaim_wake(struct kmm_reclaim *rc);

@@ -648,6 +648,179 @@ TRACE_EVENT(swap_error,
 		  __entry->write ? "write" : "read", __entry->err)
 );
 
+/* === Reclaim: the names and fields of the kernel's vmscan events === */
+
+TRACE_EVENT(mm_vmscan_kswapd_wake,
+
+	TP_PROTO(unsigned long nr_free),
+
+	TP_ARGS(nr_free),
+
+	TP_STRUCT__entry(
+		__field(int, nid)
+		__field(int, zid)
+		__field(int, order)
+		__field(unsigned long, nr_free)
+	),
+
+	TP_fast_assign(
+		__entry->nid = 0;
+		__entry->zid = 0;
+		__entry->order = 0;
+		__entry->nr_free = nr_free;
+	),
+
+	TP_printk("nid=%d order=%d nr_free=%lu", __entry->nid, __entry->order, __entry->nr_free)
+);
+
+TRACE_EVENT(mm_vmscan_kswapd_sleep,
+
+	TP_PROTO(unsigned long nr_free),
+
+	TP_ARGS(nr_free),
+
+	TP_STRUCT__entry(
+		__field(int, nid)
+		__field(unsigned long, nr_free)
+	),
+
+	TP_fast_assign(
+		__entry->nid = 0;
+		__entry->nr_free = nr_free;
+	),
+
+	TP_printk("nid=%d nr_free=%lu", __entry->nid, __entry->nr_free)
+);
+
+TRACE_EVENT(mm_vmscan_direct_reclaim_begin,
+
+	TP_PROTO(int order, gfp_t gfp_flags),
+
+	TP_ARGS(order, gfp_flags),
+
+	TP_STRUCT__entry(
+		__field(int, order)
+		__field(unsigned long, gfp_flags)
+	),
+
+	TP_fast_assign(
+		__entry->order = order;
+		__entry->gfp_flags = (__force unsigned long)gfp_flags;
+	),
+
+	TP_printk("order=%d gfp_flags=%s", __entry->order, show_gfp_flags(__entry->gfp_flags))
+);
+
+TRACE_EVENT(mm_vmscan_direct_reclaim_end,
+
+	TP_PROTO(unsigned long nr_reclaimed),
+
+	TP_ARGS(nr_reclaimed),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, nr_reclaimed)
+	),
+
+	TP_fast_assign(
+		__entry->nr_reclaimed = nr_reclaimed;
+	),
+
+	TP_printk("nr_reclaimed=%lu", __entry->nr_reclaimed)
+);
+
+/* @reclaim_flags: 0 the background thread, 1 direct */
+TRACE_EVENT(mm_vmscan_lru_shrink_inactive,
+
+	TP_PROTO(unsigned long nr_scanned, unsigned long nr_reclaimed, int reclaim_flags),
+
+	TP_ARGS(nr_scanned, nr_reclaimed, reclaim_flags),
+
+	TP_STRUCT__entry(
+		__field(int, nid)
+		__field(unsigned long, nr_scanned)
+		__field(unsigned long, nr_reclaimed)
+		__field(int, reclaim_flags)
+	),
+
+	TP_fast_assign(
+		__entry->nid = 0;
+		__entry->nr_scanned = nr_scanned;
+		__entry->nr_reclaimed = nr_reclaimed;
+		__entry->reclaim_flags = reclaim_flags;
+	),
+
+	TP_printk("nid=%d nr_scanned=%lu nr_reclaimed=%lu flags=%d", __entry->nid,
+		  __entry->nr_scanned, __entry->nr_reclaimed, __entry->reclaim_flags)
+);
+
+TRACE_EVENT(mm_vmscan_write_folio,
+
+	TP_PROTO(struct page *page, u64 swp),
+
+	TP_ARGS(page, swp),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(u64, swp)
+	),
+
+	TP_fast_assign(
+		__entry->pfn = page_to_pfn(page);
+		__entry->swp = swp;
+	),
+
+	TP_printk("page=%p pfn=0x%lx swp=%#llx", pfn_to_page(__entry->pfn), __entry->pfn,
+		  __entry->swp)
+);
+
+/* A victim. @swp: where it is now; 0: it was never written and is a hole again */
+TRACE_EVENT(evict_page,
+
+	TP_PROTO(u64 id, unsigned long index, unsigned long pfn, u64 swp, int reclaim_flags),
+
+	TP_ARGS(id, index, pfn, swp, reclaim_flags),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(unsigned long, index)
+		__field(unsigned long, pfn)
+		__field(u64, swp)
+		__field(int, reclaim_flags)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->index = index;
+		__entry->pfn = pfn;
+		__entry->swp = swp;
+		__entry->reclaim_flags = reclaim_flags;
+	),
+
+	TP_printk("object=%llu index=%lu pfn=0x%lx swp=%#llx flags=%d", __entry->id,
+		  __entry->index, __entry->pfn, __entry->swp, __entry->reclaim_flags)
+);
+
+TRACE_EVENT(swapin_error,
+
+	TP_PROTO(u64 id, unsigned long index, int error),
+
+	TP_ARGS(id, index, error),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(unsigned long, index)
+		__field(int, error)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->index = index;
+		__entry->error = error;
+	),
+
+	TP_printk("object=%llu index=%lu error=%d", __entry->id, __entry->index, __entry->error)
+);
+
 #endif /* _TRACE_KMM_H */
 
 #include <trace/define_trace.h>

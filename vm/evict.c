@@ -1,0 +1,632 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Eviction
+ *
+ * How pages leave the region. Who calls says how many frames are wanted, the policy of a
+ * lruvec says which pages are candidates; here each candidate is judged, unmapped, and written
+ * where that is needed. One round, of at most KMM_EVICT_BATCH candidates:
+ *
+ *  1. Candidates are taken from the policy (kmm_lru_isolate()), sorted by object and index.
+ *  2. Object by object, under its lock: those that are pinned, held from outside or gone are
+ *     skipped. The Accessed bits of all mappings, of processes and spaces, are read and cleared, and
+ *     the policy decides. Those that go are unmapped, neighbours in one step. Now nobody
+ *     can write to them, and Dirty is complete in PG_dirty.
+ *  3. Clean ones leave at once: either swap has the same contents since they came from there, or
+ *     they were never written and are a hole again. Dirty ones get a slot each.
+ *  4. The object unlocked, the dirty ones are written, neighbouring slots in one step.
+ *  5. The object locked again: those that nobody wanted meanwhile leave.
+ *
+ * The entry of the object changes from page to swap in step 5 only. Until then a fault finds the
+ * page, takes it back (kmm_lru_rescue_locked()) and maps it without a wait; the copy that was
+ * written is thrown away.
+ *
+ * What happens where it fails: no slot, or a write error: the page stays, dirty as it is, as if
+ * it were new, so that it is not tried again at once. So a full or broken swap costs time, never
+ * data.
+ *
+ * Page-out by advice and an object's own eviction take pages by index in place of the policy,
+ * and do not ask it (step 2).
+ *
+ * Locks: the object's lock in steps 2, 3 and 5, the lruvec's inside of it. Whoever calls may
+ * hold what comes before an object's lock, and no object's lock.
+ *
+ * What this deliberately does not do: no eviction of private frames of spaces, page tables,
+ * slabs; those have shrinkers or stay. No huge pages.
+ */
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+
+#include <compat/compat.h>
+#include <kmm/account.h>
+#include <kmm/assert.h>
+#include <kmm/buddy.h>
+#include <kmm/inject.h>
+#include <kmm/object.h>
+#include <kmm/space.h>
+#include <trace/events/kmm.h>
+
+/* === Data === */
+
+/**
+ * struct evict_round - one object's candidates in one round
+ * @o: object
+ * @from: lruvec whose policy, and Accessed bits, are to be asked; NULL: all candidates go
+ * @who: on whose behalf
+ * @res: sums of the call
+ * @nr: entries of @c that are still candidates
+ * @c: candidates, by index
+ * @entry: where they are written to
+ * @nr_free: entries of @free
+ * @free: frames that have left the object
+ */
+struct evict_round {
+	struct kmm_object *o;
+	const struct kmm_lruvec *from;
+	enum kmm_evict_who who;
+	struct kmm_evict_result *res;
+	unsigned int nr;
+	struct kmm_candidate *c;
+	kmm_swp_t entry[KMM_EVICT_BATCH];
+	unsigned int nr_free;
+	struct page *free[KMM_EVICT_BATCH];
+};
+
+/* === One object === */
+
+/* Does somebody besides the region and the page tables of processes hold it? */
+static bool evict_is_held(struct page *page, int refs)
+{
+	return page_count(page) != refs + page_mapcount(page);
+}
+
+static bool evict_is_young(struct kmm_object *o, const struct kmm_candidate *c)
+{
+	bool young = TestClearPageReferenced(c->page);
+
+	if (o->mops && page_mapped(c->page))
+		young |= o->mops->test_and_clear_young(o, c->index);
+	/* A leaf of a space comes only under the object's lock. */
+	if (!list_empty(&o->areas))
+		young |= kmm_rmap_test_and_clear_young(o, c->index);
+	return young;
+}
+
+/* It is still where it was when it was isolated. */
+static bool evict_is_there_locked(struct kmm_object *o, const struct kmm_candidate *c)
+{
+	void **entry = kmm_object_entry_locked(o, c->index);
+
+	return kmm_lru_still_locked(c) && entry && *entry == c->page;
+}
+
+/* Step 2, until the policy has decided. */
+static void evict_judge_locked(struct evict_round *r)
+{
+	struct kmm_lru *lru = r->o->lruvec->lru;
+	unsigned int i, nr = 0, young = 0, pinned = 0;
+
+	for (i = 0; i < r->nr; i++) {
+		struct kmm_candidate *c = &r->c[i];
+
+		if (!evict_is_there_locked(r->o, c)) {
+			r->res->busy++;
+			continue;
+		}
+		if (r->o->nr_pins || r->o->nr_holds || evict_is_held(c->page, 1)) {
+			pinned++;
+			kmm_lru_putback_locked(r->o, c->page, kmm_lru_slot(lru, c->page));
+			continue;
+		}
+		if (r->from && kmm_lru_judge_locked(r->from, c, !r->o->lruvec->exact &&
+						    evict_is_young(r->o, c))) {
+			young++;
+			continue;
+		}
+		r->c[nr++] = *c;
+	}
+	kmm_lru_count(lru, KMM_PGACTIVATE, young);
+	kmm_lru_count(lru, KMM_PGSKIP_PINNED, pinned);
+	r->nr = nr;
+}
+
+/* The rest of step 2: neighbours in one step. */
+static void evict_unmap_locked(struct evict_round *r)
+{
+	unsigned int i, run;
+
+	for (i = 0; i < r->nr; i += run) {
+		bool mapped = !list_empty(&r->o->areas);
+
+		for (run = 0; i + run < r->nr && r->c[i + run].index == r->c[i].index + run; run++)
+			mapped |= page_mapped(r->c[i + run].page);
+		if (mapped)
+			kmm_object_unmap(r->o, r->c[i].index, run);
+	}
+}
+
+/* The page of @c, mapped by nobody, leaves; swap has it in @swp, or it is a hole. */
+static void evict_leave_locked(struct evict_round *r, const struct kmm_candidate *c, kmm_swp_t swp)
+{
+	struct kmm_object *o = r->o;
+	void **entry = kmm_object_entry_locked(o, c->index);
+	u32 shadow = kmm_lru_evicted_locked(o, c->page);
+
+	if (swp) {
+		kmm_swap_set_shadow(o->lruvec->lru->swap, swp, shadow);
+		*entry = kmm_entry_of_swap(swp);
+		WRITE_ONCE(o->swapped, o->swapped + 1);
+	} else {
+		*entry = kmm_entry_of_shadow(shadow);
+	}
+	WRITE_ONCE(o->resident, o->resident - 1);
+	trace_evict_page(o->id, c->index, page_to_pfn(c->page), swp, r->who);
+	r->free[r->nr_free++] = c->page;
+}
+
+/* Step 3. Leaves those candidates that are to be written. */
+static void evict_clean_locked(struct evict_round *r)
+{
+	struct kmm_lru *lru = r->o->lruvec->lru;
+	unsigned int i, nr = 0, clean = 0, noswap = 0, pinned = 0;
+
+	for (i = 0; i < r->nr; i++) {
+		struct kmm_candidate *c = &r->c[i];
+		kmm_swp_t swp = kmm_lru_slot(lru, c->page);
+
+		if (evict_is_held(c->page, 1)) {
+			pinned++;
+			kmm_lru_putback_locked(r->o, c->page, swp);
+			continue;
+		}
+		if (!PageDirty(c->page)) {
+			clean++;
+			evict_leave_locked(r, c, swp);
+			continue;
+		}
+		if (swp)
+			kmm_swap_free(lru->swap, swp);
+		swp = kmm_swap_alloc(lru->swap);
+		if (!swp) {
+			noswap++;
+			kmm_lru_putback_locked(r->o, c->page, 0);
+			continue;
+		}
+		get_page(c->page);
+		kmm_lru_writeback_locked(r->o, c->page, swp);
+		r->entry[nr] = swp;
+		r->c[nr++] = *c;
+	}
+	kmm_lru_count(lru, KMM_PGDROP_CLEAN, clean);
+	kmm_lru_count(lru, KMM_PGSKIP_NOSWAP, noswap);
+	kmm_lru_count(lru, KMM_PGSKIP_PINNED, pinned);
+	r->nr = nr;
+}
+
+/* Step 4. */
+static noinline_for_stack void evict_write(struct evict_round *r, int *errs)
+{
+	struct page *pages[KMM_EVICT_BATCH];
+	unsigned int i, noio;
+
+	for (i = 0; i < r->nr; i++) {
+		pages[i] = r->c[i].page;
+		trace_mm_vmscan_write_folio(pages[i], r->entry[i]);
+	}
+	noio = memalloc_noio_save();
+	kmm_swap_write(r->o->lruvec->lru->swap, r->entry, pages, r->nr, errs);
+	memalloc_noio_restore(noio);
+}
+
+/* Step 5. */
+static void evict_finish_locked(struct evict_round *r, const int *errs)
+{
+	struct kmm_object *o = r->o;
+	struct kmm_lru *lru = o->lruvec->lru;
+	unsigned int i, out = 0, failed = 0;
+
+	for (i = 0; i < r->nr; i++) {
+		struct kmm_candidate *c = &r->c[i];
+		kmm_swp_t swp = r->entry[i];
+		enum kmm_written w = kmm_lru_written_locked(o, c->page, swp);
+
+		failed += !!errs[i];
+		out += !errs[i];
+		put_page(c->page);
+		if (w == KMM_WRITTEN_MINE && !errs[i] && !o->nr_pins && !o->nr_holds &&
+		    !kmm_swap_closing(lru->swap, swp) && page_count(c->page) == 1) {
+			evict_leave_locked(r, c, swp);
+			continue;
+		}
+		if (w == KMM_WRITTEN_MINE)
+			kmm_lru_putback_locked(o, c->page, 0);
+		else if (w == KMM_WRITTEN_ORPHAN)
+			r->free[r->nr_free++] = c->page;
+		kmm_swap_free(lru->swap, swp);
+	}
+	kmm_lru_count(lru, KMM_PSWPOUT, out);
+	kmm_lru_count(lru, KMM_SWPOUT_ERROR, failed);
+}
+
+static void evict_free(struct evict_round *r)
+{
+	while (r->nr_free)
+		kmm_object_free_frame(r->o, r->free[--r->nr_free]);
+}
+
+/* Candidates of one object, by index. */
+static noinline_for_stack void evict_object(struct kmm_object *o, struct kmm_candidate *c,
+					    unsigned int nr, const struct kmm_lruvec *from,
+					    enum kmm_evict_who who, struct kmm_evict_result *res)
+{
+	struct evict_round r = { .o = o, .from = from, .who = who, .res = res, .nr = nr, .c = c };
+	int errs[KMM_EVICT_BATCH];
+
+	mutex_lock(&o->lock);
+	evict_judge_locked(&r);
+	evict_unmap_locked(&r);
+	evict_clean_locked(&r);
+	mutex_unlock(&o->lock);
+	res->stolen += r.nr_free;
+	evict_free(&r);
+	if (r.nr) {
+		evict_write(&r, errs);
+		mutex_lock(&o->lock);
+		evict_finish_locked(&r, errs);
+		mutex_unlock(&o->lock);
+		res->stolen += r.nr_free;
+		evict_free(&r);
+	}
+	while (nr--)
+		kmm_lru_put_object(o);
+}
+
+/* === Many objects === */
+
+static bool evict_before(const struct kmm_candidate *a, const struct kmm_candidate *b)
+{
+	return a->object == b->object ? a->index < b->index : a->object < b->object;
+}
+
+/* By insertion: they come nearly sorted, in the order in which they were used first. */
+static void evict_sort(struct kmm_candidate *c, unsigned int nr)
+{
+	unsigned int i, k;
+
+	for (i = 1; i < nr; i++) {
+		struct kmm_candidate one = c[i];
+
+		for (k = i; k && evict_before(&one, &c[k - 1]); k--)
+			c[k] = c[k - 1];
+		c[k] = one;
+	}
+}
+
+static void evict_count(struct kmm_lru *lru, enum kmm_evict_who who,
+			const struct kmm_evict_result *res)
+{
+	bool kswapd = who == KMM_EVICT_KSWAPD;
+
+	kmm_lru_count(lru, kswapd ? KMM_PGSCAN_KSWAPD : KMM_PGSCAN_DIRECT, res->scanned);
+	kmm_lru_count(lru, kswapd ? KMM_PGSTEAL_KSWAPD : KMM_PGSTEAL_DIRECT, res->stolen);
+	kmm_lru_count(lru, KMM_PGSKIP_BUSY, res->busy);
+}
+
+/**
+ * kmm_evict() - One round of eviction from a lruvec.
+ * @v: lruvec; does not go meanwhile
+ * @nr: candidates, at most KMM_EVICT_BATCH
+ * @who: on whose behalf
+ * @res: what it came to
+ *
+ * Context: task, may sleep, also for I/O; no object is locked.
+ */
+void kmm_evict(struct kmm_lruvec *v, unsigned int nr, enum kmm_evict_who who,
+	       struct kmm_evict_result *res)
+{
+	struct kmm_candidate c[KMM_EVICT_BATCH];
+	unsigned int i, run;
+
+	*res = (struct kmm_evict_result) { };
+	nr = kmm_lru_isolate(v, c, min_t(unsigned int, nr, KMM_EVICT_BATCH));
+	res->scanned = nr;
+	evict_sort(c, nr);
+	for (i = 0; i < nr; i += run) {
+		struct kmm_object *o = c[i].object;
+
+		for (run = 1; i + run < nr && c[i + run].object == o; run++)
+			;
+		evict_object(o, &c[i], run, v, who, res);
+	}
+	evict_count(v->lru, who, res);
+	trace_mm_vmscan_lru_shrink_inactive(res->scanned, res->stolen, who);
+}
+KMM_EXPORT_INTERNAL(kmm_evict);
+
+/* The one with most pages; @lru->vecs_lock is held. */
+static struct kmm_lruvec *evict_largest(struct kmm_lru *lru)
+{
+	struct kmm_lruvec *v, *best = NULL;
+
+	list_for_each_entry(v, &lru->vecs, node)
+		if (!v->exact && (!best || READ_ONCE(v->policy.nr) > READ_ONCE(best->policy.nr)))
+			best = v;
+	return best;
+}
+
+/**
+ * kmm_evict_any() - One round of eviction, wherever most pages are.
+ * @lru: lru
+ * @nr: candidates, at most KMM_EVICT_BATCH
+ * @who: on whose behalf
+ * @res: what it came to
+ *
+ * Context: task, may sleep, also for I/O; no object is locked.
+ */
+void kmm_evict_any(struct kmm_lru *lru, unsigned int nr, enum kmm_evict_who who,
+		   struct kmm_evict_result *res)
+{
+	down_read(&lru->vecs_lock);
+	kmm_evict(evict_largest(lru), nr, who, res);
+	up_read(&lru->vecs_lock);
+}
+KMM_EXPORT_INTERNAL(kmm_evict_any);
+
+/**
+ * kmm_evict_nr_pages() - Pages that eviction could look at.
+ * @lru: lru
+ *
+ * Context: task, may sleep. Return: their number, of a moment.
+ */
+unsigned long kmm_evict_nr_pages(struct kmm_lru *lru)
+{
+	struct kmm_lruvec *v;
+	unsigned long nr = 0;
+
+	down_read(&lru->vecs_lock);
+	list_for_each_entry(v, &lru->vecs, node)
+		if (!v->exact)
+			nr += READ_ONCE(v->policy.nr);
+	up_read(&lru->vecs_lock);
+	return nr;
+}
+KMM_EXPORT_INTERNAL(kmm_evict_nr_pages);
+
+/* === By index === */
+
+/* Candidates from [*index, end); *@index moves behind the last one. The object is not locked. */
+static unsigned int evict_pick(struct kmm_object *o, pgoff_t *index, pgoff_t end,
+			       struct kmm_candidate *c, unsigned int max)
+{
+	unsigned int nr = 0;
+
+	mutex_lock(&o->lock);
+	end = min(end, o->nr_pages);
+	while (*index < end && nr < max) {
+		void **entry = kmm_object_entry_locked(o, *index);
+
+		if (!entry)
+			*index |= KMM_LEAF_ENTRIES - 1;
+		else if (kmm_entry_is_page(*entry) &&
+			 kmm_lru_isolate_page_locked(o, *entry, &c[nr]))
+			nr++;
+		++*index;
+	}
+	mutex_unlock(&o->lock);
+	return nr;
+}
+
+/**
+ * kmm_object_pageout() - Evict the pages of a range, whatever the policy thinks of them.
+ * @o: object
+ * @first: first page
+ * @nr: how many; what lies behind the end is left out
+ *
+ * Pages that are pinned, or that find no place in swap, stay.
+ *
+ * Context: task, may sleep, also for I/O.
+ * Return: frames that came free, -EPERM the object's frames are fixed; -EINTR killed.
+ */
+long kmm_object_pageout(struct kmm_object *o, pgoff_t first, unsigned long nr)
+{
+	pgoff_t end = nr > ULONG_MAX - first ? ULONG_MAX : first + nr;
+	struct kmm_candidate c[KMM_EVICT_BATCH];
+	struct kmm_evict_result res = { };
+	unsigned int got;
+
+	if (!o->lruvec)
+		return -EPERM;
+	for (;;) {
+		got = evict_pick(o, &first, end, c, KMM_EVICT_BATCH);
+		if (!got)
+			break;
+		res.scanned += got;
+		evict_object(o, c, got, NULL, KMM_EVICT_DIRECT, &res);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	evict_count(o->lruvec->lru, KMM_EVICT_DIRECT, &res);
+	return res.stolen;
+}
+KMM_EXPORT_INTERNAL(kmm_object_pageout);
+
+/**
+ * kmm_object_evict_own() - An object's pages go in favour of another page of it.
+ * @o: object
+ * @nr: candidates, at most KMM_EVICT_BATCH
+ *
+ * For users who are at their limit: a hand goes round the object, used pages stay once.
+ *
+ * Context: task, may sleep, also for I/O; no object is locked. Return: frames that came free.
+ */
+unsigned int kmm_object_evict_own(struct kmm_object *o, unsigned int nr)
+{
+	struct kmm_candidate c[KMM_EVICT_BATCH];
+	struct kmm_evict_result res = { };
+	unsigned int got, round;
+	pgoff_t hand;
+
+	if (!o->lruvec)
+		return 0;
+	/* Twice: used pages are not used any more the second time. */
+	for (round = 0; round < 2 * (1 + READ_ONCE(o->resident) / KMM_EVICT_BATCH); round++) {
+		hand = READ_ONCE(o->hand);
+		got = evict_pick(o, &hand, ULONG_MAX, c, min_t(unsigned int, nr, KMM_EVICT_BATCH));
+		WRITE_ONCE(o->hand, got ? hand : 0);
+		res.scanned += got;
+		if (got)
+			evict_object(o, c, got, o->lruvec, KMM_EVICT_DIRECT, &res);
+		if (res.stolen || fatal_signal_pending(current))
+			break;
+		cond_resched();
+	}
+	evict_count(o->lruvec->lru, KMM_EVICT_DIRECT, &res);
+	return res.stolen;
+}
+
+/* === Limits === */
+
+/**
+ * kmm_object_make_room() - An object that is at its limit wants one more page.
+ * @o: object with a lruvec of its own
+ *
+ * Context: task, may sleep, also for I/O; no object is locked.
+ * Return: 0: look again; -ENOMEM none of its pages can go; -EINTR killed.
+ */
+int kmm_object_make_room(struct kmm_object *o)
+{
+	struct kmm_lruvec *v = o->lruvec;
+	unsigned long scanned = 0, resident, most;
+	struct kmm_evict_result res;
+
+	most = 4 * (unsigned long)READ_ONCE(v->policy.nr) + KMM_EVICT_BATCH;
+	while (READ_ONCE(v->limit_pages)) {
+		resident = READ_ONCE(o->resident);
+		if (resident < READ_ONCE(v->limit_pages))
+			return 0;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		/* In exact mode the victim is the one that this reference costs, no other. */
+		kmm_evict(v, v->exact ? resident - v->limit_pages + 1 : KMM_EVICT_BATCH / 2,
+			  KMM_EVICT_DIRECT, &res);
+		scanned += res.scanned ?: 1;
+		if (!res.stolen && scanned > most)
+			return -ENOMEM;
+		if (!res.stolen && res.busy)
+			usleep_range(100, 200);
+	}
+	return 0;
+}
+
+static int object_own_lruvec(struct kmm_object *o, u32 capacity, const struct kmm_policy_ops *ops)
+{
+	struct kmm_lru *lru = o->set->lru;
+	struct kmm_lruvec *v;
+	unsigned long t;
+	unsigned int i;
+	int err;
+
+	v = kmm_account_zalloc(o->account, sizeof(*v));
+	if (IS_ERR(v))
+		return PTR_ERR(v);
+	err = kmm_lruvec_init(v, lru, ops ?: lru->global.policy.ops, capacity);
+	if (err) {
+		kmm_account_free(o->account, v, sizeof(*v));
+		return err;
+	}
+	mutex_lock(&o->lock);
+	if (o->own_lruvec) {
+		mutex_unlock(&o->lock);
+		kmm_lruvec_fini(v);
+		kmm_account_free(o->account, v, sizeof(*v));
+		return 0;
+	}
+	for (t = 0; t < o->nr_top; t++)
+		for (i = 0; o->top[t] && i < KMM_LEAF_ENTRIES; i++)
+			if (kmm_entry_is_page(o->top[t]->entry[i]))
+				kmm_lru_move_locked(o, o->top[t]->entry[i], v);
+	o->lruvec = v;
+	o->own_lruvec = true;
+	o->host_bytes += sizeof(*v);
+	mutex_unlock(&o->lock);
+	return 0;
+}
+
+/**
+ * kmm_object_set_limit() - An object may have so many pages resident, and evicts its own.
+ * @o: object
+ * @limit_pages: frames; 0: no limit any more
+ * @ops: policy among its pages; NULL: as it is, or as the global one
+ * @exact: uses are told by kmm_object_reference(); Accessed bits are not asked, and nobody but the
+ *	limit evicts pages of it
+ *
+ * What is above the limit leaves at the next fault.
+ *
+ * Context: task, may sleep; serialised by the caller.
+ * Return: 0; -EPERM the object's frames are fixed; -ENOMEM; -EDQUOT.
+ */
+int kmm_object_set_limit(struct kmm_object *o, u32 limit_pages, const struct kmm_policy_ops *ops,
+			 bool exact)
+{
+	int err = 0;
+
+	if (!o->lruvec)
+		return -EPERM;
+	if (!o->own_lruvec) {
+		if (!limit_pages)
+			return 0;
+		err = object_own_lruvec(o, limit_pages, ops);
+	} else if (ops) {
+		err = kmm_lruvec_set_policy(o->lruvec, ops);
+	}
+	if (err)
+		return err;
+	spin_lock(&o->lruvec->lock);
+	o->lruvec->limit_pages = limit_pages;
+	o->lruvec->exact = exact;
+	spin_unlock(&o->lruvec->lock);
+	return 0;
+}
+KMM_EXPORT_INTERNAL(kmm_object_set_limit);
+
+/**
+ * kmm_object_reference() - Use a page of an object in exact mode.
+ * @o: object with a limit in exact mode
+ * @index: page
+ * @write: leave a mark in it, so that it has to be written when it leaves
+ *
+ * Context: task, may sleep, also for I/O.
+ * Return: 0: it was there; 1: it was not; negative as kmm_object_lock_pages().
+ */
+int kmm_object_reference(struct kmm_object *o, pgoff_t index, bool write)
+{
+	bool there = false;
+	struct page *page;
+	void **entry;
+	int ret;
+
+	mutex_lock(&o->lock);
+	entry = index < o->nr_pages ? kmm_object_entry_locked(o, index) : NULL;
+	if (entry && kmm_entry_is_page(*entry)) {
+		there = true;
+		kmm_lru_touch_locked(o, *entry);
+	}
+	o->lruvec->references++;
+	o->lruvec->faults += !there;
+	mutex_unlock(&o->lock);
+	ret = there && !write ? 1 : kmm_object_lock_pages(o, index, &page, 1);
+	if (ret < 0)
+		return ret;
+	if (!there || write) {
+		if (write) {
+			*(u64 *)page_address(page) = index;
+			SetPageDirty(page);
+		}
+		mutex_unlock(&o->lock);
+	}
+	return !there;
+}
+KMM_EXPORT_INTERNAL(kmm_object_reference);
