@@ -323,6 +323,8 @@ static const struct ioctl_row ioctl_table[] = {
 		  kmm_call_object_young),
 	IOCTL_ROW(KMM_IOC_SPACE_TRACE, kmm_space_trace, lost, KMM_ON_SPACE, -1,
 		  kmm_call_space_trace),
+	IOCTL_ROW(KMM_IOC_LAB_BUG, kmm_lab_bug, reports, KMM_ON_DEVICE, CAP_SYS_ADMIN,
+		  kmm_call_lab_bug),
 };
 
 static const struct ioctl_row *ioctl_find(unsigned int cmd, enum kmm_call_kind kind)

@@ -23,6 +23,7 @@
  *	spaces/		see debugfs_space.c
  *	fail/		see debug/inject.c
  *	debug_objects	see debug/debug_objects.c
+ *	lab		see lab.c
  *
  * meminfo, buddyinfo and vmstat stop all per-CPU caches for the reading (kmm_buddy_stat()
  * with exact), so that free + cached + quarantined + used + metadata is the region to the
@@ -426,6 +427,7 @@ void kmm_debugfs_init(void)
 	kmm_debugfs_space_init(d);
 	kmm_inject_debugfs(d);
 	kmm_debug_objects_debugfs(d);
+	kmm_debugfs_lab_init(d);
 }
 
 /**

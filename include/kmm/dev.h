@@ -253,6 +253,7 @@ struct kmm_call {
 		struct kmm_space_info space_info;
 		struct kmm_object_young object_young;
 		struct kmm_space_trace space_trace;
+		struct kmm_lab_bug lab_bug;
 	} arg;
 };
 
@@ -297,6 +298,10 @@ int kmm_call_space_clone(struct kmm_call *call);
 int kmm_call_space_access(struct kmm_call *call);
 int kmm_call_space_walk(struct kmm_call *call);
 int kmm_call_space_info(struct kmm_call *call);
+
+/* dev/lab.c */
+int kmm_call_lab_bug(struct kmm_call *call);
+void kmm_debugfs_lab_init(struct dentry *dir);
 
 /* dev/debugfs.c */
 void kmm_debugfs_init(void);

@@ -1011,6 +1011,27 @@ struct kmm_msgq_reopen {
 	__s32 fd;
 };
 
+/* === The laboratory: bugs on purpose === */
+
+#define KMM_LAB_NAME_MAX	32
+
+/**
+ * struct kmm_lab_bug - KMM_IOC_LAB_BUG, on /dev/kmm: plant a bug and see whether it is caught
+ * @name: of debugfs kmm/lab, terminated by NUL
+ * @flags: 0
+ * @reports: out: how many reports the bug's detector counted; 0: it went unseen
+ *
+ * Wants the module loaded with lab=1, and CAP_SYS_ADMIN (-EPERM). The bug is planted in objects made
+ * for it. The report itself is in the kernel log.
+ * Errors: -EINVAL; -ENOENT no such bug; -EOPNOTSUPP not loaded with lab=1, or this kernel has no
+ * detector for it; -ENOMEM; -EDQUOT; -EINTR.
+ */
+struct kmm_lab_bug {
+	char name[KMM_LAB_NAME_MAX];
+	__u32 flags;
+	__u32 reports;
+};
+
 /* === Numbers === */
 
 /* === Page replacement === */
@@ -1191,7 +1212,12 @@ struct kmm_space_trace {
 #define KMM_IOC_MSGQ_REOPEN	_IOWR(KMM_IOC_MAGIC, 0x35, struct kmm_msgq_reopen)
 #define KMM_IOC_MSGQ_UNLINK	_IOWR(KMM_IOC_MAGIC, 0x36, struct kmm_msgq_unlink)
 
-/* 0x1x objects and names, 0x2x spaces, 0x3x queues, 0x4x pipes, 0x5x swap, 0x6x policies */
+#define KMM_IOC_LAB_BUG		_IOWR(KMM_IOC_MAGIC, 0x70, struct kmm_lab_bug)
+
+/*
+ * 0x1x objects and names, 0x2x spaces, 0x3x queues, 0x4x pipes, 0x5x swap, 0x6x policies, 0x7x the
+ * laboratory
+ */
 
 /*
  * mmap of a /dev/kmm descriptor, offset 0, MAP_SHARED: a new anonymous object of the

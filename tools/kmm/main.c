@@ -34,6 +34,7 @@ static const struct verb verbs[] = {
 	{ "policy", "page replacement: list, set, replay references beside OPT", cmd_policy },
 	{ "trace", "page references: record those of an object or space, make some", cmd_trace },
 	{ "walk", "every level of a translation in an address space", cmd_walk },
+	{ "lab", "bugs on purpose: plant one, see who catches it; let allocations fail", cmd_lab },
 };
 
 #define NR_VERBS	(sizeof(verbs) / sizeof(verbs[0]))

@@ -66,6 +66,19 @@ int kmm_get_stat(int dev, uint64_t flags, struct kmm_stat *stat)
 	return call(dev, KMM_IOC_STAT, stat);
 }
 
+int kmm_lab_bug(int dev, const char *name, uint32_t *reports)
+{
+	struct kmm_lab_bug b = { 0 };
+	int ret;
+
+	if (strlen(name) >= sizeof(b.name))
+		return -ENOENT;
+	memcpy(b.name, name, strlen(name));
+	ret = call(dev, KMM_IOC_LAB_BUG, &b);
+	*reports = b.reports;
+	return ret;
+}
+
 int kmm_object_create(int dev, uint64_t size_bytes, uint32_t flags)
 {
 	struct kmm_object_create c = { .size_bytes = size_bytes, .flags = flags };

@@ -63,6 +63,16 @@ int kmm_get_features(int dev, uint64_t *features);
 int kmm_get_stat(int dev, uint64_t flags, struct kmm_stat *stat);
 
 /**
+ * kmm_lab_bug() - Plant a bug on purpose.
+ * @dev: descriptor of /dev/kmm
+ * @name: of debugfs kmm/lab
+ * @reports: out: how many reports its detector has counted
+ *
+ * Return: 0, or a negative errno.
+ */
+int kmm_lab_bug(int dev, const char *name, uint32_t *reports);
+
+/**
  * kmm_object_create() - A new memory object.
  * @dev: descriptor of /dev/kmm
  * @size_bytes: its size

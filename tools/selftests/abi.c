@@ -89,6 +89,7 @@ static const struct {
 } elsewhere[] = {
 	{ 0x15, OBJ }, { 0x16, DEV },					/* dmabuf.c */
 	{ 0x31, DEV }, { 0x32, MSGQ }, { 0x33, MSGQ }, { 0x36, DEV },	/* msgq.c */
+	{ 0x70, DEV },							/* lab.c */
 };
 
 static struct kmm_op one_op[1];

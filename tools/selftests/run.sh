@@ -13,7 +13,7 @@ on another machine it needs root and the risk is yours.
 
   --count check|soak   how long the random and repeated tests run (check)
   --ko FILE            the module (kmm.ko at the top of the project)
-  --smoke              the suites of a first look: basic object mmap ops lifecycle
+  --smoke              the suites of a first look: basic object mmap ops lifecycle lab
   --list               print the names of the suites
 
 Prints the suites' TAP, indented, a line "ok N - SUITE" each, and as the last line
@@ -28,9 +28,9 @@ top=$(cd "$here/../.." && pwd)
 bin=$top/build/selftests
 ko=$top/kmm.ko
 count=check
-# lifecycle last: it loads and unloads the module itself
-all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth cmd lifecycle)
-smoke=(basic object mmap ops lifecycle)
+# lifecycle loads and unloads the module itself; lab, last, plants bugs that silence lockdep
+all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth cmd lifecycle lab)
+smoke=(basic object mmap ops lifecycle lab)
 suites=()
 
 while [ $# -gt 0 ]; do
@@ -79,9 +79,12 @@ echo "1..${#suites[@]}"
 for suite in "${suites[@]}"; do
 	n=$((n + 1))
 	start=$(date +%s)
-	if [ "$suite" = lifecycle ]; then
-		if [ -e /sys/module/kmm ]; then rmmod kmm; fi
-	elif [ ! -e /sys/module/kmm ] && ! insmod "$ko"; then
+	params=()
+	case $suite in
+	lab) params=(lab=1) ;;
+	esac
+	if { [ "$suite" = lifecycle ] || [ "$suite" = lab ]; } && [ -e /sys/module/kmm ]; then rmmod kmm; fi
+	if [ "$suite" != lifecycle ] && [ ! -e /sys/module/kmm ] && ! insmod "$ko" "${params[@]}"; then
 		echo "# insmod $ko failed"
 		dmesg 2>/dev/null | grep kmm | tail -n 5 | sed 's/^/# /'
 		failed=$((failed + 1))
