@@ -40,7 +40,9 @@
 #include <kmm/debug_pagealloc.h>
 #include <kmm/hardening.h>
 #include <kmm/inject.h>
+#include <kmm/page_owner.h>
 #include <kmm/page_table_check.h>
+#include <kmm/stack_depot.h>
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/kmm.h>
@@ -272,6 +274,29 @@ static int kmm_report_meminit(struct kmm *k, struct kmm_mm_init_step *said)
 	return 0;
 }
 
+/* Stacks of debugging: made here for who is known to want them, or later when a switch is set. */
+static int kmm_stack_depot_init(struct kmm *k, struct kmm_mm_init_step *said)
+{
+	struct kmm_depot_stat st;
+
+	if (kmm_page_owner_wanted() && kmm_stacks_get())
+		kmm_step_says(said, "no host memory");
+	kmm_depot_stat(&kmm_stacks, &st);
+	said->bytes = st.bytes;
+	if (st.bytes)
+		kmm_step_says(said, "host memory for %zu KiB of stacks, at most %zu KiB",
+			      KMM_DEPOT_FIRST_POOLS * (size_t)KMM_DEPOT_POOL_BYTES >> 10,
+			      st.max_bytes >> 10);
+	else if (!said->result[0])
+		kmm_step_says(said, "nobody wants it yet");
+	return 0;
+}
+
+static void kmm_stack_depot_fini(struct kmm *k)
+{
+	kmm_stacks_fini();
+}
+
 /* Hand the region less its metadata, the last of which are the slab allocator's maps, over. */
 static int kmm_mem_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
@@ -306,6 +331,25 @@ static int kmm_mem_init_print_info(struct kmm *k, struct kmm_mm_init_step *said)
 	kmm_step_says(said, "Memory: %luK/%luK available (%luK metadata)", k->buddy.managed * kb,
 		      k->region.nr_frames * kb, k->region.early_frames * kb);
 	return 0;
+}
+
+/* Buddy and depot work: the clients of page_ext begin, with what is in use already. */
+static int kmm_page_ext_init_flatmem_late(struct kmm *k, struct kmm_mm_init_step *said)
+{
+	long nr = kmm_page_owner_init(&k->region);
+
+	if (nr == -EBUSY)
+		kmm_step_says(said, "page_owner: off, load with page_owner=1 to have it");
+	else if (nr < 0)
+		kmm_step_says(said, "page_owner: off, no memory");
+	else
+		kmm_step_says(said, "page_owner: on, found early allocated %ld pages", nr);
+	return 0;
+}
+
+static void kmm_page_ext_fini_late(struct kmm *k)
+{
+	kmm_page_owner_fini();
 }
 
 /* Size classes, and the cache of caches that lives in itself. */
@@ -432,10 +476,10 @@ static const struct kmm_step kmm_steps[] = {
 	  kmm_fini_mem_debugging_and_hardening },
 	/* kfence_alloc_pool */
 	{ "report_meminit", kmm_report_meminit },
-	/* stack_depot_init */
+	{ "stack_depot_init", kmm_stack_depot_init, kmm_stack_depot_fini },
 	{ "mem_init", kmm_mem_init, kmm_mem_fini },
 	{ "mem_init_print_info", kmm_mem_init_print_info },
-	/* page_ext_init_flatmem_late */
+	{ "page_ext_init_flatmem_late", kmm_page_ext_init_flatmem_late, kmm_page_ext_fini_late },
 	{ "kmem_cache_init", kmm_kmem_cache_init, kmm_kmem_cache_fini },
 	/* kmemleak_init */
 	{ "pgtable_init", kmm_pgtable_init, kmm_pgtable_fini },

@@ -32,11 +32,12 @@
 #include <compat/compat.h>
 #include <kmm/debug_pagealloc.h>
 #include <kmm/page_ext.h>
+#include <kmm/page_owner.h>
 #include <kmm/page_table_check.h>
 #include <kmm/region.h>
 
 const struct kmm_page_ext_client * const kmm_page_ext_clients[KMM_NR_PAGE_EXT] = {
-	[KMM_PAGE_EXT_OWNER] = NULL,
+	[KMM_PAGE_EXT_OWNER] = &kmm_page_owner_client,
 	[KMM_PAGE_EXT_PAGEALLOC] = &kmm_debug_pagealloc_client,
 	[KMM_PAGE_EXT_TABLE_CHECK] = &kmm_page_table_check_client,
 };

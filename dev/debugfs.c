@@ -20,6 +20,7 @@
  *	msgq		message queues, one a line; see msgq.c
  *	vmallocinfo	see debugfs_vmap.c
  *	slabinfo, slab/, slab_explain, slab_shrink	see debugfs_slab.c
+ *	page_owner, stack_depot	see debugfs_owner.c
  *	spaces/		see debugfs_space.c
  *	fail/		see debug/inject.c
  *	debug_objects	see debug/debug_objects.c
@@ -423,6 +424,7 @@ void kmm_debugfs_init(void)
 	kmm_debugfs_pipes_init(d);
 	kmm_debugfs_slab_init(d);
 	kmm_debugfs_msgq_init(d);
+	kmm_debugfs_owner_init(d);
 	kmm_debugfs_vmap_init(d);
 	kmm_debugfs_space_init(d);
 	kmm_inject_debugfs(d);

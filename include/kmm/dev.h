@@ -315,6 +315,9 @@ void kmm_debugfs_slab_fini(void);
 void kmm_debugfs_vmap_init(struct dentry *dir);
 void kmm_debugfs_vmap_vmstat(struct seq_file *m);
 
+/* dev/debugfs_owner.c */
+void kmm_debugfs_owner_init(struct dentry *dir);
+
 /* dev/debugfs_space.c; the first called by debugfs.c, the others by space.c */
 #define KMM_DEBUGFS_SPACE_FILES	4	/* of each space, its folder included */
 void kmm_debugfs_space_init(struct dentry *dir);

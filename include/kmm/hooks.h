@@ -21,6 +21,7 @@
 
 #include <kmm/debug_pagealloc.h>
 #include <kmm/hardening.h>
+#include <kmm/page_owner.h>
 #include <kmm/page_table_check.h>
 #include <kmm/paths.h>
 
@@ -40,6 +41,8 @@ static __always_inline void kmm_hook_page_alloc(struct kmm_region *r, struct pag
 		kmm_page_unpoison(r, page, order);
 	if (static_branch_unlikely(&kmm_page_table_check_key))
 		kmm_page_table_check_zero(r, page, order, "taken while it is mapped");
+	if (static_branch_unlikely(&kmm_page_owner_key))
+		kmm_page_owner_alloc(r, page, order, gfp);
 }
 
 /*
@@ -59,6 +62,8 @@ static __always_inline void kmm_hook_page_free(struct kmm_region *r, struct page
 		kmm_page_table_check_zero(r, page, order, "freed while it is mapped");
 	if (static_branch_unlikely(&kmm_debug_pagealloc_key))
 		kmm_debug_pagealloc_free(r, page, order);
+	if (static_branch_unlikely(&kmm_page_owner_key))
+		kmm_page_owner_free(r, page, order);
 }
 
 /*
@@ -77,11 +82,14 @@ static __always_inline void kmm_hook_page_idle(struct kmm_region *r, struct page
 static __always_inline void kmm_hook_page_split(struct kmm_region *r, struct page *page,
 						unsigned int order)
 {
+	if (static_branch_unlikely(&kmm_page_owner_key))
+		kmm_page_owner_split(r, page, order);
 }
 
 /* In a report: say what is known of a frame of @r, also when all keys are off. Any context. */
 static __always_inline void kmm_hook_page_describe(struct kmm_region *r, struct page *page)
 {
+	kmm_page_owner_print(r, page);
 }
 
 /* === Objects === */

@@ -36,14 +36,16 @@ extern const struct kmm_page_ext_client * const kmm_page_ext_clients[KMM_NR_PAGE
  * @size: bytes of an entry
  * @needed: a bit for each enum kmm_page_ext_id that has a part
  * @offset: where each part stands in an entry
+ * @active: bits of the clients that are on in this region; atomic, theirs
  *
- * Immutable after kmm_page_ext_init().
+ * But for @active immutable after kmm_page_ext_init().
  */
 struct kmm_page_ext {
 	void *base;
 	u32 size;
 	u32 needed;
 	u32 offset[KMM_NR_PAGE_EXT];
+	unsigned long active;
 };
 
 int kmm_page_ext_init(struct kmm_region *r, const struct kmm_page_ext_client * const *clients);
