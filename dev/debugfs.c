@@ -25,6 +25,7 @@
  *	fail/		see debug/inject.c
  *	debug_objects	see debug/debug_objects.c
  *	lab		see lab.c
+ *	reclaim/	see debugfs_reclaim.c
  *
  * meminfo, buddyinfo and vmstat stop all per-CPU caches for the reading (kmm_buddy_stat()
  * with exact), so that free + cached + quarantined + used + metadata is the region to the
@@ -223,6 +224,7 @@ static int vmstat_show(struct seq_file *m, void *unused)
 	for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
 		seq_printf(m, "%s %llu\n", kmm_buddy_event_names[i], st.event[i]);
 	kmm_debugfs_vmap_vmstat(m);
+	kmm_debugfs_reclaim_vmstat(m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(vmstat);
@@ -427,6 +429,7 @@ void kmm_debugfs_init(void)
 	kmm_debugfs_owner_init(d);
 	kmm_debugfs_vmap_init(d);
 	kmm_debugfs_space_init(d);
+	kmm_debugfs_reclaim_init(d);
 	kmm_inject_debugfs(d);
 	kmm_debug_objects_debugfs(d);
 	kmm_debugfs_lab_init(d);

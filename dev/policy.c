@@ -19,14 +19,73 @@
 #include <linux/fs.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/sched/signal.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include <kmm/account.h>
 #include <kmm/dev.h>
+#include <kmm/lru.h>
 #include <kmm/object.h>
+#include <kmm/policy.h>
 #include <kmm/reftrace.h>
 #include <kmm/space.h>
+
+/* === Policies === */
+
+/**
+ * kmm_call_policy() - A policy by the name that a caller gave.
+ * @name: KMM_NAME_LEN bytes
+ *
+ * Context: any. Return: it; ERR_PTR of -EINVAL no NUL in it, -ENOENT no such policy.
+ */
+const struct kmm_policy_ops *kmm_call_policy(const u8 *name)
+{
+	const struct kmm_policy_ops *ops;
+
+	if (!memchr(name, 0, KMM_NAME_LEN))
+		return ERR_PTR(-EINVAL);
+	ops = kmm_policy_find((const char *)name);
+	return ops ?: ERR_PTR(-ENOENT);
+}
+
+/**
+ * kmm_call_policy_info() - KMM_IOC_POLICY_INFO.
+ * @call: on /dev/kmm
+ *
+ * Context: task. Return: 0 or -ENOENT.
+ */
+int kmm_call_policy_info(struct kmm_call *call)
+{
+	struct kmm_policy_info *info = &call->arg.policy_info;
+	const struct kmm_policy_ops *ops;
+	u32 index = info->index;
+
+	if (index >= kmm_nr_policies)
+		return -ENOENT;
+	ops = kmm_policies[array_index_nospec(index, kmm_nr_policies)];
+	*info = (struct kmm_policy_info) { .index = index };
+	if (ops == READ_ONCE(kmm_dev_env.objects->lru->global.policy.ops))
+		info->flags = KMM_POLICY_CURRENT;
+	strscpy(info->name, ops->name, sizeof(info->name));
+	strscpy(info->what, ops->what, sizeof(info->what));
+	return 0;
+}
+
+/**
+ * kmm_call_policy_set() - KMM_IOC_POLICY_SET.
+ * @call: on /dev/kmm; the table has asked for CAP_SYS_ADMIN
+ *
+ * Context: task, may sleep. Return: 0, or a negative errno of the uapi header.
+ */
+int kmm_call_policy_set(struct kmm_call *call)
+{
+	const struct kmm_policy_ops *ops = kmm_call_policy(call->arg.policy_set.name);
+
+	return IS_ERR(ops) ? PTR_ERR(ops) :
+			     kmm_lruvec_set_policy(&kmm_dev_env.objects->lru->global, ops);
+}
 
 /* === Recording === */
 

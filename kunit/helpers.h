@@ -113,6 +113,7 @@ extern struct kunit_suite kmm_space_suite;
 extern struct kunit_suite kmm_msgq_suite;
 extern struct kunit_suite kmm_pipe_suite;
 extern struct kunit_suite kmm_swap_suite;
+extern struct kunit_suite kmm_replay_suite;
 extern struct kunit_suite kmm_pgtable_suite;
 extern struct kunit_suite kmm_window_suite;
 extern struct kunit_suite kmm_mmu_suite;

@@ -69,6 +69,7 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_msgq_suite,
 	&kmm_pipe_suite,
 	&kmm_swap_suite,
+	&kmm_replay_suite,
 	&kmm_pgtable_suite,
 	&kmm_page_table_check_suite,
 	&kmm_window_suite,

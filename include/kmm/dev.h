@@ -23,6 +23,7 @@ struct kmm_object;
 struct kmm_object_set;
 struct kmm_pgtables;
 struct kmm_pipe_set;
+struct kmm_policy_ops;
 struct kmm_region;
 struct kmm_slab;
 struct kmm_slot;
@@ -181,6 +182,7 @@ int kmm_mapping_mmap_anonymous(struct kmm_account *a, struct vm_area_struct *vma
  * @KMM_ON_SPACE: address space
  * @KMM_ON_MSGQ: message queue
  * @KMM_ON_PIPE: pipe
+ * @KMM_ON_REPLAY: replay of page references
  */
 enum kmm_call_kind {
 	KMM_ON_DEVICE,
@@ -188,6 +190,7 @@ enum kmm_call_kind {
 	KMM_ON_SPACE,
 	KMM_ON_MSGQ,
 	KMM_ON_PIPE,
+	KMM_ON_REPLAY,
 };
 
 /* Descriptors that one call may return: a pipe has two ends. */
@@ -251,6 +254,10 @@ struct kmm_call {
 		struct kmm_space_access space_access;
 		struct kmm_space_walk space_walk;
 		struct kmm_space_info space_info;
+		struct kmm_policy_info policy_info;
+		struct kmm_policy_set policy_set;
+		struct kmm_replay_create replay_create;
+		struct kmm_replay_run replay_run;
 		struct kmm_object_young object_young;
 		struct kmm_space_trace space_trace;
 		struct kmm_lab_bug lab_bug;
@@ -284,9 +291,16 @@ int kmm_call_msgq_info(struct kmm_call *call);
 int kmm_call_msgq_reopen(struct kmm_call *call);
 void kmm_debugfs_msgq_init(struct dentry *dir);
 
-/* dev/policy.c: handlers */
+/* dev/policy.c: handlers, and what other files of dev/ ask */
+const struct kmm_policy_ops *kmm_call_policy(const u8 *name);
+int kmm_call_policy_info(struct kmm_call *call);
+int kmm_call_policy_set(struct kmm_call *call);
 int kmm_call_object_young(struct kmm_call *call);
 int kmm_call_space_trace(struct kmm_call *call);
+
+/* dev/replay.c: handlers */
+int kmm_call_replay_create(struct kmm_call *call);
+int kmm_call_replay_run(struct kmm_call *call);
 
 /* dev/space.c: handlers */
 struct kmm_space *kmm_file_space(struct file *file);
@@ -317,6 +331,10 @@ void kmm_debugfs_vmap_vmstat(struct seq_file *m);
 
 /* dev/debugfs_owner.c */
 void kmm_debugfs_owner_init(struct dentry *dir);
+
+/* dev/debugfs_reclaim.c; called by debugfs.c */
+void kmm_debugfs_reclaim_init(struct dentry *dir);
+void kmm_debugfs_reclaim_vmstat(struct seq_file *m);
 
 /* dev/debugfs_space.c; the first called by debugfs.c, the others by space.c */
 #define KMM_DEBUGFS_SPACE_FILES	4	/* of each space, its folder included */

@@ -12,7 +12,7 @@
 #define PATTERN		0x5a
 #define SPACE_BASE	0x10000000ULL
 
-enum kind { DEV, OBJ, SPACE, MSGQ, PIPE, NR_KINDS };
+enum kind { DEV, OBJ, SPACE, MSGQ, PIPE, REPLAY, NR_KINDS };
 
 struct target {
 	const char *name;
@@ -74,6 +74,13 @@ static const struct target targets[] = {
 	  offsetof(struct kmm_pipe_create, flags), KMM_PIPE_NONBLOCK | KMM_PIPE_PACKET },
 	{ "PIPE_RESIZE", 0x41, sizeof(struct kmm_pipe_resize), PIPE, 8, 0, -1, 0 },
 	{ "PIPE_INFO", 0x42, sizeof(struct kmm_pipe_info), PIPE, 0, 0, -1, 0 },
+	{ "POLICY_INFO", 0x60, sizeof(struct kmm_policy_info), DEV, 4, 0, -1, 0 },
+	{ "POLICY_SET", 0x61, sizeof(struct kmm_policy_set), DEV, KMM_NAME_LEN, 0, -1, 0 },
+	{ "REPLAY_CREATE", 0x62, sizeof(struct kmm_replay_create), DEV,
+	  offsetof(struct kmm_replay_create, fd), 1,
+	  offsetof(struct kmm_replay_create, flags), 0 },
+	{ "REPLAY_RUN", 0x63, sizeof(struct kmm_replay_run), REPLAY,
+	  offsetof(struct kmm_replay_run, done), 0, -1, 0 },
 	{ "OBJECT_YOUNG", 0x64, sizeof(struct kmm_object_young), OBJ,
 	  offsetof(struct kmm_object_young, nr_young), 0,
 	  offsetof(struct kmm_object_young, flags), 0 },
@@ -94,6 +101,7 @@ static const struct {
 
 static struct kmm_op one_op[1];
 static char access_buf[KMM_ACCESS_MAX];
+static const uint32_t no_refs[KMM_REPLAY_MAX];	/* page 0, all of them */
 static int good_dev, good_obj;
 
 static void make_name(const char *name)
@@ -159,6 +167,9 @@ static void good(const struct target *t, void *buf, size_t size)
 	struct kmm_msgq_create m = { .maxmsg = 1, .msgsize = 1, .flags = KMM_MSGQ_READ };
 	struct kmm_msgq_reopen mr = { .flags = KMM_MSGQ_READ };
 	struct kmm_pipe_resize p = { .size_bytes = PAGE };
+	struct kmm_policy_set ps = { .name = "twolist" };
+	struct kmm_replay_create rc = { .policy = "fifo", .nr_frames = 1, .nr_pages = 1 };
+	struct kmm_replay_run rr = { .refs = (uintptr_t)no_refs, .nr = 1 };
 	struct kmm_object_young y = { .nr = 4, .bitmap = (uintptr_t)access_buf };
 	struct kmm_ops o = { .ops = (uintptr_t)one_op, .nr = 1, .flags = KMM_OPS_KEEP_GOING };
 	/* Of holes, within the object. */
@@ -195,6 +206,12 @@ static void good(const struct target *t, void *buf, size_t size)
 		memcpy(buf, &u, sizeof(u) < size ? sizeof(u) : size);
 	else if (t->nr == 0x41)
 		memcpy(buf, &p, sizeof(p) < size ? sizeof(p) : size);
+	else if (t->nr == 0x61)
+		memcpy(buf, &ps, sizeof(ps) < size ? sizeof(ps) : size);
+	else if (t->nr == 0x62)
+		memcpy(buf, &rc, sizeof(rc) < size ? sizeof(rc) : size);
+	else if (t->nr == 0x63)
+		memcpy(buf, &rr, sizeof(rr) < size ? sizeof(rr) : size);
 	else if (t->nr == 0x64)
 		memcpy(buf, &y, sizeof(y) < size ? sizeof(y) : size);
 	else if (t->nr == 0x08)
@@ -231,6 +248,7 @@ FIXTURE(abi) {
 	int space;
 	int msgq;
 	int pipe[2];
+	int replay;
 	int fd[NR_KINDS];
 	struct kmm_stat before;
 };
@@ -255,6 +273,8 @@ static int space_of_abi(int dev)
 
 FIXTURE_SETUP(abi)
 {
+	struct kmm_replay_run run;
+
 	self->probe = kmm_open();
 	ASSERT_LE(0, self->probe);
 	self->dev = kmm_open();
@@ -271,6 +291,11 @@ FIXTURE_SETUP(abi)
 	self->fd[SPACE] = self->space;
 	self->fd[MSGQ] = self->msgq;
 	self->fd[PIPE] = self->pipe[0];
+	self->replay = kmm_replay_create(self->dev, "fifo", 1, 1);
+	ASSERT_LE(0, self->replay);
+	self->fd[REPLAY] = self->replay;
+	/* what is there now is there before */
+	ASSERT_EQ(0, kmm_replay_run(self->replay, no_refs, 1, &run));
 	good_dev = self->dev;
 	good_obj = self->obj;
 	make_name(NAME_OPEN);
@@ -308,6 +333,7 @@ FIXTURE_TEARDOWN(abi)
 	EXPECT_EQ(0, kmm_shm_unlink(self->dev, NAME_UNLINK));
 	close(self->pipe[0]);
 	close(self->pipe[1]);
+	close(self->replay);
 	close(self->obj);
 	close(self->dev);
 	close(self->probe);
@@ -338,6 +364,7 @@ TEST_F(abi, numbers)
 		KMM_IOC_SPACE_WALK, KMM_IOC_SPACE_INFO,
 		KMM_IOC_MSGQ_CREATE, KMM_IOC_MSGQ_INFO, KMM_IOC_MSGQ_REOPEN,
 		KMM_IOC_PIPE_CREATE, KMM_IOC_PIPE_RESIZE, KMM_IOC_PIPE_INFO,
+		KMM_IOC_POLICY_INFO, KMM_IOC_POLICY_SET, KMM_IOC_REPLAY_CREATE, KMM_IOC_REPLAY_RUN,
 		KMM_IOC_OBJECT_YOUNG, KMM_IOC_SPACE_TRACE,
 	};
 
@@ -601,7 +628,7 @@ TEST_F_TIMEOUT(abi, random_requests, 1200)
 	int dev = kmm_open(), obj = kmm_object_create(self->dev, 16 * PAGE, 0);
 	uint64_t seed = seed_from_env();
 	int space = space_of_abi(self->dev);
-	int fd[NR_KINDS] = { dev, obj, space, self->msgq, self->pipe[0] };
+	int fd[NR_KINDS] = { dev, obj, space, self->msgq, self->pipe[0], self->replay };
 	bool known;
 	int err;
 	static const uint64_t spice[] = {

@@ -489,6 +489,24 @@ static int fail_trace(int dev, int obj)
 	return ret < 0 ? ret : 0;
 }
 
+static int fail_replay(int dev, int obj)
+{
+	const uint32_t refs[] = { 1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5 };
+	struct kmm_replay_run run = { 0 };
+	int fd = kmm_replay_create(dev, "random", 3, 1024), ret = 0;
+
+	(void)obj;
+	if (fd < 0)
+		return fd;
+	/* a failure that comes between two references ends the call, and the next one tells */
+	for (unsigned int at = 0; !ret && at < ARRAY_SIZE(refs); at += run.done)
+		ret = kmm_replay_run(fd, refs + at, ARRAY_SIZE(refs) - at, &run);
+	if (!ret && (run.references != ARRAY_SIZE(refs) || run.faults < 7))
+		ret = -EIO;
+	close(fd);
+	return ret < 0 ? ret : kmm_policy_set(dev, "random") ?: kmm_policy_set(dev, "twolist");
+}
+
 static int fail_msgq(int dev, int obj)
 {
 	static const char name[] = "kmm-failnth";
@@ -558,6 +576,7 @@ FIXTURE_VARIANT_ADD(kmm, pipe_io) { .call = fail_pipe_io };
 FIXTURE_VARIANT_ADD(kmm, space_create) { .call = fail_space_create };
 FIXTURE_VARIANT_ADD(kmm, space) { .call = fail_space };
 FIXTURE_VARIANT_ADD(kmm, trace) { .call = fail_trace };
+FIXTURE_VARIANT_ADD(kmm, replay) { .call = fail_replay };
 
 /* What one round found. */
 struct round {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page replacement from user space: recording references of objects (sampled) and spaces (exact).
+ * Page replacement from user space: which policy decides, replaying references, recording those of
+ * objects (sampled) and spaces (exact).
  */
 #include "kmm_test.h"
 
@@ -272,6 +273,289 @@ TEST_F(kmm, trace_races)
 		pthread_join(t[i], NULL);
 	EXPECT_EQ(0, r.bad);
 	close(r.space);
+}
+
+/* === Policies === */
+
+static const char *current_policy(int dev, char *name)
+{
+	struct kmm_policy_info i;
+
+	name[0] = 0;
+	for (uint32_t k = 0; !kmm_policy_info(dev, k, &i); k++)
+		if (i.flags & KMM_POLICY_CURRENT)
+			strcpy(name, (char *)i.name);
+	return name;
+}
+
+TEST_F(kmm, policies_are_listed_and_set)
+{
+	struct kmm_policy_set long_name;
+	char before[KMM_NAME_LEN], now[KMM_NAME_LEN];
+	unsigned int nr = 0;
+	struct kmm_policy_info i;
+	pid_t pid;
+
+	current_policy(self->dev, before);
+	EXPECT_NE(0, before[0]);
+	for (; !kmm_policy_info(self->dev, nr, &i); nr++) {
+		EXPECT_NE(0, i.what[0]);
+		EXPECT_EQ(0, kmm_policy_set(self->dev, (char *)i.name));
+		EXPECT_STREQ((char *)i.name, current_policy(self->dev, now));
+	}
+	EXPECT_EQ(9, nr);
+	EXPECT_EQ(-ENOENT, kmm_policy_info(self->dev, UINT32_MAX, &i));
+	EXPECT_EQ(0, kmm_policy_set(self->dev, before));
+
+	EXPECT_EQ(-ENOENT, kmm_policy_set(self->dev, "mru"));
+	EXPECT_EQ(-ENOENT, kmm_policy_set(self->dev, ""));
+	EXPECT_EQ(-ENOENT, kmm_policy_set(self->dev, "opt"));
+	memset(&long_name, 'x', sizeof(long_name));
+	EXPECT_EQ(EINVAL, ERR(ioctl(self->dev, KMM_IOC_POLICY_SET, &long_name)));
+	pid = fork();
+	if (!pid) {
+		become_nobody(100);
+		_exit(kmm_policy_set(self->dev, "lru") != -EPERM);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+	EXPECT_STREQ(before, current_policy(self->dev, now));
+}
+
+static int write_policy(const char *text)
+{
+	int fd = open("/sys/kernel/debug/kmm/reclaim/policy", O_WRONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+TEST_F(kmm, policy_is_set_by_debugfs)
+{
+	char before[KMM_NAME_LEN], now[KMM_NAME_LEN];
+
+	current_policy(self->dev, before);
+	EXPECT_EQ(0, write_policy("sieve\n"));
+	EXPECT_STREQ("sieve", current_policy(self->dev, now));
+	EXPECT_EQ(-ENOENT, write_policy("sieve \n"));
+	EXPECT_EQ(-ENOENT, write_policy("nobody"));
+	EXPECT_EQ(-EINVAL, write_policy("sixteen letters."));
+	EXPECT_EQ(-EINVAL, write_policy("more than sixteen letters"));
+	EXPECT_STREQ("sieve", current_policy(self->dev, now));
+	EXPECT_EQ(0, write_policy(before));
+	EXPECT_STREQ(before, current_policy(self->dev, now));
+}
+
+/* === Replay === */
+
+/* Faults, or a negative errno. */
+static long replay(int dev, const char *policy, uint32_t frames, const uint32_t *refs, uint32_t nr,
+		   uint32_t pages)
+{
+	struct kmm_replay_run run;
+	int fd = kmm_replay_create(dev, policy, frames, pages), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = kmm_replay_run(fd, refs, nr, &run);
+	close(fd);
+	return ret < 0 ? ret : run.done == nr && run.references == nr ? (long)run.faults : -EIO;
+}
+
+/* Belady, Nelson, Shedler 1969; Silberschatz, Galvin, Gagne: Operating System Concepts. */
+static const uint32_t belady[] = { 1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5 };
+static const uint32_t book[] = { 7, 0, 1, 2, 0, 3, 0, 4, 2, 3, 0, 3, 2, 1, 2, 0, 1, 7, 0, 1 };
+
+TEST_F(kmm, replay_gives_the_textbooks_tables)
+{
+	EXPECT_EQ(9, replay(self->dev, "fifo", 3, belady, 12, 6));
+	EXPECT_EQ(10, replay(self->dev, "fifo", 4, belady, 12, 6));
+	EXPECT_EQ(10, replay(self->dev, "lru", 3, belady, 12, 6));
+	EXPECT_EQ(8, replay(self->dev, "lru", 4, belady, 12, 6));
+	EXPECT_EQ(15, replay(self->dev, "fifo", 3, book, 20, 8));
+	EXPECT_EQ(12, replay(self->dev, "lru", 3, book, 20, 8));
+}
+
+/* With a frame for each page every policy has one fault a page; with one frame none ever hits. */
+TEST_F(kmm, replay_at_the_ends)
+{
+	static uint32_t refs[3000];
+	struct kmm_policy_info i;
+	unsigned int k;
+
+	for (k = 0; k < ARRAY_SIZE(refs); k++)
+		refs[k] = k * 7 % 600;
+	for (k = 0; !kmm_policy_info(self->dev, k, &i); k++) {
+		const char *name = (char *)i.name;
+
+		EXPECT_EQ(600, replay(self->dev, name, 600, refs, 3000, 600)) TH_LOG("%s", name);
+		EXPECT_EQ(600, replay(self->dev, name, UINT32_MAX, refs, 3000, 600));
+		EXPECT_EQ(3000, replay(self->dev, name, 1, refs, 3000, 600)) TH_LOG("%s", name);
+		/* no choice yet: two frames, the third page comes last */
+		EXPECT_EQ(3, replay(self->dev, name, 2, (uint32_t[]){ 0, 0, 1, 1, 0, 2 }, 6, 3))
+			TH_LOG("%s", name);
+	}
+}
+
+/* The sums go on from call to call, and an error does not undo what was done before it. */
+TEST_F(kmm, replay_goes_on)
+{
+	uint32_t refs[] = { 0, 1, 2, 3, 99, 0 };
+	struct kmm_replay_run run;
+	int fd = kmm_replay_create(self->dev, "fifo", 2, 4);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, kmm_replay_run(fd, refs, 1, &run));
+	EXPECT_EQ(1, run.faults);
+	EXPECT_EQ(0, kmm_replay_run(fd, refs, 6, &run));
+	EXPECT_EQ(4, run.done);
+	EXPECT_EQ(5, run.references);
+	EXPECT_EQ(4, run.faults);
+	EXPECT_EQ(-EINVAL, kmm_replay_run(fd, refs + 4, 2, &run));
+	EXPECT_EQ(0, kmm_replay_run(fd, refs + 5, 1, &run));
+	EXPECT_EQ(6, run.references);
+	EXPECT_EQ(5, run.faults);
+	close(fd);
+}
+
+TEST_F(kmm, replay_hostile)
+{
+	static uint32_t refs[8192];
+	struct kmm_replay_create c = { .policy = "lru", .nr_frames = 1, .nr_pages = 1, .flags = 1 };
+	struct kmm_replay_run run;
+	char c_page[4];
+	int fd;
+
+	EXPECT_EQ(-ENOENT, kmm_replay_create(self->dev, "opt", 3, 4));
+	EXPECT_EQ(-ENOENT, kmm_replay_create(self->dev, "all", 3, 4));
+	EXPECT_EQ(-EINVAL, kmm_replay_create(self->dev, "lru", 0, 4));
+	EXPECT_EQ(-EINVAL, kmm_replay_create(self->dev, "lru", 3, 0));
+	EXPECT_EQ(-EFBIG, kmm_replay_create(self->dev, "lru", 3, UINT32_MAX));
+	EXPECT_EQ(EINVAL, ERR(ioctl(self->dev, KMM_IOC_REPLAY_CREATE, &c)));
+	memset(c.policy, 'l', sizeof(c.policy));
+	c.flags = 0;
+	EXPECT_EQ(EINVAL, ERR(ioctl(self->dev, KMM_IOC_REPLAY_CREATE, &c)));
+
+	fd = kmm_replay_create(self->dev, "lru", 3, 4);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EINVAL, kmm_replay_run(fd, refs, 0, &run));
+	EXPECT_EQ(-E2BIG, kmm_replay_run(fd, refs, KMM_REPLAY_MAX + 1, &run));
+	EXPECT_EQ(-EFAULT, kmm_replay_run(fd, (uint32_t *)8, 1, &run));
+	refs[0] = 4;
+	EXPECT_EQ(-EINVAL, kmm_replay_run(fd, refs, 1, &run));
+	refs[0] = UINT32_MAX;
+	EXPECT_EQ(-EINVAL, kmm_replay_run(fd, refs, 1, &run));
+	/* what is no object and no space behaves as such */
+	EXPECT_EQ(EINVAL, ERR(read(fd, c_page, 4)));
+	EXPECT_EQ(EINVAL, ERR(write(fd, c_page, 4)));
+	EXPECT_EQ(ENODEV, mmap_err(PAGE, PROT_READ, MAP_SHARED, fd, 0));
+	close(fd);
+
+	/* The array ends at a page that is not there: what was before it is done. */
+	char *p = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, munmap(p + 2 * PAGE, PAGE));
+	fd = kmm_replay_create(self->dev, "lru", 3, 4);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, kmm_replay_run(fd, (uint32_t *)p, 4096, &run));
+	EXPECT_EQ(2048, run.done);
+	EXPECT_EQ(1, run.faults);
+	close(fd);
+	munmap(p, 2 * PAGE);
+}
+
+/* Frames of a replay are the caller's: what he may not have he does not get. */
+TEST_F(kmm, replay_is_charged)
+{
+	static uint32_t refs[100];
+	struct kmm_replay_run run;
+	struct kmm_stat s;
+	int fd = kmm_replay_create(self->dev, "lru", 50, 100);
+
+	ASSERT_LE(0, fd);
+	for (unsigned int k = 0; k < 100; k++)
+		refs[k] = k;
+	EXPECT_EQ(0, kmm_replay_run(fd, refs, 100, &run));
+	EXPECT_EQ(0, kmm_get_stat(self->dev, KMM_STAT_EXACT, &s));
+	EXPECT_EQ(self->before.user_frames + 50, s.user_frames);
+	EXPECT_EQ(self->before.user_objects + 1, s.user_objects);
+	close(fd);
+}
+
+static void *replay_thread(void *arg)
+{
+	static const uint32_t refs[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3 };
+	struct race *r = arg;
+	struct kmm_replay_run run;
+
+	while (!r->stop)
+		r->bad += kmm_replay_run(r->space, refs, ARRAY_SIZE(refs), &run) != 0 ||
+			  run.done != ARRAY_SIZE(refs);
+	return NULL;
+}
+
+static void *set_thread(void *arg)
+{
+	static const char *const names[] = { "lru", "random", "s3fifo", "gen" };
+	struct race *r = arg;
+	int dev = kmm_open();
+
+	for (unsigned int k = 0; !r->stop; k++)
+		r->bad += kmm_policy_set(dev, names[k % 4]) != 0;
+	close(dev);
+	return NULL;
+}
+
+/* Two callers of one replay, while somebody changes the policy of all others. */
+TEST_F(kmm, replay_races)
+{
+	struct race r = { .space = kmm_replay_create(self->dev, "clock", 4, 10) };
+	char before[KMM_NAME_LEN];
+	struct kmm_replay_run run;
+	uint32_t ref = 0;
+	pthread_t t[3];
+
+	ASSERT_LE(0, r.space);
+	current_policy(self->dev, before);
+	for (int i = 0; i < 3; i++)
+		ASSERT_EQ(0, pthread_create(&t[i], NULL, i < 2 ? replay_thread : set_thread, &r));
+	sleep_ms(env_number("KMM_RACE_MS", 500));
+	r.stop = true;
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	EXPECT_EQ(0, r.bad);
+	EXPECT_EQ(0, kmm_replay_run(r.space, &ref, 1, &run));
+	EXPECT_EQ(1, run.references % 16);
+	close(r.space);
+	EXPECT_EQ(0, kmm_policy_set(self->dev, before));
+}
+
+/* A long call ends when its caller is killed. */
+TEST_F(kmm, replay_is_killable)
+{
+	static uint32_t refs[KMM_REPLAY_MAX];
+	pid_t pid = fork();
+	uint64_t start;
+
+	if (!pid) {
+		int dev = kmm_open(), fd = kmm_replay_create(dev, "fifo", 10, 1000);
+		struct kmm_replay_run run;
+
+		for (unsigned int k = 0; k < KMM_REPLAY_MAX; k++)
+			refs[k] = k % 1000;
+		while (!kmm_replay_run(fd, refs, KMM_REPLAY_MAX, &run))
+			;
+		_exit(1);
+	}
+	sleep_ms(300);
+	start = now_ms();
+	kill(pid, SIGKILL);
+	EXPECT_EQ(256 + SIGKILL, wait_child(pid));
+	EXPECT_GT(5000, now_ms() - start);
 }
 
 TEST_HARNESS_MAIN
