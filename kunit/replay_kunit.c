@@ -57,7 +57,8 @@ static struct fixture *begin(struct kunit *test)
 	f->t->buddy.uncharge = uncharge;
 	kmm_accounts_init(&f->accounts, &no_limits, &no_limits);
 	kmm_swap_init(&f->swap);
-	KUNIT_ASSERT_EQ(test, kmm_lru_init(&f->lru, &f->t->buddy, &f->swap, &kmm_policy_fifo), 0);
+	KUNIT_ASSERT_EQ(test, kmm_lru_init(&f->lru, &f->t->buddy, &f->swap,
+					   kmm_policy_find("fifo")), 0);
 	kmm_object_set_init(&f->set, &f->t->buddy, &f->lru);
 	f->a = kmm_account_create(&f->accounts, GLOBAL_ROOT_UID, false);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(f->a));
@@ -233,11 +234,11 @@ static void fifo_has_beladys_anomaly_and_lru_none(struct kunit *test)
 	long before = LONG_MAX, now;
 	u32 frames;
 
-	KUNIT_EXPECT_EQ(test, faults_of(test, f, &kmm_policy_fifo, belady, 12, 3), 9);
-	KUNIT_EXPECT_EQ(test, faults_of(test, f, &kmm_policy_fifo, belady, 12, 4), 10);
+	KUNIT_EXPECT_EQ(test, faults_of(test, f, kmm_policy_find("fifo"), belady, 12, 3), 9);
+	KUNIT_EXPECT_EQ(test, faults_of(test, f, kmm_policy_find("fifo"), belady, 12, 4), 10);
 	fill(f, 60);
 	for (frames = 1; frames < 60; frames += 6, before = now) {
-		now = faults_of(test, f, &kmm_policy_lru, f->refs, NR_REFS, frames);
+		now = faults_of(test, f, kmm_policy_find("lru"), f->refs, NR_REFS, frames);
 		KUNIT_EXPECT_LE(test, now, before);
 	}
 	end(test, f);
@@ -283,7 +284,7 @@ static void every_failure_point(struct kunit *test)
 		if (IS_ERR(o)) {
 			ret = PTR_ERR(o);
 		} else {
-			ret = kmm_object_set_limit(o, 3, &kmm_policy_random, true);
+			ret = kmm_object_set_limit(o, 3, kmm_policy_find("random"), true);
 			for (k = 0; ret >= 0 && k < 12; k++)
 				ret = kmm_object_reference(o, k % 5, false);
 			kmm_object_destroy(o);
