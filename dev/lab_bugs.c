@@ -9,6 +9,8 @@
  *   took out of use is put back by hand, as no client could (lab_mend()).
  * - Frames that are held with a reference while they are freed twice: the first free puts them into
  *   quarantine, so nobody can get them before the second.
+ * - Pages of a region of 4 MiB that is taken from the host for the bug, where damage would reach
+ *   whoever gets a page next.
  * - Addresses of vmalloc areas of its own. Where an access would be an oops it goes through
  *   the host's fault-tolerant accessors, and the gym itself writes the report.
  *
@@ -36,12 +38,15 @@
 #include <kmm/account.h>
 #include <kmm/buddy.h>
 #include <kmm/debug_objects.h>
+#include <kmm/debug_pagealloc.h>
 #include <kmm/dev.h>
+#include <kmm/hardening.h>
 #include <kmm/inject.h>
 #include <kmm/msgq.h>
-#include <kmm/object.h>
+#include <kmm/page_table_check.h>
 #include <kmm/pgtable.h>
 #include <kmm/pipe.h>
+#include <kmm/region.h>
 #include <kmm/slab.h>
 #include <kmm/space.h>
 #include <kmm/vmap.h>
@@ -242,6 +247,141 @@ static int plant_page_wrong_order(struct kmm_account *a)
 	return nr;
 }
 
+/**
+ * struct lab_world - an allocator of pages that nobody else uses
+ * @region: 4 MiB of the host
+ * @buddy: on @region
+ */
+struct lab_world {
+	struct kmm_region region;
+	struct kmm_buddy buddy;
+};
+
+static struct lab_world *lab_world_create(struct kmm_account *a)
+{
+	struct lab_world *w = kmm_account_zalloc(a, sizeof(*w));
+	int err;
+
+	if (IS_ERR(w))
+		return w;
+	err = kmm_region_init(&w->region, "chunks", 1UL << KMM_MAX_ORDER);
+	if (err)
+		goto free;
+	err = kmm_buddy_init(&w->buddy, &w->region);
+	if (!err)
+		return w;
+	kmm_region_fini(&w->region);
+free:
+	kmm_account_free(a, w, sizeof(*w));
+	return ERR_PTR(err);
+}
+
+static void lab_world_destroy(struct kmm_account *a, struct lab_world *w)
+{
+	kmm_buddy_fini(&w->buddy);
+	kmm_region_fini(&w->region);
+	kmm_account_free(a, w, sizeof(*w));
+}
+
+static int lab_write_to_free_page(struct lab_world *w)
+{
+	struct page *page = kmm_buddy_alloc(&w->buddy, LAB_GFP, 0), *next;
+	unsigned long before = kmm_page_poison_corrupt();
+
+	if (!page)
+		return -ENOMEM;
+	kmm_buddy_free(&w->buddy, page, 0);
+	((u8 *)lab_wild(page_address(page)))[100] = 'x';
+	/* the last one that was freed comes first */
+	next = kmm_buddy_alloc(&w->buddy, LAB_GFP, 0);
+	if (next)
+		kmm_buddy_free(&w->buddy, next, 0);
+	return kmm_page_poison_corrupt() - before;
+}
+
+static int plant_page_use_after_free(struct kmm_account *a)
+{
+	unsigned int was = kmm_hardening_set(KMM_PAGE_POISON);
+	struct lab_world *w;
+	int nr;
+
+	kmm_hardening_set(was | KMM_PAGE_POISON);
+	w = lab_world_create(a);
+	nr = PTR_ERR_OR_ZERO(w);
+	if (!nr) {
+		nr = lab_write_to_free_page(w);
+		lab_world_destroy(a, w);
+	}
+	kmm_hardening_set(was);
+	return nr;
+}
+
+/* === Page tables === */
+
+static const char *missing_table_check(void)
+{
+	return kmm_page_table_check_on(kmm_dev_env.region) ? NULL : "load with page_table_check=1";
+}
+
+static unsigned long lab_violations(void)
+{
+	struct kmm_page_table_check_stat st = { };
+
+	kmm_page_table_check_stat(kmm_dev_env.region, &st);
+	return st.violations;
+}
+
+#define LAB_ADDR	0x10000000UL
+
+/* @page writable in two trees. Return: reports. */
+static int lab_map_twice(struct kmm_pgtable *pt, struct page *page)
+{
+	unsigned long entry = kmm_pt_make_entry(page, PAGE_SHARED) | KMM_PT_PRIVATE;
+	unsigned long before = lab_violations();
+	struct kmm_pt_gather g;
+	int i, err = 0, nr;
+
+	for (i = 0; i < 2 && !err; i++)
+		err = kmm_pt_replace(&pt[i], LAB_ADDR, 0, entry);
+	nr = err ?: lab_violations() - before;
+	for (i = 0; i < 2; i++) {
+		kmm_pt_gather_init(&g, &pt[i], NULL, NULL);
+		kmm_pt_zap(&g, LAB_ADDR, LAB_ADDR + PAGE_SIZE);
+		kmm_pt_prune(&g, 0, 1UL << 47);
+		kmm_pt_gather_finish(&g);
+	}
+	return nr;
+}
+
+static int plant_two_owners(struct kmm_account *a)
+{
+	struct page *page = kmm_buddy_alloc(kmm_dev_env.buddy, LAB_GFP, 0);
+	struct kmm_pgtable *pt;
+	int n, nr = -ENOMEM;
+
+	if (!page)
+		return -ENOMEM;
+	WRITE_ONCE(kmm_region_frame(kmm_dev_env.region, page_to_pfn(page))->next, 0);
+	pt = kmm_account_zalloc(a, 2 * sizeof(*pt));
+	if (IS_ERR(pt)) {
+		nr = PTR_ERR(pt);
+		goto free_page;
+	}
+	for (n = 0; n < 2; n++) {
+		nr = kmm_pgtable_create(&pt[n], kmm_dev_env.tables, a);
+		if (nr)
+			goto destroy;
+	}
+	nr = lab_map_twice(pt, page);
+destroy:
+	while (n--)
+		kmm_pgtable_destroy(&pt[n]);
+	kmm_account_free(a, pt, 2 * sizeof(*pt));
+free_page:
+	kmm_buddy_free(kmm_dev_env.buddy, page, 0);
+	return nr;
+}
+
 /* === Kernel addresses === */
 
 static const char *missing_window(void)
@@ -258,22 +398,53 @@ fault:
 	return -EFAULT;
 }
 
+/* Writes where nothing should be mapped. Return: 1, and a report, if it was not. */
+static int lab_fault(u8 *p, const char *what)
+{
+	if (!lab_write(p, 'x'))
+		return 0;
+	pr_err("BUG: KMM: lab: page fault for address %px, %s\n", p, what);
+	dump_stack();
+	return 1;
+}
+
 static int plant_vmalloc_overflow(struct kmm_account *a)
 {
 	u8 *p = kmm_vmap_alloc(kmm_dev_env.vmap, PAGE_SIZE, LAB_GFP, PAGE_KERNEL,
 			       __builtin_return_address(0));
-	int err;
+	int nr;
 
 	if (!p)
 		return -ENOMEM;
-	err = lab_write(p + PAGE_SIZE, 'x');
-	if (err) {
-		pr_err("BUG: KMM: lab: page fault for address %px, one byte behind %px-%px\n",
-		       p + PAGE_SIZE, p, p + PAGE_SIZE);
-		dump_stack();
-	}
+	nr = lab_fault(p + PAGE_SIZE, "behind an area of one page");
 	kmm_vmap_free(kmm_dev_env.vmap, p);
-	return err == -EFAULT;
+	return nr;
+}
+
+static const char *missing_pagealloc(void)
+{
+	return kmm_debug_pagealloc_on(kmm_dev_env.region) ? missing_window() :
+	       "load with debug_pagealloc=1";
+}
+
+static int plant_alias_use_after_free(struct kmm_account *a)
+{
+	struct page *page = kmm_buddy_alloc(kmm_dev_env.buddy, LAB_GFP, 0);
+	void *p;
+	int nr;
+
+	if (!page)
+		return -ENOMEM;
+	p = kmm_vmap_map(kmm_dev_env.vmap, &page, 1, PAGE_KERNEL, __builtin_return_address(0));
+	/* held: whatever happens, nobody else gets the page before the alias is gone */
+	get_page(page);
+	kmm_buddy_free(kmm_dev_env.buddy, page, 0);
+	nr = p ? lab_fault(p, "an alias of a page that was freed") : -ENOMEM;
+	if (p)
+		kmm_vmap_unmap(kmm_dev_env.vmap, p);
+	put_page(page);
+	kmm_buddy_recheck_quarantine(kmm_dev_env.buddy);
+	return nr;
 }
 
 /* Return: 1 if the wrong way to give @p back was refused. */
@@ -682,10 +853,36 @@ const struct lab_bug lab_bugs[] = {
 		.plant = plant_page_wrong_order,
 	},
 	{
+		.name = "page-use-after-free",
+		.what = "writes into a page that was freed",
+		.detector = "page_poison, on for this bug only, on a region made for it: free pages are all 0xaa",
+		.report = "^pagealloc: memory corruption",
+		.read = "the bytes from the first to the last that is not 0xaa: what they look like often tells whose they are. The stack is who was to get the page next, not the culprit; page_owner names who had it before.",
+		.plant = plant_page_use_after_free,
+	},
+	{
+		.name = "two-owners",
+		.what = "maps a private page, writable, into two address spaces",
+		.detector = "page_table_check",
+		.report = "^BUG: KMM: page table check: a private frame that is shared and writable",
+		.read = "anon 2 (writable 2): both write to it, and nothing crashes; one just reads what it never wrote. The entry and the task are those of the second mapping.",
+		.missing = missing_table_check,
+		.plant = plant_two_owners,
+	},
+	{
+		.name = "alias-use-after-free",
+		.what = "writes through a mapping of vmap() to a page that was freed meanwhile",
+		.detector = "debug_pagealloc: no entry of the window shows a free page",
+		.report = "^BUG: KMM: lab: page fault for address [0-9a-f]+, an alias of a page that was freed",
+		.read = "as for vmalloc-overflow, the gym survives the fault and reports. Without debug_pagealloc the write would have gone to the page's next owner. vunmap() before the free.",
+		.missing = missing_pagealloc,
+		.plant = plant_alias_use_after_free,
+	},
+	{
 		.name = "vmalloc-overflow",
 		.what = "writes one byte behind an area of vmalloc",
 		.detector = "the guard page: nothing is mapped there",
-		.report = "^BUG: KMM: lab: page fault for address ",
+		.report = "^BUG: KMM: lab: page fault for address [0-9a-f]+, behind an area of one page",
 		.read = "the gym wrote with an accessor that survives a fault, and reports itself. A real one is an oops: \"unable to handle page fault for address\", and vmallocinfo says whose area ends there.",
 		.missing = missing_window,
 		.plant = plant_vmalloc_overflow,

@@ -81,7 +81,7 @@ for suite in "${suites[@]}"; do
 	start=$(date +%s)
 	params=()
 	case $suite in
-	lab) params=(lab=1) ;;
+	lab) params=(lab=1 page_table_check=1 debug_pagealloc=1) ;;
 	esac
 	if { [ "$suite" = lifecycle ] || [ "$suite" = lab ]; } && [ -e /sys/module/kmm ]; then rmmod kmm; fi
 	if [ "$suite" != lifecycle ] && [ ! -e /sys/module/kmm ] && ! insmod "$ko" "${params[@]}"; then
