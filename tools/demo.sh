@@ -57,7 +57,7 @@ before=$(cma_used)
 run "$kmm" doctor || true
 
 title "insmod: the module takes its region"
-run insmod "$ko" "${params[@]}"
+run insmod "$ko" lab=1 "${params[@]}"
 memory
 during=$(cma_used)
 run "$kmm" info
@@ -103,6 +103,12 @@ title "An address space on page tables of its own: map, walk, protect, fault, cl
 run "$kmm" space run 'map anon 64K at 0x10000000' 'write @ "hello world"' 'walk @' \
 	'clone copy' 'use copy' 'write @ HELLO' 'read @ 11' 'use s0' 'read @ 11' \
 	'protect @ 4K r' 'write @ again' 'fetch @' 'maps' 'info'
+
+title "The bug gym: a bug on purpose, who catches it, how to read the report"
+run sh -c "$kmm lab list | head -n 12"
+echo "kmm-expect: ^BUG lab \\(kmm\\): Poison overwritten x1" >/dev/kmsg
+run sh -c "$kmm lab bug use-after-free | grep -v ' R[A-Z0-9]*: \| Code: \| CPU: '"
+echo "kmm-expect-end" >/dev/kmsg
 
 title "rmmod: everything goes back"
 run rmmod kmm

@@ -333,11 +333,14 @@ static error_t fail_parse(int key, char *arg, struct argp_state *state)
 }
 
 /* In the child: its allocations are counted from here on, also behind exec. */
-static void fail_child(char **command, unsigned long nth, int fd)
+static void fail_child(char **command, unsigned long nth, int fd, bool json)
 {
 	char text[24];
 	int len = snprintf(text, sizeof(text), "%lu", nth);
 
+	/* our own output is the JSON alone */
+	if (json)
+		dup2(STDERR_FILENO, STDOUT_FILENO);
 	if (write(fd, text, len) != len) {
 		complain(-errno, "cannot arm " FAIL_NTH);
 		_exit(126);
@@ -348,7 +351,7 @@ static void fail_child(char **command, unsigned long nth, int fd)
 }
 
 /* Runs it with the Nth allocation failing. Returns its exit status, or -1; @left of N. */
-static int fail_once(char **command, unsigned long nth, unsigned long *left)
+static int fail_once(char **command, unsigned long nth, bool json, unsigned long *left)
 {
 	int fd = open(FAIL_NTH, O_RDWR), status;
 	char text[24] = "";
@@ -361,7 +364,7 @@ static int fail_once(char **command, unsigned long nth, unsigned long *left)
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
-		fail_child(command, nth, fd);
+		fail_child(command, nth, fd, json);
 	if (pid < 0 || waitpid(pid, &status, 0) < 0) {
 		complain(-errno, "cannot run %s", command[0]);
 		close(fd);
@@ -397,7 +400,7 @@ static int lab_fail(struct options *o, int argc, char **argv)
 	for (nth = in.nth; status >= 0 && !left; nth++) {
 		struct json_object *j = json_object_new_object();
 
-		status = fail_once(in.command, nth, &left);
+		status = fail_once(in.command, nth, o->json, &left);
 		json_object_object_add(j, "nth", json_object_new_uint64(nth));
 		json_object_object_add(j, "failed", json_object_new_boolean(!left));
 		json_object_object_add(j, "status", json_object_new_int(status));

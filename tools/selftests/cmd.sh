@@ -73,13 +73,13 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..162"
+echo "1..182"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
 check "--help" 0 "$kmm" --help
 claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag slab vmap pipe msgq space walk; do
+for verb in info features doctor stat alloc object frag slab vmap pipe msgq space walk lab; do
 	check "$verb --help" 0 "$kmm" $verb --help
 	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
 done
@@ -244,6 +244,27 @@ check "walk without a space fails" 1 "$kmm" walk 0x10000000
 claim "walk without a space says why" says err 'descriptor 3'
 check "space list --json" 0 bash -c '"$1" space run "map anon 8K populate; exec $1 space list --json" | sed -n "/^\[/,\$p"' - "$kmm"
 claim "space list --json is right" json 'len(j) == 1 and j[0]["areas"] == 1 and j[0]["mapped_kB"] == 8 and j[0]["private_kB"] == 8'
+
+check "lab list --json" 0 "$kmm" lab list --json
+claim "lab list --json is right" json 'len(j) >= 15 and all({"name", "what", "detector", "report", "ready", "read"} == set(b) for b in j) and len({b["name"] for b in j}) == len(j)'
+check "lab list" 0 "$kmm" lab
+claim "lab list has who catches what" says out '^ +caught by: red zone'
+echo "kmm-expect: BUG: KMM: wrong-cache free in x2" >/dev/kmsg
+check "lab bug" 0 "$kmm" lab bug wrong-cache
+claim "lab bug shows the report" says out '^  \| .*object .* of cache lab, freed to cache lab-other'
+claim "lab bug says who caught it" says out '^caught by:$'
+check "lab bug --json" 0 "$kmm" lab bug wrong-cache --json
+claim "lab bug --json is right" json 'j["caught"] and j["reports"] == 1 and sum("wrong-cache free in" in line for line in j["log"]) == 1'
+echo "kmm-expect-end" >/dev/kmsg
+check "lab bug that there is not fails" 1 "$kmm" lab bug frobnicate
+claim "and says where to look" says err 'kmm lab list'
+check "lab bug without a name is wrong usage" 64 "$kmm" lab bug
+check "lab bug without permission fails" 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$kmm" lab bug wrong-cache
+check "lab fail --walk" 0 "$kmm" lab fail --walk --json -- "$kmm" object create --size 64K
+claim "lab fail --walk is right" json 'len(j) > 5 and all(r["failed"] and r["status"] for r in j[:-1]) and not j[-1]["failed"] and j[-1]["status"] == 0'
+check "lab fail of what there is not" 0 "$kmm" lab fail -- /nonexistent
+claim "lab fail gives the status" says out 'nothing failed, exit status 127'
+check "lab fail without a command is wrong usage" 64 "$kmm" lab fail
 
 check "doctor --json" 0 "$kmm" doctor --json
 claim "doctor --json is right" json 'j["ok"] and {c["check"] for c in j["checks"]} >= {"cma", "lockdown", "signature", "debugfs", "device"}'

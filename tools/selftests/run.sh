@@ -81,9 +81,11 @@ for suite in "${suites[@]}"; do
 	start=$(date +%s)
 	params=()
 	case $suite in
-	lab) params=(lab=1 page_table_check=1 debug_pagealloc=1) ;;
+	lab|cmd) params=(lab=1 page_table_check=1 debug_pagealloc=1) ;;
 	esac
-	if { [ "$suite" = lifecycle ] || [ "$suite" = lab ]; } && [ -e /sys/module/kmm ]; then rmmod kmm; fi
+	case $suite in
+	lab|cmd|lifecycle) if [ -e /sys/module/kmm ]; then rmmod kmm; fi ;;
+	esac
 	if [ "$suite" != lifecycle ] && [ ! -e /sys/module/kmm ] && ! insmod "$ko" "${params[@]}"; then
 		echo "# insmod $ko failed"
 		dmesg 2>/dev/null | grep kmm | tail -n 5 | sed 's/^/# /'
