@@ -672,7 +672,7 @@ static int __init kmm_init(void)
 	kmm_names_init(&k->names);
 	kmm_space_set_init(&k->spaces, &k->buddy, &k->tables, k->espfix, allow_wx);
 	k->names.ops[KMM_NAME_MSGQ] = &kmm_msgq_name_ops;
-	kmm_msgq_set_init(&k->msgqs, &k->slab);
+	kmm_msgq_set_init(&k->msgqs, &k->slab, &k->lru);
 	kmm_buddy_set_client(&k->buddy);
 	kmm_slab_set_client(&k->slab);
 	kmm_vmap_set_client(k->vmap);

@@ -281,7 +281,7 @@ static void space_object_queue_destroyed_twice(struct kunit *test)
 	kmm_pgtables_init(&t->tables, &t->buddy);
 	kmm_object_set_init(&objects, &t->buddy, NULL);
 	kmm_space_set_init(&spaces, &t->buddy, &t->tables, NULL, false);
-	kmm_msgq_set_init(&msgqs, &t->slab);
+	kmm_msgq_set_init(&msgqs, &t->slab, NULL);
 
 	o = kmm_object_create(&objects, a, &attr);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(o));

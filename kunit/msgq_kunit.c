@@ -51,7 +51,7 @@ static struct fixture *begin(struct kunit *test, const struct kmm_limits *limits
 	f->t->buddy.ctx = &f->accounts;
 	f->t->buddy.uncharge = uncharge;
 	kmm_accounts_init(&f->accounts, limits, &no_limits);
-	kmm_msgq_set_init(&f->set, &f->t->slab);
+	kmm_msgq_set_init(&f->set, &f->t->slab, NULL);
 	f->a = kmm_account_create(&f->accounts, GLOBAL_ROOT_UID, false);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(f->a));
 	f->base_host_bytes = kmm_account_used(f->a, KMM_RES_HOST_BYTES);

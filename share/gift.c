@@ -51,7 +51,7 @@ static int gift_batch(struct kmm_object *src, pgoff_t src_first, struct kmm_obje
 		      pgoff_t dst_first, unsigned int nr, struct page **pages,
 		      struct kmm_gift *gift)
 {
-	unsigned int i, nr_copied = 0;
+	unsigned int nr_copied = 0;
 	int taken, err;
 
 	/* Only holes: no leaves of the receiver's index for these. */
@@ -66,9 +66,7 @@ static int gift_batch(struct kmm_object *src, pgoff_t src_first, struct kmm_obje
 	err = kmm_object_put_pages(dst, dst_first, nr, dst->account, pages);
 	/* Reserved, checked and paid: it cannot fail. */
 	if (!kmm_assert(!err)) {
-		for (i = 0; i < nr; i++)
-			if (pages[i])
-				kmm_buddy_free(dst->set->buddy, pages[i], 0);
+		kmm_object_free_taken(src->set->buddy, src->set->lru, pages, nr);
 		return err;
 	}
 	gift->moved += taken - nr_copied;

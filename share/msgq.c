@@ -56,6 +56,7 @@
 #include <kmm/debug_objects.h>
 #include <kmm/inject.h>
 #include <kmm/msgq.h>
+#include <kmm/object.h>
 #include <kmm/slab.h>
 #include <trace/events/kmm.h>
 
@@ -118,7 +119,7 @@ static struct kmm_msg *msg_alloc(struct kmm_msgq *q)
 void kmm_msg_free(struct kmm_msgq *q, struct kmm_msg *m)
 {
 	if (unlikely(m->nr_pages))
-		kmm_buddy_free_bulk(q->set->slab->buddy, m->pages, m->nr_pages);
+		kmm_object_free_taken(q->set->slab->buddy, q->set->lru, m->pages, m->nr_pages);
 	kmm_cache_free(q->cache, m);
 }
 KMM_EXPORT_INTERNAL(kmm_msg_free);
@@ -731,12 +732,14 @@ KMM_EXPORT_INTERNAL(kmm_msgq_check);
  * kmm_msgq_set_init() - Begin with no queue.
  * @set: caller's memory
  * @sl: where messages come from
+ * @lru: of the objects whose frames become messages; NULL as there
  *
  * Context: task.
  */
-void kmm_msgq_set_init(struct kmm_msgq_set *set, struct kmm_slab *sl)
+void kmm_msgq_set_init(struct kmm_msgq_set *set, struct kmm_slab *sl, struct kmm_lru *lru)
 {
 	set->slab = sl;
+	set->lru = lru;
 	mutex_init(&set->lock);
 	INIT_LIST_HEAD(&set->list);
 	set->last_id = 0;

@@ -195,11 +195,18 @@ KMM_EXPORT_INTERNAL(kmm_lru_fini);
 
 /* === Pages, under their object's lock === */
 
+/* Of a frame that is the region's for sure. */
+static __always_inline u32 region_index(const struct kmm_region *r, struct page *page)
+{
+	unsigned long pfn = page_to_pfn(page);
+
+	return kmm_region_index(r, r->granule_frames[(pfn >> KMM_MAX_ORDER) - r->first_granule]) +
+	       (pfn & (KMM_GRANULE_FRAMES - 1));
+}
+
 static u32 lru_index(const struct kmm_lru *lru, struct page *page)
 {
-	const struct kmm_region *r = lru->buddy->region;
-
-	return kmm_region_index(r, kmm_region_frame(r, page_to_pfn(page)));
+	return region_index(lru->buddy->region, page);
 }
 
 /**
@@ -270,6 +277,113 @@ bool kmm_lru_del_locked(struct kmm_object *o, struct page *page)
 	if (entry)
 		kmm_swap_free(v->lru->swap, entry);
 	return mine;
+}
+
+/**
+ * kmm_lru_detach_locked() - Pages leave an object and will soon be in another one, or free.
+ * @o: object, locked
+ * @pages: its pages, which nobody else holds; in none of its entries any more; NULL is none
+ * @nr: entries of @pages
+ *
+ * Those of the global lruvec keep their place in its lists, so that a page that changes hands
+ * costs no more than a word. Slots of swap are freed.
+ *
+ * Context: task. Afterwards: kmm_lru_attach_locked() or kmm_lru_release().
+ */
+void kmm_lru_detach_locked(struct kmm_object *o, struct page **pages, unsigned int nr)
+{
+	struct kmm_lruvec *v = o->lruvec;
+	const struct kmm_region *r = v->lru->buddy->region;
+	struct kmm_lru_page *lps = v->lru->page;
+	bool global = v == &v->lru->global;
+	unsigned int k;
+
+	spin_lock(&v->lock);
+	for (k = 0; k < nr; k++) {
+		struct kmm_lru_page *lp;
+		kmm_swp_t entry;
+		u32 i;
+
+		if (!pages[k])
+			continue;
+		i = region_index(r, pages[k]);
+		lp = &lps[i];
+		/* A copy, which was never in: all zero. */
+		entry = lp->word & ~KMM_LRU_STATE;
+		if (unlikely(entry))
+			kmm_swap_free(v->lru->swap, entry);
+		WRITE_ONCE(lp->object, NULL);
+		if (likely(global && lp->word & KMM_LRU_LISTED)) {
+			WRITE_ONCE(lp->word, KMM_LRU_LISTED);
+			continue;
+		}
+		if (lp->word & KMM_LRU_LISTED)
+			kmm_policy_del(&v->policy, i);
+		v->policy.frames[i].policy = 0;
+		WRITE_ONCE(lp->word, 0);
+	}
+	spin_unlock(&v->lock);
+}
+
+/* A page that is nobody's, in the global lists perhaps, is in none afterwards. */
+static void lru_release_locked(struct kmm_lru *lru, u32 i)
+{
+	if (lru->page[i].word & KMM_LRU_LISTED)
+		kmm_policy_del(&lru->global.policy, i);
+	lru->global.policy.frames[i].policy = 0;
+	WRITE_ONCE(lru->page[i].word, 0);
+}
+
+/**
+ * kmm_lru_release() - A page of kmm_lru_detach_locked() will be in no object.
+ * @lru: lru
+ * @page: page
+ *
+ * Context: task.
+ */
+void kmm_lru_release(struct kmm_lru *lru, struct page *page)
+{
+	spin_lock(&lru->global.lock);
+	lru_release_locked(lru, lru_index(lru, page));
+	spin_unlock(&lru->global.lock);
+}
+
+/**
+ * kmm_lru_attach_locked() - An object gets pages of kmm_lru_detach_locked().
+ * @o: object, locked
+ * @pages: pages, whose folio->index is set; NULL is none
+ * @nr: entries of @pages
+ *
+ * Context: task.
+ */
+void kmm_lru_attach_locked(struct kmm_object *o, struct page **pages, unsigned int nr)
+{
+	struct kmm_lruvec *v = o->lruvec;
+	const struct kmm_region *r = v->lru->buddy->region;
+	struct kmm_lru_page *lps = v->lru->page;
+	bool global = v == &v->lru->global;
+	unsigned int k;
+
+	for (k = 0; !global && k < nr; k++)
+		if (pages[k])
+			kmm_lru_release(v->lru, pages[k]);
+	spin_lock(&v->lock);
+	for (k = 0; k < nr; k++) {
+		struct kmm_lru_page *lp;
+		u32 i;
+
+		if (!pages[k])
+			continue;
+		i = region_index(r, pages[k]);
+		lp = &lps[i];
+		WRITE_ONCE(lp->object, o);
+		if (likely(lp->word & KMM_LRU_LISTED))
+			continue;
+		v->policy.frames[i].policy = 0;
+		kmm_policy_add(&v->policy, i, 0);
+		WRITE_ONCE(lp->word, KMM_LRU_LISTED);
+	}
+	spin_unlock(&v->lock);
 }
 
 /**
@@ -357,12 +471,16 @@ unsigned int kmm_lru_isolate(struct kmm_lruvec *v, struct kmm_candidate *c, unsi
 	unsigned int got;
 
 	spin_lock(&v->lock);
-	for (got = 0; got < nr; got++) {
+	for (got = 0; got < nr;) {
 		u32 i = kmm_policy_victim(&v->policy);
 
 		if (i == KMM_POLICY_NONE)
 			break;
-		lru_isolated(v, i, &c[got]);
+		/* One that changes hands at the moment is new when it has arrived. */
+		if (likely(v->lru->page[i].object))
+			lru_isolated(v, i, &c[got++]);
+		else
+			WRITE_ONCE(v->lru->page[i].word, 0);
 	}
 	spin_unlock(&v->lock);
 	return got;

@@ -1292,17 +1292,24 @@ static struct page *object_page_locked(struct kmm_object *o, pgoff_t index)
 	return entry && kmm_entry_is_page(*entry) ? *entry : NULL;
 }
 
+/* The entry of @index, when @entry is the one before it; @start: there was none before it. */
+static void **object_next_entry_locked(struct kmm_object *o, void **entry, pgoff_t index,
+				       bool start)
+{
+	if (unlikely(start || !(index & (KMM_LEAF_ENTRIES - 1))))
+		return kmm_object_entry_locked(o, index);
+	return entry ? entry + 1 : NULL;
+}
+
 static unsigned long object_nr_resident_locked(struct kmm_object *o, pgoff_t first,
 					       unsigned long nr)
 {
-	pgoff_t index, end = first + nr;
-	unsigned long nr_resident = 0;
+	unsigned long nr_resident = 0, i;
+	void **entry = NULL;
 
-	for (index = first; index < end; index++) {
-		if (!kmm_object_entry_locked(o, index))
-			index |= KMM_LEAF_ENTRIES - 1;
-		else
-			nr_resident += !!object_page_locked(o, index);
+	for (i = 0; i < nr; i++) {
+		entry = object_next_entry_locked(o, entry, first + i, !i);
+		nr_resident += entry && kmm_entry_is_page(*entry);
 	}
 	return nr_resident;
 }
@@ -1316,13 +1323,13 @@ static unsigned int object_find_held_locked(struct kmm_object *o, pgoff_t first,
 					    unsigned long *held)
 {
 	unsigned int i, tries;
+	void **entry = NULL;
 
 	for (tries = 0; ; tries++) {
 		bitmap_zero(held, nr);
 		for (i = 0; i < nr; i++) {
-			struct page *page = object_page_locked(o, first + i);
-
-			if (page && page_count(page) != 1)
+			entry = object_next_entry_locked(o, entry, first + i, !i);
+			if (entry && kmm_entry_is_page(*entry) && page_count(*entry) != 1)
 				__set_bit(i, held);
 		}
 		if (bitmap_empty(held, nr) || tries == TAKE_TRIES)
@@ -1355,8 +1362,8 @@ static void object_take_copy_locked(struct kmm_object *o, pgoff_t index, struct 
  *
  * All mappings of the range are gone before the first frame is looked at. Afterwards the
  * range of @o reads as zeros, and nobody but the caller has the frames: no mapping, no
- * index, no flags of the host, one reference. The caller passes them to
- * kmm_object_put_pages() or, each for itself, to kmm_buddy_free().
+ * index, one reference. The caller passes them to kmm_object_put_pages() or
+ * kmm_object_free_taken(), to nobody else: they may still be in the lists of the lruvec.
  *
  * All or nothing. What @o has behind its size in its last page is zeroed before.
  *
@@ -1370,6 +1377,7 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 {
 	unsigned int i, nr_held, nr_taken, spares = 0;
 	DECLARE_BITMAP(held, KMM_TAKE_MAX);
+	void **entry = NULL;
 	int err;
 
 	if (!nr || nr > KMM_TAKE_MAX)
@@ -1413,26 +1421,29 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 	object_zero_locked(o, o->size_bytes,
 			   min_t(u64, round_up(o->size_bytes, PAGE_SIZE),
 				 (u64)(first + nr) << PAGE_SHIFT));
-	/* From the end: as many spares are left as copies come, so they are never overwritten. */
-	for (i = nr; i-- > 0;) {
-		void **entry = kmm_object_entry_locked(o, first + i);
-		struct page *page = entry && kmm_entry_is_page(*entry) ? *entry : NULL;
-
-		if (unlikely(spares && test_bit(i, held))) {
-			pages[i] = pages[--spares];
-			object_take_copy_locked(o, first + i, pages[i]);
+	/* As many spares are left as copies come: those move to their places from the end. */
+	for (i = nr; unlikely(spares) && i-- > 0;) {
+		if (!test_bit(i, held))
 			continue;
-		}
-		pages[i] = page;
-		if (!page)
+		pages[i] = pages[--spares];
+		object_take_copy_locked(o, first + i, pages[i]);
+	}
+	for (i = 0; i < nr; i++) {
+		entry = object_next_entry_locked(o, entry, first + i, !i);
+		if (unlikely(nr_held && test_bit(i, held)))
+			continue;
+		pages[i] = entry && kmm_entry_is_page(*entry) ? *entry : NULL;
+		if (!pages[i])
 			continue;
 		*entry = NULL;
-		/* Nobody else holds it, so nobody writes it to swap. */
-		kmm_assert(object_forget_locked(o, page));
-		frame_clear(page);
+		/* Its Dirty and Referenced stay: who puts it somewhere wants to know. */
+		pages[i]->mapping = NULL;
+		pages[i]->index = 0;
 		if (to != o->account)
-			kmm_buddy_set_owner(o->set->buddy, page, to->id);
+			kmm_buddy_set_owner(o->set->buddy, pages[i], to->id);
 	}
+	if (o->lruvec)
+		kmm_lru_detach_locked(o, pages, nr);
 	WRITE_ONCE(o->resident, o->resident - nr_taken);
 	o->nr_holds--;
 	mutex_unlock(&o->lock);
@@ -1449,6 +1460,31 @@ unhold:
 	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_object_take_pages);
+
+/**
+ * kmm_object_free_taken() - Free frames that kmm_object_take_pages() gave.
+ * @b: whose frames
+ * @lru: of the objects that they are from; NULL as there
+ * @pages: frames; NULL is none
+ * @nr: entries of @pages
+ *
+ * Context: task.
+ */
+void kmm_object_free_taken(struct kmm_buddy *b, struct kmm_lru *lru, struct page **pages,
+			   unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		if (!pages[i])
+			continue;
+		if (lru)
+			kmm_lru_release(lru, pages[i]);
+		frame_clear(pages[i]);
+		kmm_buddy_free(b, pages[i], 0);
+	}
+}
+KMM_EXPORT_INTERNAL(kmm_object_free_taken);
 
 /**
  * kmm_object_nr_resident() - How many frames has a range?
@@ -1543,6 +1579,8 @@ int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 			 struct kmm_account *from, struct page **pages)
 {
 	unsigned int i, nr_new = 0, nr_old = 0;
+	struct address_space *mapping;
+	void **entry = NULL;
 	int err;
 
 	if (!nr || nr > KMM_TAKE_MAX)
@@ -1558,21 +1596,35 @@ int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 
 	mutex_lock(&o->lock);
 	kmm_swapin_cancel_locked(o, first, first + nr);
+	mapping = o->mapping;
 	for (i = 0; i < nr; i++) {
 		struct page *page = pages[i];
-		void **entry = kmm_object_entry_locked(o, first + i);
 
-		pages[i] = object_erase_entry_locked(o, *entry);
-		nr_old += !!pages[i];
-		*entry = NULL;
 		if (!page)
 			continue;
+		page->mapping = mapping;
+		page->index = first + i;
+		/* It comes with contents. */
+		if (!test_bit(PG_dirty, &page->flags))
+			set_bit(PG_dirty, &page->flags);
 		if (from != o->account)
 			kmm_buddy_set_owner(o->set->buddy, page, o->account->id);
-		/* It comes with contents. */
-		SetPageDirty(page);
-		kmm_object_set_page_locked(o, entry, first + i, page, 0, 0);
 	}
+	if (o->lruvec)
+		kmm_lru_attach_locked(o, pages, nr);
+	for (i = 0; i < nr; i++) {
+		void *old;
+
+		entry = object_next_entry_locked(o, entry, first + i, !i);
+		old = *entry;
+		*entry = pages[i];
+		pages[i] = NULL;
+		if (likely(!old))
+			continue;
+		pages[i] = object_erase_entry_locked(o, old);
+		nr_old += !!pages[i];
+	}
+	WRITE_ONCE(o->resident, o->resident + nr_new);
 	if (nr_old)
 		kmm_object_unmap(o, first, nr);
 	mutex_unlock(&o->lock);

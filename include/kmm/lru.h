@@ -88,7 +88,7 @@ struct kmm_lruvec {
 
 /**
  * struct kmm_lru_page - what eviction knows of a frame; all zero for frames of others
- * @object: the object whose page it is; NULL: it is in no lruvec
+ * @object: the object whose page it is; NULL: nobody's, or on its way from one to another
  * @word: KMM_LRU_* state, and in the lower bits the slot of swap that has the same contents as
  *	long as PG_dirty is clear (0: none: unless PG_dirty is set the page was never written)
  *
@@ -180,6 +180,9 @@ static inline bool kmm_lru_is_writeback(const struct kmm_lruvec *v, struct page 
 void kmm_lru_add_locked(struct kmm_object *o, struct page *page, kmm_swp_t entry, u32 shadow);
 bool kmm_lru_del_locked(struct kmm_object *o, struct page *page);
 void kmm_lru_rescue_locked(struct kmm_object *o, struct page *page);
+void kmm_lru_detach_locked(struct kmm_object *o, struct page **pages, unsigned int nr);
+void kmm_lru_attach_locked(struct kmm_object *o, struct page **pages, unsigned int nr);
+void kmm_lru_release(struct kmm_lru *lru, struct page *page);
 void kmm_lru_touch_locked(struct kmm_object *o, struct page *page);
 kmm_swp_t kmm_lru_take_slot_locked(struct kmm_object *o, struct page *page);
 unsigned int kmm_lru_isolate(struct kmm_lruvec *v, struct kmm_candidate *c, unsigned int nr);

@@ -18,6 +18,7 @@
 
 struct kmm_account;
 struct kmm_cache;
+struct kmm_lru;
 struct kmm_slab;
 struct page;
 
@@ -47,12 +48,14 @@ struct kmm_msg {
 /**
  * struct kmm_msgq_set - all queues of one instance
  * @slab: where messages come from; immutable
+ * @lru: of the objects whose frames become messages; immutable
  * @lock: protects the rest; a leaf, but for the locks of the queues while debugfs prints a line
  * @list: queues, in the order of their numbers
  * @last_id: number given last
  */
 struct kmm_msgq_set {
 	struct kmm_slab *slab;
+	struct kmm_lru *lru;
 	struct mutex lock;	/* protects list, last_id */
 	struct list_head list;
 	u64 last_id;
@@ -126,7 +129,7 @@ struct kmm_msgq_patience {
 	ktime_t deadline;
 };
 
-void kmm_msgq_set_init(struct kmm_msgq_set *set, struct kmm_slab *sl);
+void kmm_msgq_set_init(struct kmm_msgq_set *set, struct kmm_slab *sl, struct kmm_lru *lru);
 void kmm_msgq_set_fini(struct kmm_msgq_set *set);
 
 struct kmm_msgq *kmm_msgq_create(struct kmm_msgq_set *set, struct kmm_account *a, u32 maxmsg,

@@ -225,6 +225,8 @@ unsigned long kmm_object_pinned_pages(struct kmm_object *o, struct page **pages,
 				      unsigned long nr_pages);
 int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 			  struct kmm_account *to, struct page **pages, unsigned int *nr_copied);
+void kmm_object_free_taken(struct kmm_buddy *b, struct kmm_lru *lru, struct page **pages,
+			   unsigned long nr);
 unsigned long kmm_object_nr_resident(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_may_replace(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_reserve(struct kmm_object *o, pgoff_t first, unsigned long nr);
