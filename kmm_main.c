@@ -279,7 +279,7 @@ static int kmm_stack_depot_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
 	struct kmm_depot_stat st;
 
-	if (kmm_page_owner_wanted() && kmm_stacks_get())
+	if ((kmm_page_owner_wanted() || kmm_debug_objects_on()) && kmm_stacks_get())
 		kmm_step_says(said, "no host memory");
 	kmm_depot_stat(&kmm_stacks, &st);
 	said->bytes = st.bytes;

@@ -10,8 +10,8 @@
  *	ODEBUG: destroy destroyed (active state 0) object type: kmm_space hint: FUNCTION
  *
  * says what was tried (init, activate, use, destroy, free), in which state the object was, how
- * many calls were using it (active state), what it is, and who last moved it on. The stack of the
- * offender follows.
+ * many calls were using it (active state), what it is, and which function last moved it on. The
+ * stack of that follows, if there is a stack depot, and then the stack of the offender.
  *
  * States and who owns the object in each::
  *
@@ -65,6 +65,7 @@
 #include <compat/compat.h>
 #include <kmm/debug_objects.h>
 #include <kmm/paths.h>
+#include <kmm/stack_depot.h>
 
 /* === Data === */
 
@@ -97,6 +98,7 @@ static const char * const debug_types[KMM_NR_DEBUG_TYPES] = {
  * @gone: in debug_gone, oldest first, when @freed
  * @addr: of the object
  * @ip: who last moved it on
+ * @stack: of that, in kmm_stacks; 0: not kept
  * @astate: calls that use it
  * @type: enum kmm_debug_type
  * @state: enum debug_state
@@ -109,6 +111,7 @@ struct debug_entry {
 	struct list_head gone;
 	const void *addr;
 	unsigned long ip;
+	u32 stack;
 	unsigned int astate;
 	u8 type;
 	u8 state;
@@ -295,6 +298,10 @@ static noinline bool debug_report(const struct debug_entry *o, const char *what)
 		return false;
 	pr_err("ODEBUG: %s %s (active state %u) object type: %s hint: %pS\n", what,
 	       debug_states[o->state], o->astate, debug_types[o->type], (void *)o->ip);
+	if (o->stack) {
+		pr_err("made %s by:\n", debug_states[o->state]);
+		kmm_depot_print(&kmm_stacks, o->stack);
+	}
 	dump_stack();
 	return false;
 }
@@ -373,7 +380,8 @@ static void debug_bury_locked(struct debug_entry *o)
 		debug_forget_locked(list_first_entry(&debug_gone, struct debug_entry, gone));
 }
 
-static void debug_move_locked(struct debug_entry *o, enum debug_step step, unsigned long ip)
+static void debug_move_locked(struct debug_entry *o, enum debug_step step, unsigned long ip,
+			      u32 stack)
 {
 	switch (step) {
 	case STEP_ACTIVATE:
@@ -388,10 +396,12 @@ static void debug_move_locked(struct debug_entry *o, enum debug_step step, unsig
 		o->state = DEBUG_DESTROYED;
 		break;
 	case STEP_FREE:
+		/* who destroyed it says more than who freed it then */
 		debug_bury_locked(o);
 		return;
 	}
 	o->ip = ip;
+	o->stack = stack;
 }
 
 static bool debug_step(const void *addr, enum kmm_debug_type type, enum debug_step step,
@@ -399,8 +409,11 @@ static bool debug_step(const void *addr, enum kmm_debug_type type, enum debug_st
 {
 	struct debug_entry *o, copy;
 	unsigned long flags;
+	u32 stack = 0;
 	bool good;
 
+	if (step == STEP_ACTIVATE || step == STEP_DESTROY)
+		stack = kmm_depot_save_here(&kmm_stacks, 2);
 	raw_spin_lock_irqsave(&debug_lock, flags);
 	o = debug_find_locked(addr);
 	if (!o) {
@@ -409,7 +422,7 @@ static bool debug_step(const void *addr, enum kmm_debug_type type, enum debug_st
 	}
 	good = debug_may(o, step);
 	if (good)
-		debug_move_locked(o, step, ip);
+		debug_move_locked(o, step, ip, stack);
 	else
 		copy = *o;
 	raw_spin_unlock_irqrestore(&debug_lock, flags);
@@ -454,6 +467,7 @@ bool __kmm_debug_object_init(const void *addr, enum kmm_debug_type type)
 	if (o) {
 		o->addr = addr;
 		o->ip = _RET_IP_;
+		o->stack = 0;
 		o->astate = 0;
 		o->type = type;
 		o->state = DEBUG_INIT;
@@ -612,6 +626,9 @@ static bool debug_set_locked(bool on)
 		return was;
 	if (on) {
 		debug_pool_start();
+		/* at load the step stack_depot_init does it; without one there are no stacks */
+		if (debug_cache.alloc)
+			kmm_stacks_get();
 		/* the path: every free of an object of a cache is looked at */
 		kmm_hooks_on(&kmm_debug_objects_key, KMM_PATH_SLAB);
 	} else {

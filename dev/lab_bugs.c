@@ -919,7 +919,7 @@ const struct lab_bug lab_bugs[] = {
 		.what = "initialises a pipe that is alive",
 		.detector = "debug_objects, on for this bug only",
 		.report = "^ODEBUG: init active \\(active state 0\\) object type: kmm_pipe",
-		.read = "\"init active\": what was tried, and the state that forbids it. The hint is who made it active; the stack who came second.",
+		.read = "\"init active\": what was tried, and the state that forbids it. \"made active by\" is the first one's stack, the other stack is who came second.",
 		.plant = plant_double_init,
 	},
 	{
@@ -927,7 +927,7 @@ const struct lab_bug lab_bugs[] = {
 		.what = "destroys an address space twice",
 		.detector = "debug_objects, on for this bug only",
 		.report = "^ODEBUG: destroy destroyed \\(active state 0\\) object type: kmm_space",
-		.read = "the hint is the first destroy, the stack the second. It was refused: without the tracker it would work on freed memory.",
+		.read = "\"made destroyed by\" is the stack of the first destroy, the other one of the second. It was refused: without the tracker it would work on freed memory.",
 		.plant = plant_double_destroy,
 	},
 	{
@@ -943,7 +943,7 @@ const struct lab_bug lab_bugs[] = {
 		.what = "reads from a pipe that was destroyed",
 		.detector = "debug_objects, on for this bug only",
 		.report = "^ODEBUG: use destroyed \\(active state 0\\) object type: kmm_pipe",
-		.read = "the hint is who destroyed it, the stack who still uses it: a reference is missing.",
+		.read = "\"made destroyed by\" is the stack of who destroyed it, the other one of who still uses it: a reference is missing.",
 		.plant = plant_use_after_destroy,
 	},
 	{
