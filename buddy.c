@@ -16,6 +16,8 @@
  *	QUARANTINED	freed by the client, but page_count() is above 1: somebody outside
  *			(a pipe, a DMA) still looks at the page. Order 0, under @lock. Comes
  *			home when the count is 1 again (kmm_buddy_recheck_quarantine())
+ *	GUARD		the rest of a block that a smaller one was taken from, for debugging
+ *			(@guard_minorder): nobody's, under @lock, free again with its buddy
  *
  * A free is believed only if the tag says USED and the order is right; the change to CACHED
  * is a compare-and-exchange, so of two racing frees one is refused. That a block is not
@@ -36,7 +38,7 @@
  *
  * Invariants (kmm_buddy_check() proves them)
  *   - free + cached + quarantined + used + metadata == frames of the region, to the frame
- *     when all locks are held
+ *     when all locks are held; guards count as used
  *   - no two free buddies of one order below KMM_MAX_ORDER
  *   - a FREE block is on the list of the type that all its pageblocks have
  *   - a request for a single page does not fail while a frame is in any CPU's cache: the last
@@ -313,6 +315,26 @@ static void kmm_list_add_rest(struct kmm_buddy *b, u32 start, u32 end, unsigned 
 	}
 }
 
+/*
+ * The same for what is left of a block that one of @guard_minorder was cut down from: blocks below
+ * that order become guards. As Linux's expand().
+ */
+static void kmm_list_add_guards(struct kmm_buddy *b, u32 start, u32 end, unsigned int mt)
+{
+	struct kmm_frame *f;
+	unsigned int order;
+
+	while (start < end && __ffs(start) < b->guard_minorder) {
+		order = __ffs(start);
+		f = &b->region->frames[start];
+		f->tag = KMM_FRAME_TAG(KMM_FRAME_GUARD, order);
+		f->mt = mt;
+		b->nr_guard += 1UL << order;
+		start += 1U << order;
+	}
+	kmm_list_add_rest(b, start, end, mt);
+}
+
 /* A block whose tag is not FREE any more or not yet becomes free, and merges. */
 static void kmm_free_block(struct kmm_buddy *b, u32 index, unsigned int order)
 {
@@ -324,9 +346,14 @@ static void kmm_free_block(struct kmm_buddy *b, u32 index, unsigned int order)
 	while (order < KMM_MAX_ORDER) {
 		u32 buddy = index ^ (1U << order);
 
-		if (frames[buddy].tag != KMM_FRAME_TAG(KMM_FRAME_FREE, order))
+		if (frames[buddy].tag == KMM_FRAME_TAG(KMM_FRAME_FREE, order)) {
+			kmm_list_del(b, buddy, order);
+		} else if (frames[buddy].tag == KMM_FRAME_TAG(KMM_FRAME_GUARD, order)) {
+			frames[buddy].tag = KMM_FRAME_TAG(KMM_FRAME_TAIL, 0);
+			b->nr_guard -= 1UL << order;
+		} else {
 			break;
-		kmm_list_del(b, buddy, order);
+		}
 		index &= ~(1U << order);
 		order++;
 	}
@@ -464,11 +491,16 @@ static unsigned int kmm_take_blocks(struct kmm_buddy *b, struct kmm_pcp *pcp,
 		if (!kmm_find_block(b, pcp, order, mt, &index, &found))
 			break;
 		n = min3((unsigned long)want - got, 1UL << (found - order), spare >> order);
+		if (order < b->guard_minorder)
+			n = 1;
 		f = &r->frames[index];
 		type = f->mt;
 		page = kmm_region_page(r, index);
 		kmm_list_del(b, index, found);
-		kmm_list_add_rest(b, index + (n << order), index + (1U << found), type);
+		if (order < b->guard_minorder)
+			kmm_list_add_guards(b, index + (1U << order), index + (1U << found), type);
+		else
+			kmm_list_add_rest(b, index + (n << order), index + (1U << found), type);
 		for (i = 0; i < n; i++) {
 			struct kmm_pcp_entry *e = &entry[got + n - 1 - i];
 
@@ -600,6 +632,26 @@ unsigned long kmm_buddy_drain_all(struct kmm_buddy *b)
 KMM_EXPORT_INTERNAL(kmm_buddy_drain_all);
 
 /* === Quarantine === */
+
+/*
+ * The guards of a used block, before it is freed: has anybody written beyond its end? They are
+ * tied to it until then, so their tags can be read without the lock.
+ */
+static noinline void kmm_check_guards(struct kmm_buddy *b, struct page *page, unsigned int order)
+{
+	struct kmm_region *r = b->region;
+	u32 index = kmm_region_index(r, kmm_region_frame(r, page_to_pfn(page)));
+
+	for (; order < b->guard_minorder; order++) {
+		u32 buddy = index ^ (1U << order);
+
+		if (READ_ONCE(r->frames[buddy].tag) != KMM_FRAME_TAG(KMM_FRAME_GUARD, order))
+			return;
+		if (static_branch_unlikely(&kmm_page_key))
+			kmm_hook_page_guard(r, kmm_region_page(r, buddy), order);
+		index &= ~(1U << order);
+	}
+}
 
 /* Nobody looks at these frames any more: what is in them goes, if that is wanted. */
 static void kmm_page_is_idle(struct kmm_buddy *b, struct page *page, unsigned int order)
@@ -763,6 +815,9 @@ static noinline void kmm_report_bad_free(struct kmm_buddy *b, struct page *page,
 	case KMM_FRAME_METADATA:
 		what = "metadata";
 		break;
+	case KMM_FRAME_GUARD:
+		what = "guard";
+		break;
 	case KMM_FRAME_USED:
 		what = "wrong-order";
 		break;
@@ -838,6 +893,8 @@ static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsig
 		kmm_hook_page_free(b->region, page, order);
 	if (kmm_page_pinned(page, order))
 		return kmm_free_pinned(b, page, order, ip);
+	if (unlikely(order < b->guard_minorder))
+		kmm_check_guards(b, page, order);
 	kmm_page_is_idle(b, page, order);
 
 	pcp = kmm_pcp_lock(b, &flags);
@@ -1465,7 +1522,8 @@ static void kmm_buddy_sum(struct kmm_buddy *b, struct kmm_buddy_stat *st)
 		for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
 			st->event[i] += READ_ONCE(pcp->event[i]);
 	}
-	st->used = max(used, 0L);
+	st->guard = READ_ONCE(b->nr_guard);
+	st->used = max(used, 0L) + st->guard;
 	st->free = READ_ONCE(b->nr_free);
 	st->quarantined = READ_ONCE(b->nr_quarantined);
 	st->metadata = b->region->early_frames;
@@ -1592,10 +1650,12 @@ static void kmm_check_frames(struct kmm_buddy *b, const struct kmm_buddy_stat *s
 		j = 1UL << order;
 	}
 	if (sum[KMM_FRAME_FREE] != st->free || sum[KMM_FRAME_CACHED] != st->cached ||
-	    sum[KMM_FRAME_USED] != st->used || sum[KMM_FRAME_QUARANTINED] != st->quarantined ||
+	    sum[KMM_FRAME_USED] + sum[KMM_FRAME_GUARD] != st->used ||
+	    sum[KMM_FRAME_GUARD] != st->guard || sum[KMM_FRAME_QUARANTINED] != st->quarantined ||
 	    sum[KMM_FRAME_METADATA] != st->metadata)
 		kmm_check_fail(bad, "frames say free %lu cached %lu used %lu quarantined %lu metadata %lu; counters %lu %lu %lu %lu %lu",
-			       sum[KMM_FRAME_FREE], sum[KMM_FRAME_CACHED], sum[KMM_FRAME_USED],
+			       sum[KMM_FRAME_FREE], sum[KMM_FRAME_CACHED],
+			       sum[KMM_FRAME_USED] + sum[KMM_FRAME_GUARD],
 			       sum[KMM_FRAME_QUARANTINED], sum[KMM_FRAME_METADATA], st->free,
 			       st->cached, st->used, st->quarantined, st->metadata);
 	if (st->free + st->cached + st->used + st->quarantined + st->metadata != st->total)
@@ -1701,6 +1761,9 @@ static void kmm_buddy_size_pcp(struct kmm_buddy *b)
 	b->pcp_high[KMM_PCP_LOW_ORDERS] =
 		clamp(share >> (KMM_PCP_HUGE_ORDER - 2),
 		      (unsigned long)(b->region->nr_frames >= SZ_16M >> PAGE_SHIFT), 8UL);
+	/* A block with guards is cut anew each time. */
+	memset(b->pcp_high, 0, min_t(unsigned int, b->guard_minorder, KMM_PCP_LOW_ORDERS) *
+	       sizeof(*b->pcp_high));
 }
 
 static void kmm_buddy_free_pcps(struct kmm_buddy *b)

@@ -310,6 +310,7 @@ static int kmm_mem_init(struct kmm *k, struct kmm_mm_init_step *said)
 	b->wake = kmm_wake;
 	b->uncharge = kmm_uncharge;
 	b->ctx = k;
+	b->guard_minorder = kmm_debug_guardpage_minorder();
 	err = kmm_buddy_init(b, &k->region);
 	if (err)
 		return err;

@@ -24,8 +24,14 @@
  *			Runs of vm_map_ram() follow each other without a gap, as in Linux; with it
  *			each has such a page behind it.
  *
- * An access through the direct map to a free page is not seen here: that is what page_poison,
- * page by page, and debug_guardpage_minorder, behind blocks, are for.
+ * An access through the direct map to a free page is not seen here; page_poison sees a write, when
+ * the page goes out again.
+ *
+ * debug_guardpage_minorder=N, with debug_pagealloc, is the kernel's: a block below order N is cut
+ * from one of order N, and what is left of that stays nobody's until the block comes back
+ * (buddy.c). The kernel takes these guards out of the direct map, so an overrun faults. Here they
+ * stay in it; with page_poison they are looked at when the block is freed, so an overrun is
+ * reported then. The price is memory: with N=1 a page takes two.
  *
  * To know at a free whether the window shows the frame, each frame counts its entries: a
  * page_ext client, so it is a parameter at load only. Where the entries are is not kept; the
@@ -45,6 +51,7 @@
 #include <linux/moduleparam.h>
 
 #include <compat/compat.h>
+#include <kmm/buddy.h>
 #include <kmm/debug_pagealloc.h>
 #include <kmm/page_ext.h>
 #include <kmm/paths.h>
@@ -59,6 +66,10 @@ MODULE_PARM_DESC(debug_pagealloc, "No free frame stays mapped in the kernel wind
 
 /* Entries that were taken out because their frame was freed. */
 static atomic_long_t pagealloc_taken;
+
+static unsigned int guardpage_minorder;
+module_param_named(debug_guardpage_minorder, guardpage_minorder, uint, 0444);
+MODULE_PARM_DESC(debug_guardpage_minorder, "With debug_pagealloc: blocks below this order have guards behind them, 0 to 5 (default 0)");
 
 static bool pagealloc_need(void)
 {
@@ -152,12 +163,30 @@ unsigned long kmm_debug_pagealloc_taken(void)
 KMM_EXPORT_INTERNAL(kmm_debug_pagealloc_taken);
 
 /**
+ * kmm_debug_guardpage_minorder() - What the buddy is to be initialised with.
+ *
+ * Context: any. Return: 0, no guards, unless debug_pagealloc is on, too, as in Linux.
+ */
+unsigned int kmm_debug_guardpage_minorder(void)
+{
+	return debug_pagealloc ? guardpage_minorder : 0;
+}
+
+/**
  * kmm_debug_pagealloc_init() - Turn the key on, if the parameter says so.
  *
- * Context: once, at load, before the window; may sleep.
+ * A debug_guardpage_minorder that cannot be is 0, with the kernel's words.
+ *
+ * Context: once, at load, before the buddy and the window; may sleep.
  */
 void kmm_debug_pagealloc_init(void)
 {
+	if (guardpage_minorder > KMM_GUARD_MINORDER_MAX) {
+		pr_err("Bad debug_guardpage_minorder value\n");
+		guardpage_minorder = 0;
+	}
+	if (kmm_debug_guardpage_minorder())
+		pr_info("Setting debug_guardpage_minorder to %u\n", guardpage_minorder);
 	if (debug_pagealloc)
 		kmm_hooks_on(&kmm_debug_pagealloc_key, KMM_PATH_PAGE);
 }

@@ -129,18 +129,20 @@ static void report_corruption(const struct kmm_region *r, struct page *page, con
 	dump_page(page, "pagealloc: corrupted page details");
 }
 
-static void check_frame(const struct kmm_region *r, struct page *page)
+/* Return: true when somebody wrote to the frame; then it was reported. */
+static bool check_frame(const struct kmm_region *r, struct page *page)
 {
 	const u8 *mem = page_address(page), *start, *end;
 
 	start = memchr_inv(mem, PAGE_POISON, PAGE_SIZE);
 	if (!start)
-		return;
+		return false;
 	for (end = mem + PAGE_SIZE - 1; end > start; end--)
 		if (*end != PAGE_POISON)
 			break;
 	atomic_long_inc(&poison_corrupt);
 	report_corruption(r, page, start, end);
+	return true;
 }
 
 /**
@@ -163,6 +165,26 @@ void kmm_page_unpoison(const struct kmm_region *r, struct page *page, unsigned i
 			check_frame(r, page + i);
 		mark[i] = 0;
 	}
+}
+
+/**
+ * kmm_page_poison_check() - Frames stay nobody's: is the pattern still there?
+ * @r: their region
+ * @page: first frame
+ * @order: log2 of frames
+ *
+ * What is reported is filled again, so that it is reported once.
+ *
+ * Context: any; nobody can take the frames meanwhile.
+ */
+void kmm_page_poison_check(const struct kmm_region *r, struct page *page, unsigned int order)
+{
+	u16 period = READ_ONCE(poison_period), *mark = poison_mark(r, page);
+	unsigned int i;
+
+	for (i = 0; period && i < 1U << order; i++)
+		if (mark[i] == period && check_frame(r, page + i))
+			memset(page_address(page + i), PAGE_POISON, PAGE_SIZE);
 }
 
 /**

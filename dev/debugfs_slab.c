@@ -117,6 +117,7 @@ static const char * const frame_state_names[KMM_NR_FRAME_STATES] = {
 	[KMM_FRAME_FREE] = "free",
 	[KMM_FRAME_CACHED] = "free, in a per-CPU cache",
 	[KMM_FRAME_QUARANTINED] = "quarantined",
+	[KMM_FRAME_GUARD] = "guard",
 	[KMM_FRAME_USED] = "used",
 };
 

@@ -10,7 +10,7 @@
  * The switches are the module's own, the exit puts them back. debug_pagealloc needs a part in
  * the page_ext of a region: cases make theirs with a table of their own.
  *
- * Reports are rate limited (ten in five seconds): this suite has five.
+ * Reports are rate limited (ten in five seconds): this suite has seven.
  */
 
 #include <linux/kthread.h>
@@ -272,6 +272,95 @@ static void a_pinned_frame_is_wiped_at_home(struct kunit *test)
 	kmm_test_end(test);
 }
 
+/* === Guards behind blocks === */
+
+static void begin_guards(struct kunit *test, unsigned int minorder)
+{
+	struct kmm_test *t = kmm_test_create(test, &kmm_layout_plain);
+
+	KUNIT_ASSERT_EQ(test, kmm_test_start_region(t), 0);
+	t->buddy.guard_minorder = minorder;
+	KUNIT_ASSERT_EQ(test, kmm_buddy_init(&t->buddy, &t->region), 0);
+	t->has_buddy = true;
+	kmm_test_free_blocks(t, t->initial);
+}
+
+static noinline unsigned long guards(struct kmm_test *t)
+{
+	return kmm_test_stat(t).guard;
+}
+
+static void small_blocks_have_guards(struct kunit *test)
+{
+	unsigned int minorder, order, nr, i;
+	struct page *page[64];
+	struct kmm_test *t;
+
+	for (minorder = 1; minorder <= KMM_GUARD_MINORDER_MAX; minorder++) {
+		begin_guards(test, minorder);
+		t = test->priv;
+		for (order = 0; order <= minorder; order++) {
+			unsigned long frames = 0;
+
+			nr = ARRAY_SIZE(page);
+			for (i = 0; i < nr; i++) {
+				page[i] = kmm_test_alloc(test, KMM_QUIET, order);
+				memset(page_address(page[i]), i, PAGE_SIZE << order);
+				KUNIT_EXPECT_TRUE(test, IS_ALIGNED(page_to_pfn(page[i]),
+								   1UL << minorder));
+				frames += 1UL << minorder;
+			}
+			KUNIT_EXPECT_EQ(test, kmm_test_used(t), frames);
+			KUNIT_EXPECT_EQ(test, guards(t), frames - (nr << order));
+			KUNIT_EXPECT_EQ(test, kmm_buddy_check(&t->buddy), 0);
+			for (i = 0; i < nr; i++)
+				KUNIT_EXPECT_TRUE(test, filled(page[i], order, i));
+			for (i = 0; i < nr; i++)
+				kmm_buddy_free(&t->buddy, page[(i * 13) % nr], order);
+			KUNIT_EXPECT_EQ(test, guards(t), 0);
+		}
+		/* a block that is split and freed page by page takes its guards with it */
+		page[0] = kmm_test_alloc(test, KMM_QUIET, minorder - 1);
+		kmm_buddy_split(&t->buddy, page[0], minorder - 1);
+		for (i = 0; i < 1U << (minorder - 1); i++)
+			kmm_buddy_free(&t->buddy, page[0] + i, 0);
+		KUNIT_EXPECT_EQ(test, guards(t), 0);
+		kmm_test_end(test);
+	}
+}
+
+static void an_overrun_is_found_at_the_free(struct kunit *test)
+{
+	unsigned long corrupt;
+	struct kmm_test *t;
+	struct page *page;
+	u64 mark;
+
+	kmm_hardening_set(KMM_PAGE_POISON);
+	begin_guards(test, 3);
+	t = test->priv;
+	corrupt = kmm_page_poison_corrupt();
+	page = kmm_test_alloc(test, KMM_QUIET, 1);
+	memset(page_address(page), 0, 2 * PAGE_SIZE);
+	kmm_buddy_free(&t->buddy, page, 1);
+	KUNIT_EXPECT_EQ(test, kmm_page_poison_corrupt(), corrupt);
+	page = kmm_test_alloc(test, KMM_QUIET, 1);
+	/* four bytes too many, and one further behind */
+	memset(page_address(page), 0, 2 * PAGE_SIZE + 4);
+	((u8 *)page_address(page))[7 * PAGE_SIZE] = 1;
+	kmm_expect("^pagealloc: memory corruption", 2);
+	mark = kmm_log_mark();
+	kmm_buddy_free(&t->buddy, page, 1);
+	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, "pagealloc: memory corruption"), 2);
+	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, ": 00 00 00 00   "), 1);
+	KUNIT_EXPECT_EQ(test, kmm_page_poison_corrupt(), corrupt + 2);
+	kmm_expect_end();
+	/* once */
+	kmm_buddy_free(&t->buddy, kmm_test_alloc(test, KMM_QUIET, 10), 10);
+	KUNIT_EXPECT_EQ(test, kmm_page_poison_corrupt(), corrupt + 2);
+	kmm_test_end(test);
+}
+
 /* === debug_pagealloc === */
 
 static bool yes(void)
@@ -528,6 +617,8 @@ static struct kunit_case hardening_cases[] = {
 	KUNIT_CASE(a_range_is_looked_at_too),
 	KUNIT_CASE(on_and_off_at_run_time),
 	KUNIT_CASE(a_pinned_frame_is_wiped_at_home),
+	KUNIT_CASE(small_blocks_have_guards),
+	KUNIT_CASE(an_overrun_is_found_at_the_free),
 	KUNIT_CASE(nothing_is_readable_after_it_was_given_back),
 	KUNIT_CASE(a_freed_page_leaves_the_window),
 	KUNIT_CASE(ordinary_use_takes_nothing_out),

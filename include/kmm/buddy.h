@@ -50,6 +50,9 @@ enum kmm_buddy_event {
 
 extern const char * const kmm_buddy_event_names[KMM_NR_BUDDY_EVENTS];
 
+/* As Linux: half of the largest order. */
+#define KMM_GUARD_MINORDER_MAX	(KMM_MAX_ORDER / 2)
+
 struct kmm_pcp;
 
 /**
@@ -69,6 +72,9 @@ struct kmm_buddy_list {
  * @region: where the frames are; immutable
  * @pcp: per-CPU caches, each under its own lock; immutable
  * @pcp_high: most blocks of a list, by pcp order; immutable
+ * @guard_minorder: blocks below this order are taken out of one of this order, and the rest of it
+ *	is guards until they are freed: Linux's debug_guardpage_minorder; at most
+ *	KMM_GUARD_MINORDER_MAX. 0: none. Set before kmm_buddy_init()
  * @managed: frames handed over by mem_init; immutable after it
  * @watermark: min, low, high in frames of @nr_free; immutable after init
  * @relieve: asked for memory when the lists are empty and sleeping is allowed; NULL: none.
@@ -84,11 +90,13 @@ struct kmm_buddy_list {
  * @nr_free: frames on them
  * @quarantine: first quarantined frame
  * @nr_quarantined: frames in it
+ * @nr_guard: frames that are guards
  */
 struct kmm_buddy {
 	struct kmm_region *region;
 	struct kmm_pcp __percpu *pcp;
 	u16 pcp_high[KMM_PCP_NR_ORDERS];
+	unsigned int guard_minorder;
 	unsigned long managed;
 	unsigned long watermark[3];
 	bool (*relieve)(void *ctx, gfp_t gfp, unsigned int order);
@@ -103,6 +111,7 @@ struct kmm_buddy {
 	unsigned long nr_free;
 	u32 quarantine;
 	unsigned long nr_quarantined;
+	unsigned long nr_guard;
 };
 
 enum kmm_watermark { KMM_WMARK_MIN, KMM_WMARK_LOW, KMM_WMARK_HIGH };
@@ -112,7 +121,8 @@ enum kmm_watermark { KMM_WMARK_MIN, KMM_WMARK_LOW, KMM_WMARK_HIGH };
  * @free: on free lists
  * @cached: in per-CPU caches
  * @quarantined: freed, held from outside
- * @used: given out (counted by itself, not as the rest)
+ * @used: given out (counted by itself, not as the rest), and guards
+ * @guard: of these, guards
  * @metadata: early allocator's
  * @total: of the region
  * @exact: all locks were held: free + cached + quarantined + used + metadata == total
@@ -127,6 +137,7 @@ struct kmm_buddy_stat {
 	unsigned long cached;
 	unsigned long quarantined;
 	unsigned long used;
+	unsigned long guard;
 	unsigned long metadata;
 	unsigned long total;
 	bool exact;

@@ -16,6 +16,7 @@ extern const struct kmm_page_ext_client kmm_debug_pagealloc_client;
 
 void kmm_debug_pagealloc_init(void);
 void kmm_debug_pagealloc_fini(void);
+unsigned int kmm_debug_guardpage_minorder(void);
 bool kmm_debug_pagealloc_on(const struct kmm_region *r);
 void kmm_debug_pagealloc_count(const struct kmm_region *r, unsigned long pfn,
 			       unsigned long nr_pages, int one);

@@ -78,6 +78,14 @@ static __always_inline void kmm_hook_page_idle(struct kmm_region *r, struct page
 		kmm_page_poison(r, page, order);
 }
 
+/* Guards of a block that is about to be freed; they stay as they are. Any context. */
+static __always_inline void kmm_hook_page_guard(struct kmm_region *r, struct page *page,
+						unsigned int order)
+{
+	if (static_branch_unlikely(&kmm_page_poison_key))
+		kmm_page_poison_check(r, page, order);
+}
+
 /* A used block becomes single frames. Any context. */
 static __always_inline void kmm_hook_page_split(struct kmm_region *r, struct page *page,
 						unsigned int order)

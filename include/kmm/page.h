@@ -41,6 +41,8 @@ enum kmm_migratetype {
  * @KMM_FRAME_FREE: first of a block on a free list; protected by the buddy's lock
  * @KMM_FRAME_CACHED: first of a block in a per-CPU cache; protected by its lock
  * @KMM_FRAME_QUARANTINED: freed, but somebody outside holds a reference; order 0
+ * @KMM_FRAME_GUARD: first of a block that nobody has, next to a used one; see
+ *	kmm_buddy.guard_minorder; protected by the buddy's lock
  * @KMM_FRAME_USED: first of a block that a client holds; the last state, see KMM_TAG_USED
  * @KMM_NR_FRAME_STATES: number of states
  */
@@ -51,6 +53,7 @@ enum kmm_frame_state {
 	KMM_FRAME_FREE,
 	KMM_FRAME_CACHED,
 	KMM_FRAME_QUARANTINED,
+	KMM_FRAME_GUARD,
 	KMM_FRAME_USED,
 	KMM_NR_FRAME_STATES
 };

@@ -9,6 +9,7 @@ static inline void harness_hook(int unused, ...) { (void)unused; }
 #define kmm_hook_page_alloc(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_page_client(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_page_free(...)		harness_hook(0, __VA_ARGS__)
+#define kmm_hook_page_guard(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_page_idle(...)		harness_hook(0, __VA_ARGS__)
 #define kmm_hook_page_split(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_page_describe(...)	harness_hook(0, __VA_ARGS__)
