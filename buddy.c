@@ -37,8 +37,8 @@
  * (to the last frame) are served from the free lists. Below low, @wake is called.
  *
  * Invariants (kmm_buddy_check() proves them)
- *   - free + cached + quarantined + used + metadata == frames of the region, to the frame
- *     when all locks are held; guards count as used
+ *   - free + cached + quarantined + used + guard + metadata == frames of the region, to the
+ *     frame when all locks are held
  *   - no two free buddies of one order below KMM_MAX_ORDER
  *   - a FREE block is on the list of the type that all its pageblocks have
  *   - a request for a single page does not fail while a frame is in any CPU's cache: the last
@@ -1522,8 +1522,8 @@ static void kmm_buddy_sum(struct kmm_buddy *b, struct kmm_buddy_stat *st)
 		for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
 			st->event[i] += READ_ONCE(pcp->event[i]);
 	}
+	st->used = max(used, 0L);
 	st->guard = READ_ONCE(b->nr_guard);
-	st->used = max(used, 0L) + st->guard;
 	st->free = READ_ONCE(b->nr_free);
 	st->quarantined = READ_ONCE(b->nr_quarantined);
 	st->metadata = b->region->early_frames;
@@ -1650,15 +1650,16 @@ static void kmm_check_frames(struct kmm_buddy *b, const struct kmm_buddy_stat *s
 		j = 1UL << order;
 	}
 	if (sum[KMM_FRAME_FREE] != st->free || sum[KMM_FRAME_CACHED] != st->cached ||
-	    sum[KMM_FRAME_USED] + sum[KMM_FRAME_GUARD] != st->used ||
-	    sum[KMM_FRAME_GUARD] != st->guard || sum[KMM_FRAME_QUARANTINED] != st->quarantined ||
+	    sum[KMM_FRAME_USED] != st->used || sum[KMM_FRAME_GUARD] != st->guard ||
+	    sum[KMM_FRAME_QUARANTINED] != st->quarantined ||
 	    sum[KMM_FRAME_METADATA] != st->metadata)
-		kmm_check_fail(bad, "frames say free %lu cached %lu used %lu quarantined %lu metadata %lu; counters %lu %lu %lu %lu %lu",
+		kmm_check_fail(bad, "frames say free %lu cached %lu used %lu guard %lu quarantined %lu metadata %lu; counters %lu %lu %lu %lu %lu %lu",
 			       sum[KMM_FRAME_FREE], sum[KMM_FRAME_CACHED],
-			       sum[KMM_FRAME_USED] + sum[KMM_FRAME_GUARD],
+			       sum[KMM_FRAME_USED], sum[KMM_FRAME_GUARD],
 			       sum[KMM_FRAME_QUARANTINED], sum[KMM_FRAME_METADATA], st->free,
-			       st->cached, st->used, st->quarantined, st->metadata);
-	if (st->free + st->cached + st->used + st->quarantined + st->metadata != st->total)
+			       st->cached, st->used, st->guard, st->quarantined, st->metadata);
+	if (st->free + st->cached + st->used + st->guard + st->quarantined + st->metadata !=
+	    st->total)
 		kmm_check_fail(bad, "the sum is not %lu", st->total);
 }
 

@@ -250,6 +250,16 @@ void kmm_page_table_check_zero(const struct kmm_region *r, struct page *page, un
 }
 
 /**
+ * kmm_page_table_check_violations() - How often a rule was broken.
+ *
+ * Context: any. Return: reports since load, rate limited ones included; of all regions.
+ */
+unsigned long kmm_page_table_check_violations(void)
+{
+	return atomic_long_read(&ptc_violations);
+}
+
+/**
  * kmm_page_table_check_stat() - Sums over a region, of a moment.
  * @r: region
  * @st: filled
@@ -261,7 +271,7 @@ bool kmm_page_table_check_stat(const struct kmm_region *r, struct kmm_page_table
 	unsigned long i;
 
 	*st = (struct kmm_page_table_check_stat) {
-		.violations = atomic_long_read(&ptc_violations),
+		.violations = kmm_page_table_check_violations(),
 	};
 	for (i = 0; i < r->nr_index; i++) {
 		const struct ptc *c = kmm_page_ext_get(&r->ext, KMM_PAGE_EXT_TABLE_CHECK, i);

@@ -144,6 +144,7 @@ static int ioctl_stat(struct kmm_call *call)
 		.user_objects = kmm_account_used(a->parent, KMM_RES_OBJECTS),
 		.user_host_bytes = kmm_account_used(a->parent, KMM_RES_HOST_BYTES),
 		.user_names = kmm_account_used(a->parent, KMM_RES_NAMES),
+		.guard = st.guard,
 	};
 	return 0;
 }

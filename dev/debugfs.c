@@ -19,6 +19,7 @@
  *	frag_map	a character for each 2 MiB: how much of it is free
  *	msgq		message queues, one a line; see msgq.c
  *	vmallocinfo	see debugfs_vmap.c
+ *	page_table_check	see debugfs_hardening.c
  *	slabinfo, slab/, slab_explain, slab_shrink	see debugfs_slab.c
  *	page_owner, stack_depot	see debugfs_owner.c
  *	spaces/		see debugfs_space.c
@@ -28,7 +29,7 @@
  *	reclaim/	see debugfs_reclaim.c
  *
  * meminfo, buddyinfo and vmstat stop all per-CPU caches for the reading (kmm_buddy_stat()
- * with exact), so that free + cached + quarantined + used + metadata is the region to the
+ * with exact), so that free + cached + quarantined + used + guard + metadata is the region to the
  * frame. frag_map reads the frames' tags without any lock and is approximate; it says so.
  *
  * Failing to make these files is no error: people run kernels without debugfs.
@@ -198,9 +199,10 @@ static int meminfo_show(struct seq_file *m, void *unused)
 	meminfo_row(m, "KmmLazy:", lazy);
 	meminfo_row(m, "KmmQuarantined:", st.quarantined);
 	meminfo_row(m, "KmmUsed:", st.used - lazy);
+	meminfo_row(m, "KmmGuard:", st.guard);
 	meminfo_row(m, "KmmMetadata:", st.metadata);
 	meminfo_row(m, "KmmSum:",
-		    st.free + st.cached + st.quarantined + st.used + st.metadata);
+		    st.free + st.cached + st.quarantined + st.used + st.guard + st.metadata);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(meminfo);
@@ -223,6 +225,7 @@ static int vmstat_show(struct seq_file *m, void *unused)
 	seq_printf(m, "nr_spaces %lu\n", READ_ONCE(kmm_dev_env.spaces->nr));
 	for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
 		seq_printf(m, "%s %llu\n", kmm_buddy_event_names[i], st.event[i]);
+	kmm_debugfs_hardening_vmstat(m, &st);
 	kmm_debugfs_vmap_vmstat(m);
 	kmm_debugfs_reclaim_vmstat(m);
 	return 0;
@@ -428,6 +431,7 @@ void kmm_debugfs_init(void)
 	kmm_debugfs_msgq_init(d);
 	kmm_debugfs_owner_init(d);
 	kmm_debugfs_vmap_init(d);
+	kmm_debugfs_hardening_init(d);
 	kmm_debugfs_space_init(d);
 	kmm_debugfs_reclaim_init(d);
 	kmm_inject_debugfs(d);

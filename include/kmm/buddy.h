@@ -121,11 +121,11 @@ enum kmm_watermark { KMM_WMARK_MIN, KMM_WMARK_LOW, KMM_WMARK_HIGH };
  * @free: on free lists
  * @cached: in per-CPU caches
  * @quarantined: freed, held from outside
- * @used: given out (counted by itself, not as the rest), and guards
- * @guard: of these, guards
+ * @used: given out (counted by itself, not as the rest)
+ * @guard: guards of those
  * @metadata: early allocator's
  * @total: of the region
- * @exact: all locks were held: free + cached + quarantined + used + metadata == total
+ * @exact: all locks were held: free + cached + quarantined + used + guard + metadata == total
  * @nr_free_blocks: blocks by order and type
  * @nr_alloc: blocks given out since init, by order; a split counts as one block of its
  *	order back and 2^order single frames out

@@ -14,6 +14,7 @@
 struct kmm_account;
 struct kmm_accounts;
 struct kmm_buddy;
+struct kmm_buddy_stat;
 struct kmm_mapping_ops;
 struct kmm_name_attr;
 struct kmm_name_ops;
@@ -327,6 +328,8 @@ void kmm_debugfs_slab_fini(void);
 
 /* dev/debugfs_vmap.c; called by debugfs.c */
 void kmm_debugfs_vmap_init(struct dentry *dir);
+void kmm_debugfs_hardening_init(struct dentry *dir);
+void kmm_debugfs_hardening_vmstat(struct seq_file *m, const struct kmm_buddy_stat *st);
 void kmm_debugfs_vmap_vmstat(struct seq_file *m);
 
 /* dev/debugfs_owner.c */

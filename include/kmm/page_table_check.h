@@ -39,6 +39,7 @@ void __kmm_page_table_check(const struct kmm_region *r, unsigned long addr, unsi
 			    unsigned long new, bool huge);
 void kmm_page_table_check_zero(const struct kmm_region *r, struct page *page, unsigned int order,
 			       const char *when);
+unsigned long kmm_page_table_check_violations(void);
 bool kmm_page_table_check_stat(const struct kmm_region *r, struct kmm_page_table_check_stat *st);
 
 /**

@@ -158,7 +158,7 @@ struct kmm_features {
 /**
  * struct kmm_stat - where the region's frames are, in frames
  * @flags: in: KMM_STAT_*. With KMM_STAT_EXACT the sum holds to the frame:
- *	free + cached + lazy + quarantined + used + metadata == total.
+ *	free + cached + lazy + quarantined + used + guard + metadata == total.
  *	Without it each figure is right by itself and the sum is approximate.
  * @total: frames of the region
  * @metadata: frames that describe the region, never given out
@@ -176,6 +176,7 @@ struct kmm_features {
  * @user_objects: objects charged to this user
  * @user_host_bytes: host memory charged to this user
  * @user_names: names charged to this user
+ * @guard: frames behind used ones that nobody gets (debug_guardpage_minorder)
  */
 struct kmm_stat {
 	__u64 flags;
@@ -195,6 +196,7 @@ struct kmm_stat {
 	__u64 user_objects;
 	__u64 user_host_bytes;
 	__u64 user_names;
+	__u64 guard;
 };
 
 /* === Memory objects === */

@@ -477,6 +477,34 @@ static void check_device(struct doctor *d)
 	finding(d, VERDICT_OK, "device", KMM_DEVICE ", mode %04o, group kmm", st.st_mode & 07777);
 }
 
+/* What the detectors of the module found so far. */
+static void check_found(struct doctor *d)
+{
+	static const struct {
+		const char *row;
+		const char *text;
+		const char *fix;
+	} rows[] = {
+		{ "pagealloc_corrupt ", "pages were written to after they were freed",
+		  "dmesg | grep -A 40 '^.*pagealloc: ' shows what, and who got them next" },
+		{ "page_table_check_violation ", "mappings of spaces broke a rule",
+		  "dmesg | grep -A 30 'KMM: page table check' shows which" },
+	};
+	char *vmstat = slurp(path_of(d, DEBUGFS_DIR "/vmstat"));
+	struct line *l;
+
+	for (size_t i = 0; vmstat && i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *row = strstr(vmstat, rows[i].row);
+		unsigned long nr = row ? strtoul(row + strlen(rows[i].row), NULL, 10) : 0;
+
+		if (!nr)
+			continue;
+		l = finding(d, VERDICT_WARN, "memory", "%lu %s", nr, rows[i].text);
+		fix(l, "%s", rows[i].fix);
+	}
+	free(vmstat);
+}
+
 static void check_region(struct doctor *d)
 {
 	struct kmm_info info;
@@ -591,6 +619,7 @@ int cmd_doctor(struct options *o, int argc, char **argv)
 	check_debugfs(d);
 	check_device(d);
 	check_region(d);
+	check_found(d);
 
 	j = json_object_new_object();
 	list = json_object_new_array();

@@ -7,6 +7,9 @@
  * may be newer.
  */
 #include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,14 +49,74 @@ static void print_limits(const char *who, const struct kmm_limits *l, uint32_t p
 	       human_size(l->host_bytes));
 }
 
+/* Switches of debugging and hardening: module parameters. 0 and N are off. */
+static const char * const switches[] = {
+	"init_on_alloc", "init_on_free", "page_poison", "slab_hardened", "debug_pagealloc",
+	"debug_guardpage_minorder", "page_table_check",
+};
+
+#define NR_SWITCHES	(sizeof(switches) / sizeof(switches[0]))
+
+/* The value in effect; NULL: off, or the module does not have it. */
+static const char *switch_value(unsigned int i, char *buf, size_t size)
+{
+	char path[128];
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/module/kmm/parameters/%s", switches[i]);
+	f = fopen(path, "re");
+	if (!f)
+		return NULL;
+	n = fread(buf, 1, size - 1, f);
+	fclose(f);
+	buf[n] = 0;
+	buf[strcspn(buf, "\n")] = 0;
+	return !strcmp(buf, "N") || !strcmp(buf, "0") ? NULL : buf;
+}
+
+static struct json_object *switches_json(void)
+{
+	struct json_object *j = json_object_new_object();
+	char buf[32];
+
+	for (unsigned int i = 0; i < NR_SWITCHES; i++) {
+		const char *value = switch_value(i, buf, sizeof(buf));
+
+		json_object_object_add(j, switches[i],
+				       json_object_new_int(!value ? 0 : *value == 'Y' ? 1 :
+							   atoi(value)));
+	}
+	return j;
+}
+
+static void print_switches(void)
+{
+	const char *value;
+	bool any = false;
+	char buf[32];
+
+	printf("debugging, hardening ");
+	for (unsigned int i = 0; i < NR_SWITCHES; i++) {
+		value = switch_value(i, buf, sizeof(buf));
+		if (!value)
+			continue;
+		any = true;
+		printf(" %s", switches[i]);
+		if (strcmp(value, "Y"))
+			printf("=%s", value);
+	}
+	puts(any ? "" : " all off");
+}
+
 int cmd_info(struct options *o, int argc, char **argv)
 {
 	struct kmm_info i;
 	struct json_object *j;
 	int fd, ret;
 
-	parse_plain(o, "Print what the loaded module is and has; none of it changes while it "
-		    "is loaded.", argc, argv);
+	parse_plain(o, "Print what the loaded module is and has; of it only the switches of "
+		    "debugging and hardening can change while it is loaded.", argc, argv);
 	fd = open_device();
 	if (fd < 0)
 		return EXIT_FAIL;
@@ -82,6 +145,7 @@ int cmd_info(struct options *o, int argc, char **argv)
 		json_object_object_add(j, "nr_extents", json_object_new_uint64(i.nr_extents));
 		json_object_object_add(j, "file_limits", limits_json(&i.file_limits));
 		json_object_object_add(j, "user_limits", limits_json(&i.user_limits));
+		json_object_object_add(j, "debugging", switches_json());
 		return print_json(j);
 	}
 	printf("kmm                   %s, ABI %u\n", i.version, i.abi_version);
@@ -97,6 +161,7 @@ int cmd_info(struct options *o, int argc, char **argv)
 	       human_size((uint64_t)i.page_size << i.order_max), i.order_max);
 	print_limits("file", &i.file_limits, i.page_size);
 	print_limits("user", &i.user_limits, i.page_size);
+	print_switches();
 	if (i.flags & KMM_INFO_LAB)
 		puts("loaded with           lab=1");
 	return EXIT_OK;
@@ -202,7 +267,7 @@ int cmd_stat(struct options *o, int argc, char **argv)
 	const struct argp argp = {
 		.options = options, .parser = stat_parse, .children = children,
 		.doc = "Print where the region's frames are.\v"
-		       "free + cached + lazy + quarantined + used + metadata = total, exactly, "
+		       "free + cached + lazy + quarantined + used + guard + metadata = total, exactly, "
 		       "unless --approximate is given.",
 	};
 	struct stat_input in = { .o = o };
@@ -234,6 +299,7 @@ int cmd_stat(struct options *o, int argc, char **argv)
 		{ "lazy", s.lazy, "unmapped, not flushed yet" },
 		{ "quarantined", s.quarantined, "freed, held from outside" },
 		{ "used", s.used, "given out" },
+		{ "guard", s.guard, "behind these, for debug_guardpage_minorder" },
 		{ "metadata", s.metadata, "describe the region" },
 		{ "total", s.total, "" },
 		/* The rest is no part of the sum. */
@@ -245,9 +311,9 @@ int cmd_stat(struct options *o, int argc, char **argv)
 		{ "user_objects", s.user_objects, "objects charged to you" },
 		{ "user_host_bytes", s.user_host_bytes, "host memory charged to you" },
 	};
-	const size_t nr_sum = 6;
+	const size_t nr_sum = 7;
 
-	sum = s.free + s.cached + s.lazy + s.quarantined + s.used + s.metadata;
+	sum = s.free + s.cached + s.lazy + s.quarantined + s.used + s.guard + s.metadata;
 	if (o->json) {
 		j = json_object_new_object();
 		json_object_object_add(j, "exact", json_object_new_boolean(!in.approximate));

@@ -90,7 +90,7 @@ static inline bool __attribute__((unused)) all_bytes(const void *p, int c, size_
 
 static inline uint64_t __attribute__((unused)) stat_sum(const struct kmm_stat *s)
 {
-	return s->free + s->cached + s->lazy + s->quarantined + s->used + s->metadata;
+	return s->free + s->cached + s->lazy + s->quarantined + s->used + s->guard + s->metadata;
 }
 
 /* An argument of this run: environment variable, else the default. */
