@@ -11,6 +11,7 @@
  *	<address>: <the bytes from the first to the last that changed>
  *	<stack of who was to get the page>
  *	<dump_page()>: pagealloc: corrupted page details
+ *	<page_owner: who had the page last, when that is on>
  *
  * The page is then given out as if nothing had happened. Reports are rate limited, ten in five
  * seconds as in the kernel; the counter (debugfs vmstat, pagealloc_corrupt) is not.
@@ -46,6 +47,7 @@
 
 #include <compat/compat.h>
 #include <kmm/hardening.h>
+#include <kmm/hooks.h>
 #include <kmm/region.h>
 
 DEFINE_STATIC_KEY_FALSE(kmm_page_poison_key);
@@ -81,7 +83,7 @@ void kmm_page_poison_stop(void)
 }
 
 /* The marks of a block. */
-static u16 *poison_mark(const struct kmm_region *r, struct page *page)
+static u16 *poison_mark(struct kmm_region *r, struct page *page)
 {
 	return &r->poison[kmm_region_index(r, kmm_region_frame(r, page_to_pfn(page)))];
 }
@@ -94,7 +96,7 @@ static u16 *poison_mark(const struct kmm_region *r, struct page *page)
  *
  * Context: any; the frames are still the caller's.
  */
-void kmm_page_poison(const struct kmm_region *r, struct page *page, unsigned int order)
+void kmm_page_poison(struct kmm_region *r, struct page *page, unsigned int order)
 {
 	u16 period = READ_ONCE(poison_period), *mark = poison_mark(r, page);
 	unsigned int i;
@@ -113,7 +115,7 @@ static bool single_bit_flip(u8 a, u8 b)
 	return error && !(error & (error - 1));
 }
 
-static void report_corruption(const struct kmm_region *r, struct page *page, const u8 *start,
+static void report_corruption(struct kmm_region *r, struct page *page, const u8 *start,
 			      const u8 *end)
 {
 	static DEFINE_RATELIMIT_STATE(rs, 5 * HZ, 10);
@@ -127,10 +129,11 @@ static void report_corruption(const struct kmm_region *r, struct page *page, con
 	print_hex_dump(KERN_ERR, "", DUMP_PREFIX_ADDRESS, 16, 1, start, end - start + 1, 1);
 	dump_stack();
 	dump_page(page, "pagealloc: corrupted page details");
+	kmm_hook_page_describe(r, page);
 }
 
 /* Return: true when somebody wrote to the frame; then it was reported. */
-static bool check_frame(const struct kmm_region *r, struct page *page)
+static bool check_frame(struct kmm_region *r, struct page *page)
 {
 	const u8 *mem = page_address(page), *start, *end;
 
@@ -155,7 +158,7 @@ static bool check_frame(const struct kmm_region *r, struct page *page)
  *
  * Context: any; the frames are already the caller's.
  */
-void kmm_page_unpoison(const struct kmm_region *r, struct page *page, unsigned int order)
+void kmm_page_unpoison(struct kmm_region *r, struct page *page, unsigned int order)
 {
 	u16 period = READ_ONCE(poison_period), *mark = poison_mark(r, page);
 	unsigned int i;
@@ -177,7 +180,7 @@ void kmm_page_unpoison(const struct kmm_region *r, struct page *page, unsigned i
  *
  * Context: any; nobody can take the frames meanwhile.
  */
-void kmm_page_poison_check(const struct kmm_region *r, struct page *page, unsigned int order)
+void kmm_page_poison_check(struct kmm_region *r, struct page *page, unsigned int order)
 {
 	u16 period = READ_ONCE(poison_period), *mark = poison_mark(r, page);
 	unsigned int i;

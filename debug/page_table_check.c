@@ -117,7 +117,7 @@ static bool ptc_process_maps(unsigned long pfn)
 	return atomic_read(&pfn_to_page(pfn)->_mapcount) >= 0;
 }
 
-static noinline void ptc_report(const struct kmm_region *r, unsigned long pfn, const struct ptc *c,
+static noinline void ptc_report(struct kmm_region *r, unsigned long pfn, const struct ptc *c,
 				const char *what, unsigned long addr, unsigned long entry)
 {
 	static DEFINE_RATELIMIT_STATE(rs, 5 * HZ, 10);
@@ -134,7 +134,7 @@ static noinline void ptc_report(const struct kmm_region *r, unsigned long pfn, c
 		pr_err("entry %#lx (%s%s) at %#lx, by task %s/%d\n", entry,
 		       entry & KMM_PT_PRIVATE ? "anon" : "file",
 		       entry & _PAGE_RW ? ", writable" : "", addr, current->comm, current->pid);
-	kmm_hook_page_describe((struct kmm_region *)r, pfn_to_page(pfn));
+	kmm_hook_page_describe(r, pfn_to_page(pfn));
 	dump_stack();
 	pr_err("==================================================================\n");
 }
@@ -145,7 +145,7 @@ static bool ptc_dec(atomic_t *count)
 	return atomic_dec_if_positive(count) >= 0;
 }
 
-static void ptc_add(const struct kmm_region *r, unsigned long pfn, struct ptc *c,
+static void ptc_add(struct kmm_region *r, unsigned long pfn, struct ptc *c,
 		    unsigned long addr, unsigned long entry)
 {
 	bool rw = entry & _PAGE_RW;
@@ -170,7 +170,7 @@ static void ptc_add(const struct kmm_region *r, unsigned long pfn, struct ptc *c
 		ptc_report(r, pfn, c, what, addr, entry);
 }
 
-static void ptc_remove(const struct kmm_region *r, unsigned long pfn, struct ptc *c,
+static void ptc_remove(struct kmm_region *r, unsigned long pfn, struct ptc *c,
 		       unsigned long addr, unsigned long entry)
 {
 	bool good;
@@ -203,7 +203,7 @@ static unsigned long ptc_pfn(unsigned long entry, bool huge)
  *
  * Context: any; the entry cannot change meanwhile.
  */
-void __kmm_page_table_check(const struct kmm_region *r, unsigned long addr, unsigned long old,
+void __kmm_page_table_check(struct kmm_region *r, unsigned long addr, unsigned long old,
 			    unsigned long new, bool huge)
 {
 	unsigned int i, nr = huge ? PTRS_PER_PMD : 1;
@@ -234,7 +234,7 @@ KMM_EXPORT_INTERNAL(__kmm_page_table_check);
  *
  * Context: any; the frames belong to the caller.
  */
-void kmm_page_table_check_zero(const struct kmm_region *r, struct page *page, unsigned int order,
+void kmm_page_table_check_zero(struct kmm_region *r, struct page *page, unsigned int order,
 			       const char *when)
 {
 	unsigned long pfn = page_to_pfn(page), end = pfn + (1UL << order);

@@ -761,7 +761,7 @@ KMM_EXPORT_INTERNAL(kmm_pt_protect);
 static unsigned int pt_clone_table(struct kmm_pgtable *dst, struct kmm_pgtable *src,
 				   unsigned long *to, const struct pt_range *r)
 {
-	const struct kmm_region *region = pt_region(src->set);
+	struct kmm_region *region = pt_region(src->set);
 	unsigned int i, nr = 0;
 
 	for (i = r->first; i < r->first + r->nr; i++) {

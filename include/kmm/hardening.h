@@ -45,9 +45,9 @@ unsigned int kmm_hardening_set(unsigned int set);
 /* debug/page_poison.c */
 bool kmm_page_poison_start(void);
 void kmm_page_poison_stop(void);
-void kmm_page_poison(const struct kmm_region *r, struct page *page, unsigned int order);
-void kmm_page_unpoison(const struct kmm_region *r, struct page *page, unsigned int order);
-void kmm_page_poison_check(const struct kmm_region *r, struct page *page, unsigned int order);
+void kmm_page_poison(struct kmm_region *r, struct page *page, unsigned int order);
+void kmm_page_unpoison(struct kmm_region *r, struct page *page, unsigned int order);
+void kmm_page_poison_check(struct kmm_region *r, struct page *page, unsigned int order);
 unsigned long kmm_page_poison_corrupt(void);
 
 #endif /* _KMM_HARDENING_H */

@@ -35,9 +35,9 @@ struct kmm_page_table_check_stat {
 void kmm_page_table_check_init(void);
 void kmm_page_table_check_fini(void);
 bool kmm_page_table_check_on(const struct kmm_region *r);
-void __kmm_page_table_check(const struct kmm_region *r, unsigned long addr, unsigned long old,
+void __kmm_page_table_check(struct kmm_region *r, unsigned long addr, unsigned long old,
 			    unsigned long new, bool huge);
-void kmm_page_table_check_zero(const struct kmm_region *r, struct page *page, unsigned int order,
+void kmm_page_table_check_zero(struct kmm_region *r, struct page *page, unsigned int order,
 			       const char *when);
 unsigned long kmm_page_table_check_violations(void);
 bool kmm_page_table_check_stat(const struct kmm_region *r, struct kmm_page_table_check_stat *st);
@@ -52,7 +52,7 @@ bool kmm_page_table_check_stat(const struct kmm_region *r, struct kmm_page_table
  *
  * Context: any; the entry cannot change meanwhile.
  */
-static __always_inline void kmm_page_table_check(const struct kmm_region *r, unsigned long addr,
+static __always_inline void kmm_page_table_check(struct kmm_region *r, unsigned long addr,
 						 unsigned long old, unsigned long new, bool huge)
 {
 	if (static_branch_unlikely(&kmm_page_table_check_key))
