@@ -110,6 +110,40 @@ do {										\
 #define kmm_dma_buf_vunmap		dma_buf_vunmap_unlocked
 #endif
 
+/*
+ * A block device for one holder alone: a struct block_device until 6.6, a file from 6.9 (what is in
+ * between, 6.7 and 6.8, is not served). kmm_host_bdev_t is what closes it again.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define kmm_host_bdev_t			struct block_device *
+#define kmm_host_bdev_open(dev, holder)	\
+	blkdev_get_by_dev(dev, FMODE_READ | FMODE_WRITE | FMODE_EXCL, holder)
+#define kmm_host_bdev(handle)		(handle)
+#define kmm_host_bdev_close(handle, holder)	\
+	blkdev_put(handle, FMODE_READ | FMODE_WRITE | FMODE_EXCL)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define kmm_host_bdev_t			struct block_device *
+#define kmm_host_bdev_open(dev, holder)	\
+	blkdev_get_by_dev(dev, BLK_OPEN_READ | BLK_OPEN_WRITE, holder, NULL)
+#define kmm_host_bdev(handle)		(handle)
+#define kmm_host_bdev_close(handle, holder)	blkdev_put(handle, holder)
+#else
+#define kmm_host_bdev_t			struct file *
+#define kmm_host_bdev_open(dev, holder)	\
+	bdev_file_open_by_dev(dev, BLK_OPEN_READ | BLK_OPEN_WRITE, holder, NULL)
+#define kmm_host_bdev(handle)		file_bdev(handle)
+#define kmm_host_bdev_close(handle, holder)	fput(handle)
+#endif
+
+/* vfs_iter_write() starts and ends the write itself from 6.8. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define kmm_host_file_start_write(file)	file_start_write(file)
+#define kmm_host_file_end_write(file)	file_end_write(file)
+#else
+#define kmm_host_file_start_write(file)	do { } while (0)
+#define kmm_host_file_end_write(file)	do { } while (0)
+#endif
+
 /* A local variable that CONFIG_INIT_STACK_ALL_ZERO need not fill; what is read is set by hand. */
 #if __has_attribute(__uninitialized__)
 #define kmm_uninitialized	__attribute__((__uninitialized__))

@@ -99,7 +99,7 @@ static int ioctl_features(struct kmm_call *call)
 	call->arg.features.features = KMM_FEATURE_OBJECTS | KMM_FEATURE_OPS_PAGES |
 				      KMM_FEATURE_OPS_SLAB | KMM_FEATURE_SPACES |
 				      KMM_FEATURE_SHM_NAMES | KMM_FEATURE_GIFT |
-				      KMM_FEATURE_MSGQ |
+				      KMM_FEATURE_MSGQ | KMM_FEATURE_SWAP |
 				      KMM_FEATURE_PIPE;
 	if (kmm_dev_env.vmap)
 		call->arg.features.features |= KMM_FEATURE_OPS_VMALLOC;
@@ -334,6 +334,12 @@ static const struct ioctl_row ioctl_table[] = {
 		  kmm_call_space_trace),
 	IOCTL_ROW(KMM_IOC_LAB_BUG, kmm_lab_bug, reports, KMM_ON_DEVICE, CAP_SYS_ADMIN,
 		  kmm_call_lab_bug),
+	IOCTL_ROW(KMM_IOC_SWAP_ON, kmm_swap_on, compressor, KMM_ON_DEVICE, CAP_SYS_ADMIN,
+		  kmm_call_swap_on),
+	IOCTL_ROW(KMM_IOC_SWAP_OFF, kmm_swap_off, flags, KMM_ON_DEVICE, CAP_SYS_ADMIN,
+		  kmm_call_swap_off),
+	IOCTL_ROW(KMM_IOC_SWAP_INFO, kmm_swap_info, what, KMM_ON_DEVICE, CAP_SYS_ADMIN,
+		  kmm_call_swap_info),
 };
 
 static const struct ioctl_row *ioctl_find(unsigned int cmd, enum kmm_call_kind kind)

@@ -16,6 +16,7 @@
  *	objects		memory objects, one a line
  *	names		names of objects and queues, owner and mode; bytes that are no text as \ooo
  *	pipes		pipes, one a line; in pipe.c
+ *	swaps		swap areas, the columns of /proc/swaps first; see swap.c
  *	frag_map	a character for each 2 MiB: how much of it is free
  *	msgq		message queues, one a line; see msgq.c
  *	vmallocinfo	see debugfs_vmap.c
@@ -430,6 +431,7 @@ void kmm_debugfs_init(void)
 	kmm_debugfs_slab_init(d);
 	kmm_debugfs_msgq_init(d);
 	kmm_debugfs_owner_init(d);
+	kmm_debugfs_swap_init(d);
 	kmm_debugfs_vmap_init(d);
 	kmm_debugfs_hardening_init(d);
 	kmm_debugfs_space_init(d);

@@ -119,7 +119,12 @@ void kmm_swap_fini(struct kmm_swap *s)
 }
 KMM_EXPORT_INTERNAL(kmm_swap_fini);
 
-/* A place in the table, and the area is seen; or -EMFILE. */
+static bool swap_same_target(struct kmm_swap_area *a, struct kmm_swap_area *b)
+{
+	return a->ops == b->ops && a->ops->target && a->ops->target(a) == b->ops->target(b);
+}
+
+/* A place in the table, and the area is seen; or -EMFILE, -EBUSY. */
 static int swap_publish(struct kmm_swap *s, struct kmm_swap_area *a)
 {
 	int err = -EMFILE;
@@ -127,14 +132,18 @@ static int swap_publish(struct kmm_swap *s, struct kmm_swap_area *a)
 
 	mutex_lock(&s->lock);
 	for (id = 0; id < KMM_SWAP_AREAS; id++) {
-		if (s->area[id])
-			continue;
-		a->id = id;
+		if (s->area[id] && swap_same_target(s->area[id], a)) {
+			err = -EBUSY;
+			break;
+		}
+		if (!s->area[id] && err == -EMFILE)
+			err = id;
+	}
+	if (err >= 0) {
+		a->id = err;
 		kmm_account_get(a->account);
 		/* Pairs with READ_ONCE() in swap_area(): all of it or nothing. */
-		smp_store_release(&s->area[id], a);
-		err = id;
-		break;
+		smp_store_release(&s->area[err], a);
 	}
 	mutex_unlock(&s->lock);
 	return err;
@@ -150,7 +159,8 @@ static int swap_publish(struct kmm_swap *s, struct kmm_swap_area *a)
  * @prio: higher ones are filled first
  *
  * Context: task, may sleep.
- * Return: its id; -EINVAL no slot, or too many; -EMFILE all ids are taken; -EDQUOT; -ENOMEM.
+ * Return: its id; -EINVAL no slot, or too many; -EMFILE all ids are taken; -EBUSY an area has this
+ * target; -EDQUOT; -ENOMEM.
  */
 int kmm_swap_add(struct kmm_swap *s, struct kmm_account *account,
 		 const struct kmm_swap_ops *ops, void *priv, u64 nr_slots, int prio)
@@ -547,6 +557,9 @@ static unsigned int swap_run(struct kmm_swap *s, const kmm_swp_t *entries, unsig
 
 static void swap_count_error(struct kmm_swap_area *a, kmm_swp_t entry, bool write, int err)
 {
+	/* Nothing is wrong with the page. */
+	if (err == -EINTR)
+		return;
 	atomic64_inc(err == -EBADMSG ? &a->nr_corrupt : &a->nr_error);
 	trace_swap_error(a->id, kmm_swp_slot(entry), write, err);
 }

@@ -262,6 +262,9 @@ struct kmm_call {
 		struct kmm_object_young object_young;
 		struct kmm_space_trace space_trace;
 		struct kmm_lab_bug lab_bug;
+		struct kmm_swap_on swap_on;
+		struct kmm_swap_off swap_off;
+		struct kmm_swap_info swap_info;
 	} arg;
 };
 
@@ -317,6 +320,11 @@ int kmm_call_space_info(struct kmm_call *call);
 /* dev/lab.c */
 int kmm_call_lab_bug(struct kmm_call *call);
 void kmm_debugfs_lab_init(struct dentry *dir);
+/* dev/swap.c */
+int kmm_call_swap_on(struct kmm_call *call);
+int kmm_call_swap_off(struct kmm_call *call);
+int kmm_call_swap_info(struct kmm_call *call);
+void kmm_debugfs_swap_init(struct dentry *dir);
 
 /* dev/debugfs.c */
 void kmm_debugfs_init(void);

@@ -10,7 +10,9 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
+struct block_device;
 struct file;
+struct inode;
 struct kmm_account;
 struct kmm_swap_area;
 struct page;
@@ -45,6 +47,7 @@ typedef u64 kmm_swp_t;
  * @close: the last user is gone; may sleep
  * @tell: what it is, for people, a path or a compressor; and host memory that it holds now for the
  *	pages; may sleep; optional
+ * @target: what no two areas of this kind may have in common; optional
  */
 struct kmm_swap_ops {
 	const char *name;
@@ -54,6 +57,7 @@ struct kmm_swap_ops {
 	void (*forget)(struct kmm_swap_area *a, u32 slot);
 	void (*close)(struct kmm_swap_area *a);
 	u64 (*tell)(struct kmm_swap_area *a, char *buf, size_t size_bytes);
+	const void *(*target)(struct kmm_swap_area *a);
 };
 
 /**
@@ -184,6 +188,26 @@ static inline u32 kmm_swp_gen(kmm_swp_t entry)
 {
 	return entry >> KMM_SWP_GEN_SHIFT & KMM_SWP_GEN_MASK;
 }
+
+/* swap/file.c */
+int kmm_swap_file_add(struct kmm_swap *s, struct kmm_account *account, struct file *file, int prio);
+
+/* === Below: between the files of swap/ only === */
+
+/* swap/bdev.c */
+int kmm_swap_bdev_add(struct kmm_swap *s, struct kmm_account *account, struct file *file, int prio);
+int kmm_swap_bio(struct block_device *bdev, u64 first, struct page **pages, unsigned int nr,
+		 bool write);
+int kmm_swap_claim(struct inode *inode);
+void kmm_swap_unclaim(struct inode *inode);
+
+/* swap/file.c */
+void kmm_swap_tell_path(struct file *file, char *buf, size_t size_bytes);
+
+/* swap/io.c */
+int kmm_swap_io_add(struct kmm_swap *s, struct kmm_account *account, struct file *file, int prio);
+
+/* === For all === */
 
 /* swap/ram.c */
 int kmm_swap_ram_add(struct kmm_swap *s, struct kmm_account *account, const char *compressor,

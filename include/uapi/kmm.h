@@ -27,8 +27,8 @@
  *   -EBADF      the descriptor in a struct is not open
  *   -EPERM      the capability that the table below names is missing, or a seal
  *               forbids the operation; a name of somebody else is to be unlinked
- *   -EACCES     the descriptor was not opened for this (read-only object); owner and mode
- *               of a name do not allow it
+ *   -EACCES     the descriptor was not opened for this (read-only object, a swap file not
+ *               open for both); owner and mode of a name do not allow it
  *   -EXDEV      the descriptor in a struct is no dma-buf, or one of another exporter
  *   -EDQUOT     a limit of this file or this user is reached (frames, objects,
  *               names, host bytes)
@@ -39,26 +39,29 @@
  *   -EMSGSIZE   a message larger than the queue takes, a buffer smaller than that
  *   -EPIPE      a write to a pipe without read end; SIGPIPE comes with it
  *   -ENOSPC     a write at or behind the end of a memory object
+ *   -ETXTBSY    what is to become swap is mapped shared and writable
  *   -EBUSY      sealing against writes while a shared writable mapping or a writable
  *               dma-buf exists, or while a frame of the object is pinned; punching or
  *               shrinking an object of which there is a dma-buf; destroying a cache that
  *               has objects; a capacity below what is in the pipe; recording a space that
- *               somebody records
+ *               somebody records; what is to become swap is in use, a swap area on its way
+ *               out
  *   -EEXIST     the slot is in use; the name exists
  *   -ENOENT     the slot is empty; the name does not exist; no such policy; the space is
- *               not recorded
+ *               not recorded; no swap area has this number
  *   -EBADSLT    the slot holds something of another kind
  *   -ENAMETOOLONG  a name longer than KMM_NAME_MAX
  *   -ERANGE     the slot number is above the session's limit
- *   -EINTR      a signal ended a batch before its first operation, or a wait; or a fatal one
- *               the filling of an object
+ *   -EINTR      a signal ended a batch before its first operation, a wait, or a swapoff; or
+ *               a fatal one the filling of an object
  *   -EOPNOTSUPP a mode of fallocate that memory objects do not have; dma-buf, where the
- *               host has none
+ *               host has none; a compressor that it has not
  *   -ENXIO      a range of pages reaches behind the end of an object; no data, or no
  *               hole, behind an offset; opening or watching an object by its path under
  *               /proc
- *   -EIO        pread or pwrite of a space where nothing can be accessed
- *   -EMFILE     this process has no descriptor left
+ *   -EIO        pread or pwrite of a space where nothing can be accessed; a page cannot be
+ *               brought back from swap
+ *   -EMFILE     this process has no descriptor left; all swap areas are in use
  *   -ENFILE     the host has no file left
  *
  * Who may
@@ -143,6 +146,7 @@ struct kmm_info {
 #define KMM_FEATURE_DMABUF	(1ULL << 10)	/* KMM_IOC_OBJECT_EXPORT, _IMPORT */
 
 #define KMM_FEATURE_GIFT	(1ULL << 11)	/* KMM_IOC_OBJECT_GIFT */
+#define KMM_FEATURE_SWAP	(1ULL << 12)	/* swap areas */
 
 /**
  * struct kmm_features - bits that this build offers
@@ -1034,7 +1038,99 @@ struct kmm_lab_bug {
 	__u32 reports;
 };
 
-/* === Numbers === */
+/* === Swap === */
+
+#define KMM_SWAP_PRIO_MAX	32767
+/* Areas at the same time. */
+#define KMM_SWAP_AREAS_MAX	8
+
+/* kmm_swap_on.flags */
+#define KMM_SWAP_RAM		(1U << 0)	/* compressed host memory in place of a descriptor */
+
+/**
+ * struct kmm_swap_on - KMM_IOC_SWAP_ON, on /dev/kmm: one more place for pages to go to
+ * @size_bytes: with KMM_SWAP_RAM: host memory that its pages may take; else 0
+ * @fd: regular file or block device, open for reading and writing; with KMM_SWAP_RAM -1
+ * @prio: 0 .. KMM_SWAP_PRIO_MAX; higher ones are filled first, equals in turns
+ * @flags: KMM_SWAP_*
+ * @id: out: names the area until it is taken away; in: 0
+ * @compressor: with KMM_SWAP_RAM: "lz4" or "zstd"; else all zeros
+ *
+ * CAP_SYS_ADMIN. What is in the file or on the device is lost. While it is on, others cannot write
+ * to it, truncate, unlink or map it shared and writable, as with a swap file of the host; files of
+ * tmpfs, 9p, overlay and nfs are "file,shared": others can, and what they change is found when the
+ * page is read (-EIO, SIGBUS). The descriptor may be closed. What the area needs of host memory
+ * is charged to this descriptor of /dev/kmm.
+ * Errors: -EBADF; -EACCES not open for both; -EINVAL neither file nor block device, a memory object
+ * of kmm, open for appending, without a page, encrypted or with holes, a zoned device, an unknown
+ * compressor, a priority or size out of range; -EBUSY used as swap by kmm or the host, mounted,
+ * claimed, or DAX; -ETXTBSY mapped shared and writable; -EOPNOTSUPP the host has no such
+ * compressor; -EMFILE KMM_SWAP_AREAS_MAX are in use; -EINTR; -EDQUOT; -ENOMEM; and what the file
+ * system or device says (-EIO, -ENXIO, -ENOSPC, -EROFS). -EFAULT: an area that has been filled
+ * meanwhile, and cannot be emptied, stays.
+ */
+struct kmm_swap_on {
+	__u64 size_bytes;
+	__s32 fd;
+	__s32 prio;
+	__u32 flags;
+	__u32 id;
+	char compressor[KMM_NAME_LEN];
+};
+
+/**
+ * struct kmm_swap_off - KMM_IOC_SWAP_OFF, on /dev/kmm: bring its pages home, take it away
+ * @id: area
+ * @flags: 0
+ *
+ * CAP_SYS_ADMIN. When it fails the area is as it was, though some pages may have come home.
+ * Errors: -EINVAL; -ENOENT no such area; -EBUSY somebody else is at it, or a page does not come to
+ * rest; -ENOMEM the region has no room; -EIO a page cannot be read, or is not what was
+ * written; -EINTR.
+ */
+struct kmm_swap_off {
+	__u32 id;
+	__u32 flags;
+};
+
+/* kmm_swap_info.flags, out */
+#define KMM_SWAP_CLOSING	(1U << 0)	/* KMM_IOC_SWAP_OFF is at work */
+
+#define KMM_SWAP_WHAT_LEN	128
+
+/**
+ * struct kmm_swap_info - KMM_IOC_SWAP_INFO, on /dev/kmm: one area after the other
+ * @id: in: where to begin; out: the first area from there on
+ * @flags: in: 0; out: KMM_SWAP_CLOSING
+ * @prio: out: priority
+ * @reserved: zero
+ * @slots: out: pages that it has room for
+ * @used: out: of these in use
+ * @host_bytes: out: host memory that it takes, compressed pages included
+ * @written: out: pages
+ * @read: out: pages
+ * @errors: out: pages that could not be written or read
+ * @corrupt: out: pages that were not what was written
+ * @type: out: "partition", "file", "file,shared" or "ram"
+ * @what: out: device, path (of a long one the end) or compressor
+ *
+ * CAP_SYS_ADMIN. Errors: -EINVAL; -ENOENT none from @id on.
+ */
+struct kmm_swap_info {
+	__u32 id;
+	__u32 flags;
+	__s32 prio;
+	__u32 reserved;
+	__u64 slots;
+	__u64 used;
+	__u64 host_bytes;
+	__u64 written;
+	__u64 read;
+	__u64 errors;
+	__u64 corrupt;
+	char type[KMM_NAME_LEN];
+	char what[KMM_SWAP_WHAT_LEN];
+};
 
 /* === Page replacement === */
 
@@ -1180,6 +1276,8 @@ struct kmm_space_trace {
 	__u64 lost;
 };
 
+/* === Numbers === */
+
 #define KMM_IOC_MAGIC		'K'
 #define KMM_IOC_INFO		_IOWR(KMM_IOC_MAGIC, 0x00, struct kmm_info)
 #define KMM_IOC_FEATURES	_IOWR(KMM_IOC_MAGIC, 0x01, struct kmm_features)
@@ -1213,6 +1311,9 @@ struct kmm_space_trace {
 #define KMM_IOC_MSGQ_INFO	_IOWR(KMM_IOC_MAGIC, 0x34, struct kmm_msgq_info)
 #define KMM_IOC_MSGQ_REOPEN	_IOWR(KMM_IOC_MAGIC, 0x35, struct kmm_msgq_reopen)
 #define KMM_IOC_MSGQ_UNLINK	_IOWR(KMM_IOC_MAGIC, 0x36, struct kmm_msgq_unlink)
+#define KMM_IOC_SWAP_ON		_IOWR(KMM_IOC_MAGIC, 0x50, struct kmm_swap_on)
+#define KMM_IOC_SWAP_OFF	_IOWR(KMM_IOC_MAGIC, 0x51, struct kmm_swap_off)
+#define KMM_IOC_SWAP_INFO	_IOWR(KMM_IOC_MAGIC, 0x52, struct kmm_swap_info)
 
 #define KMM_IOC_LAB_BUG		_IOWR(KMM_IOC_MAGIC, 0x70, struct kmm_lab_bug)
 

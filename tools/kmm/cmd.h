@@ -54,6 +54,7 @@ int cmd_frag(struct options *o, int argc, char **argv);
 int cmd_msgq(struct options *o, int argc, char **argv);
 int cmd_pipe(struct options *o, int argc, char **argv);
 int cmd_policy(struct options *o, int argc, char **argv);
+int cmd_swap(struct options *o, int argc, char **argv);
 int cmd_slab(struct options *o, int argc, char **argv);
 int cmd_vmap(struct options *o, int argc, char **argv);
 int cmd_space(struct options *o, int argc, char **argv);

@@ -182,6 +182,7 @@ static const struct {
 	{ KMM_FEATURE_GIFT, "gift", "pages given from object to object" },
 	{ KMM_FEATURE_MSGQ, "msgq", "message queues" },
 	{ KMM_FEATURE_PIPE, "pipe", "pipes" },
+	{ KMM_FEATURE_SWAP, "swap", "swap areas" },
 	{ KMM_FEATURE_SPACES, "spaces", "address spaces on page tables of their own" },
 	{ KMM_FEATURE_TRACEPOINTS, "tracepoints", "kmm:* trace events" },
 	{ KMM_FEATURE_DEBUGFS, "debugfs", DEBUGFS_DIR },

@@ -28,6 +28,7 @@ static const struct verb verbs[] = {
 	{ "msgq", "make message queues, send, receive, list them", cmd_msgq },
 	{ "pipe", "run a pipeline over kmm's pipes, tell about one, list them", cmd_pipe },
 	{ "frag", "free blocks by order, fragmentation, a map of the region", cmd_frag },
+	{ "swap", "swap areas: on, off, list", cmd_swap },
 	{ "slab", "object caches: list, explain an address, allocate", cmd_slab },
 	{ "vmap", "the kernel window: list its areas, allocate", cmd_vmap },
 	{ "space", "address spaces: a script in one process, list those that live", cmd_space },

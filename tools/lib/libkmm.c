@@ -524,3 +524,39 @@ int kmm_space_trace(int space, uint32_t flags, uint64_t *buf, uint32_t nr, uint6
 		*lost = t.lost;
 	return ret < 0 ? ret : (int)t.done;
 }
+
+int kmm_swap_on(int dev, int fd, int prio)
+{
+	struct kmm_swap_on o = { .fd = fd, .prio = prio };
+	int ret = call(dev, KMM_IOC_SWAP_ON, &o);
+
+	return ret < 0 ? ret : (int)o.id;
+}
+
+int kmm_swap_on_ram(int dev, const char *compressor, uint64_t size_bytes, int prio)
+{
+	struct kmm_swap_on o = {
+		.fd = -1, .flags = KMM_SWAP_RAM, .size_bytes = size_bytes, .prio = prio,
+	};
+	size_t len = strlen(compressor);
+	int ret;
+
+	if (len >= sizeof(o.compressor))
+		return -EINVAL;
+	memcpy(o.compressor, compressor, len);
+	ret = call(dev, KMM_IOC_SWAP_ON, &o);
+	return ret < 0 ? ret : (int)o.id;
+}
+
+int kmm_swap_off(int dev, uint32_t id)
+{
+	struct kmm_swap_off o = { .id = id };
+
+	return call(dev, KMM_IOC_SWAP_OFF, &o);
+}
+
+int kmm_swap_info(int dev, uint32_t id, struct kmm_swap_info *info)
+{
+	*info = (struct kmm_swap_info){ .id = id };
+	return call(dev, KMM_IOC_SWAP_INFO, info);
+}

@@ -411,6 +411,44 @@ int kmm_msgq_info(int queue, struct kmm_msgq_info *info);
 int kmm_msgq_reopen(int queue, uint32_t flags);
 
 /**
+ * kmm_swap_on() - One more place for pages to go to. For CAP_SYS_ADMIN.
+ * @dev: descriptor of /dev/kmm
+ * @fd: regular file or block device, open for reading and writing; what is in it is lost
+ * @prio: 0 .. KMM_SWAP_PRIO_MAX, higher ones are filled first
+ *
+ * Return: the number of the area, or a negative errno.
+ */
+int kmm_swap_on(int dev, int fd, int prio);
+
+/**
+ * kmm_swap_on_ram() - The same in compressed memory of the host.
+ * @dev: descriptor of /dev/kmm
+ * @compressor: "lz4" or "zstd"
+ * @size_bytes: memory that the compressed pages may take
+ * @prio: as kmm_swap_on()
+ *
+ * Return: the number of the area, or a negative errno.
+ */
+int kmm_swap_on_ram(int dev, const char *compressor, uint64_t size_bytes, int prio);
+
+/**
+ * kmm_swap_off() - Bring the pages of an area home, and take it away.
+ * @dev: descriptor of /dev/kmm
+ * @id: number of the area
+ */
+int kmm_swap_off(int dev, uint32_t id);
+
+/**
+ * kmm_swap_info() - The state of an area.
+ * @dev: descriptor of /dev/kmm
+ * @id: where to begin; @info->id says which one was found
+ * @info: out
+ *
+ * Return: 0; -ENOENT: none from @id on.
+ */
+int kmm_swap_info(int dev, uint32_t id, struct kmm_swap_info *info);
+
+/**
  * kmm_space_create() - A new, empty address space.
  * @dev: descriptor of /dev/kmm
  *

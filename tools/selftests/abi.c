@@ -95,6 +95,7 @@ static const struct {
 	enum kind on;
 } elsewhere[] = {
 	{ 0x15, OBJ }, { 0x16, DEV },					/* dmabuf.c */
+	{ 0x50, DEV }, { 0x51, DEV }, { 0x52, DEV },			/* swap.c */
 	{ 0x31, DEV }, { 0x32, MSGQ }, { 0x33, MSGQ }, { 0x36, DEV },	/* msgq.c */
 	{ 0x70, DEV },							/* lab.c */
 };
