@@ -104,6 +104,10 @@ run "$kmm" space run 'map anon 64K at 0x10000000' 'write @ "hello world"' 'walk 
 	'clone copy' 'use copy' 'write @ HELLO' 'read @ 11' 'use s0' 'read @ 11' \
 	'protect @ 4K r' 'write @ again' 'fetch @' 'maps' 'info'
 
+title "Page replacement: the reference string of the books, 3 frames, then 4: fifo gets worse"
+run sh -c "echo 1 2 3 4 1 2 5 1 2 3 4 5 | $kmm policy replay --frames 3 -"
+run sh -c "echo 1 2 3 4 1 2 5 1 2 3 4 5 | $kmm policy replay --frames 4 --policy fifo -"
+
 title "The bug gym: a bug on purpose, who catches it, how to read the report"
 run sh -c "$kmm lab list | head -n 12"
 echo "kmm-expect: ^BUG lab \\(kmm\\): Poison overwritten x1" >/dev/kmsg

@@ -405,7 +405,7 @@ void kmm_lru_rescue_locked(struct kmm_object *o, struct page *page)
 }
 
 /**
- * kmm_lru_touch_locked() - A page was used: exact mode.
+ * kmm_lru_touch_locked() - A page was used: exact mode, or somebody has cleared Accessed bits.
  * @o: object, locked
  * @page: its page
  *

@@ -174,13 +174,15 @@ static unsigned int young_leaf_locked(struct kmm_object *o, pgoff_t first, pgoff
 		void *entry = leaf->entry[first & (KMM_LEAF_ENTRIES - 1)];
 		bool young = false;
 
-		if (!entry || (unsigned long)entry & 1)
+		if (!kmm_entry_is_page(entry))
 			continue;
 		if (o->mops)
 			young = o->mops->test_and_clear_young(o, first);
 		young |= kmm_rmap_test_and_clear_young(o, first);
 		if (!young)
 			continue;
+		if (o->lruvec && !o->lruvec->exact)
+			kmm_lru_touch_locked(o, entry);
 		__set_bit(bit, bitmap);
 		nr_young++;
 	}

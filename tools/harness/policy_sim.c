@@ -5,7 +5,7 @@
  * The same files that go into kmm.ko, without sanitizers (policy_test.c has those), on the traces
  * of tools/kmm/reftrace.c, in exact mode: every reference is told to the policy.
  *
- *	policy_sim table		miss ratios of all policies on the shipped traces, as rst
+ *	policy_sim table		miss ratios of all policies on the shipped traces
  *	policy_sim check		the same, against the targets of the project, as TAP
  *	policy_sim replay FRAMES FILE	faults, as "kmm --json policy replay" prints them
  *
@@ -213,6 +213,15 @@ static void run_all(void)
 	}
 }
 
+static void print_rule(void)
+{
+	printf("===========");
+	for (u32 k = 0; k < kmm_nr_policies + 2; k++)
+		printf("  =======");
+	putchar('\n');
+}
+
+/* Columns as wide as print_rule() makes them. */
 static void print_table(void)
 {
 	u32 i, s, k;
@@ -220,20 +229,23 @@ static void print_table(void)
 	for (i = 0; i < REFTRACE_NR_RECIPES; i++) {
 		const struct result *r = &results[i];
 
-		printf(".. list-table:: %s: %s; %zu references to %u pages\n"
-		       "   :header-rows: 1\n\n   * - frames\n", reftrace_recipes[i].name,
-		       reftrace_recipes[i].what, r->nr, r->pages);
+		printf("%s%s: %s; %zu references to %u pages\n\n", i ? "\n" : "",
+		       reftrace_recipes[i].name, reftrace_recipes[i].what, r->nr, r->pages);
+		print_rule();
+		printf("%-11s", "frames");
 		for (k = 0; k < kmm_nr_policies; k++)
-			printf("     - %s\n", kmm_policies[k]->name);
-		printf("     - perfect LFU\n     - OPT\n");
+			printf("  %-7s", kmm_policies[k]->name);
+		printf("  perfect  OPT\n");
+		print_rule();
 		for (s = 0; s < NR_SIZES; s++) {
-			printf("   * - %u (%u %%)\n", r->frames[s], percents[s]);
+			printf("%u (%u %%)%*s", r->frames[s], percents[s],
+			       11 - snprintf(NULL, 0, "%u (%u %%)", r->frames[s], percents[s]), "");
 			for (k = 0; k < kmm_nr_policies; k++)
-				printf("     - %.4f\n", (double)r->faults[s][k] / r->nr);
-			printf("     - %.4f\n     - %.4f\n", (double)r->perfect[s] / r->nr,
+				printf("  %-7.4f", (double)r->faults[s][k] / r->nr);
+			printf("  %-7.4f  %.4f\n", (double)r->perfect[s] / r->nr,
 			       (double)r->opt[s] / r->nr);
 		}
-		putchar('\n');
+		print_rule();
 	}
 }
 

@@ -73,13 +73,13 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..182"
+echo "1..219"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
 check "--help" 0 "$kmm" --help
 claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag slab vmap pipe msgq space walk lab; do
+for verb in info features doctor stat alloc object frag slab vmap pipe msgq space walk lab policy trace; do
 	check "$verb --help" 0 "$kmm" $verb --help
 	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
 done
@@ -242,6 +242,60 @@ check "walk --json" 0 bash -c '"$1" space run "map anon 4K populate at 0x1000000
 claim "walk --json is right" json 'len(j[0]["walk"]["levels"]) in (4, 5) and {"P", "RW", "US", "NX"} <= set(j[0]["walk"]["levels"][-1]["bits"]) and j[0]["walk"]["leaf_bytes"] == 4096'
 check "walk without a space fails" 1 "$kmm" walk 0x10000000
 claim "walk without a space says why" says err 'descriptor 3'
+
+# page replacement; the tables are the textbooks'
+belady='1 2 3 4 1 2 5 1 2 3 4 5'
+check "policy list --json" 0 "$kmm" policy list --json
+claim "policy list --json has one that decides" json 'len(j) == 9 and [p["current"] for p in j].count(True) == 1'
+check "policy set" 0 "$kmm" policy set s3fifo
+check "policy list" 0 "$kmm" policy list
+claim "policy list marks it" says out '^\* s3fifo '
+check "policy set twolist --json" 0 "$kmm" --json policy set twolist
+check "policy set of what does not exist fails" 1 "$kmm" policy set mru
+claim "and says where to look" says err 'kmm policy list lists them'
+check "policy replay, 3 frames" 0 bash -c 'echo "$2" | "$1" --json policy replay --frames 3 --policy all -' - "$kmm" "$belady"
+claim "policy replay has exactly the keys" json 'list(j) == ["policies"] and all(sorted(p) == ["faults", "frames", "policy", "references"] for p in j["policies"]) and len(j["policies"]) == 10'
+claim "fifo 9, lru 10, opt 7" json '[p["faults"] for p in j["policies"] if p["policy"] in ("fifo", "lru", "opt")] == [9, 10, 7] and {(p["frames"], p["references"]) for p in j["policies"]} == {(3, 12)}'
+claim "nobody beats opt" json 'min(p["faults"] for p in j["policies"]) == 7'
+check "policy replay, 4 frames" 0 bash -c 'echo "$2" | tr " " "\n" | "$1" --json policy replay --frames 4 --policy all -' - "$kmm" "$belady"
+claim "fifo 10 (the anomaly), lru 8, opt 6" json '[p["faults"] for p in j["policies"] if p["policy"] in ("fifo", "lru", "opt")] == [10, 8, 6]'
+echo "7 0 1 2 0 3 0 4 2 3 0 3 2 1 2 0 1 7 0 1 # Silberschatz, Galvin, Gagne" >"$tmp/book"
+check "policy replay of a file by one" 0 "$kmm" policy replay --frames 3 --policy lru "$tmp/book"
+claim "lru 12" says out '^lru +12 +0.6000 +\+33.3%'
+claim "opt 9 beside it" says out '^opt +9 '
+check "policy replay of nothing" 0 "$kmm" --json policy replay --frames 3 /dev/null
+claim "is no fault" json 'all(p["faults"] == p["references"] == 0 for p in j["policies"])'
+echo '1 2 x 3' >"$tmp/bad"
+check "policy replay of what is no trace fails" 1 "$kmm" policy replay --frames 3 "$tmp/bad"
+claim "and says where" says err "line 1: 'x' is no page number"
+check "policy replay without frames is wrong usage" 64 "$kmm" policy replay "$tmp/book"
+check "trace make" 0 "$kmm" trace make scan --pages 640 --references 6000 -o "$tmp/scan"
+check "policy replay of a made trace" 0 "$kmm" --json policy replay --frames 64 "$tmp/scan"
+claim "a scan does not push the hot set out of s3fifo, as it does of fifo" json '(lambda f: f["opt"] <= f["s3fifo"] < f["fifo"])({p["policy"]: p["faults"] for p in j["policies"]})'
+check "trace make of what does not exist fails" 1 "$kmm" trace make zipf9
+# each goes on where the one before it ended
+cat >"$tmp/touch" <<'END'
+exec 2>/dev/null
+dd bs=4096 count=1 skip=65536 <&3
+dd bs=4096 count=1 skip=4 <&3
+dd bs=4096 count=1 skip=1 <&3
+dd bs=4096 count=1 seek=2 if=/dev/zero >&3
+END
+check "trace record of a space" 0 "$kmm" space run 'map anon 64K at 0x10000000' "exec $kmm trace record -i 1 -o $tmp/trace bash $tmp/touch"
+grep -v '^#' "$tmp/trace" | paste -s -d ' ' >"$tmp/out"
+claim "has what was read and written, in order" says out '^65536 65541 65543 65546w$'
+cp "$tmp/trace" "$tmp/out"
+claim "and says that it is exact" says out '^# kind: exact$'
+check "trace record of an object" 0 "$kmm" object create --size 1M -- "$kmm" trace record -i 5 -o "$tmp/trace" python3 -c 'import mmap,time
+m = mmap.mmap(3, 1 << 20)
+for i in (7, 9, 7):
+    m[i << 12] = 1
+    time.sleep(0.5)'
+grep -v '^#' "$tmp/trace" | paste -s -d ' ' >"$tmp/out"
+claim "has the pages that were touched" says out '^7 9 7$'
+cp "$tmp/trace" "$tmp/out"
+claim "and says that it is sampled" says out '^# kind: sampled$'
+check "trace record of nothing fails" 1 "$kmm" trace record -s 1
 check "space list --json" 0 bash -c '"$1" space run "map anon 8K populate; exec $1 space list --json" | sed -n "/^\[/,\$p"' - "$kmm"
 claim "space list --json is right" json 'len(j) == 1 and j[0]["areas"] == 1 and j[0]["mapped_kB"] == 8 and j[0]["private_kB"] == 8'
 
