@@ -1218,6 +1218,20 @@ struct page *kmm_buddy_alloc(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
 KMM_EXPORT_INTERNAL(kmm_buddy_alloc);
 
 /**
+ * kmm_buddy_alloc_client() - kmm_buddy_alloc() for a client: what is taken is not kmm's own.
+ * @b: buddy instance
+ * @gfp: Linux GFP flags
+ * @order: log2 of frames
+ *
+ * Context: as kmm_buddy_alloc(). Return: first frame or NULL.
+ */
+struct page *kmm_buddy_alloc_client(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
+{
+	return kmm_alloc(b, gfp, order, true);
+}
+KMM_EXPORT_INTERNAL(kmm_buddy_alloc_client);
+
+/**
  * kmm_buddy_free() - Give a block back.
  * @b: buddy instance
  * @page: what kmm_buddy_alloc() returned

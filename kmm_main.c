@@ -14,6 +14,7 @@
  *	buddy.uncharge -> vm/account.c
  *	debug_objects' cache -> slab.c
  *	reclaim's shrinkers -> slab.c, vm/pgtable.c, vmap.c
+ *	leak.early -> slab.c
  *
  * Every step of mm_init is a line of kmm_steps[]. It is timed, counted (memory that it took) and
  * kept with a line on its result for debugfs mm_init; the log has the same. When one fails,
@@ -36,6 +37,7 @@
 #include <asm/cpufeature.h>
 
 #include <kmm/core.h>
+#include <kmm/host_tools.h>
 #include <kmm/debug_objects.h>
 #include <kmm/debug_pagealloc.h>
 #include <kmm/hardening.h>
@@ -370,6 +372,66 @@ static void kmm_kmem_cache_fini(struct kmm *k)
 	kmm_slab_fini(&k->slab);
 }
 
+static void kmm_leak_early_one(void *ctx, const void *p, size_t size_bytes)
+{
+	kmm_leak_track_early(ctx, p, size_bytes);
+}
+
+/* What is in use when tracking begins. */
+static void kmm_leak_early(void *ctx, struct kmm_leak *l)
+{
+	struct kmm *k = ctx;
+
+	kmm_slab_for_each_used(&k->slab, kmm_leak_early_one, l);
+}
+
+/* Nothing of a client is there yet. Without memory for it, it is off. */
+static int kmm_kmemleak_init(struct kmm *k, struct kmm_mm_init_step *said)
+{
+	struct kmm_leak_stat st;
+	int err;
+
+	k->leak.early = kmm_leak_early;
+	k->leak.ctx = k;
+	err = kmm_leak_init_client(&k->leak, &k->region);
+	k->region.leak = &k->leak;
+	kmm_leak_get_stat(&k->leak, &st);
+	if (err)
+		kmm_step_says(said, "off: error %d", err);
+	else if (st.enabled)
+		kmm_step_says(said, "on, up to %lu objects, a scan every %u s", st.max_objects,
+			      st.scan_secs);
+	else
+		kmm_step_says(said, "off");
+	said->bytes = st.host_bytes;
+	return 0;
+}
+
+static void kmm_kmemleak_fini(struct kmm *k)
+{
+	kmm_leak_fini(&k->leak);
+}
+
+/* No step of the kernel's: to the host kmm is a client. */
+static int kmm_host_tools_init(struct kmm *k, struct kmm_mm_init_step *said)
+{
+	unsigned int wanted = kmm_host_tools_wanted(), have = kmm_host_tools_available();
+
+	kmm_host_tools_start(&k->region, wanted);
+	kmm_step_says(said, "KASAN: %s, kmemleak: %s",
+		      !(have & KMM_HOST_KASAN) ? "none" : wanted & KMM_HOST_KASAN ? "told" : "off",
+		      !(have & KMM_HOST_KMEMLEAK) ? "none" :
+		      wanted & KMM_HOST_KMEMLEAK ? "told" : "off");
+	return 0;
+}
+
+static void kmm_host_tools_fini(struct kmm *k)
+{
+	if (k->region.host_tools & KMM_HOST_KMEMLEAK)
+		kmm_slab_for_each_used(&k->slab, kmm_host_tools_forget, NULL);
+	kmm_host_tools_stop(&k->region);
+}
+
 /* The cache of zeroed tables; a lock for each table is in its frame. */
 static int kmm_pgtable_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
@@ -482,7 +544,8 @@ static const struct kmm_step kmm_steps[] = {
 	{ "mem_init_print_info", kmm_mem_init_print_info },
 	{ "page_ext_init_flatmem_late", kmm_page_ext_init_flatmem_late, kmm_page_ext_fini_late },
 	{ "kmem_cache_init", kmm_kmem_cache_init, kmm_kmem_cache_fini },
-	/* kmemleak_init */
+	{ "kmemleak_init", kmm_kmemleak_init, kmm_kmemleak_fini },
+	{ "host_tools", kmm_host_tools_init, kmm_host_tools_fini },
 	{ "pgtable_init", kmm_pgtable_init, kmm_pgtable_fini },
 	{ "debug_objects_mem_init", kmm_debug_objects_mem_step, kmm_debug_objects_mem_undo },
 	{ "vmalloc_init", kmm_vmalloc_init, kmm_vmalloc_fini },
@@ -590,6 +653,7 @@ static int kmm_open_front(struct kmm *k)
 		.names = &k->names,
 		.spaces = &k->spaces,
 		.msgqs = &k->msgqs,
+		.leak = &k->leak,
 		.swap = &k->swap,
 		.steps = k->steps,
 		.nr_steps = k->nr_steps,
@@ -677,6 +741,7 @@ static int __init kmm_init(void)
 	kmm_buddy_set_client(&k->buddy);
 	kmm_slab_set_client(&k->slab);
 	kmm_vmap_set_client(k->vmap);
+	kmm_leak_set_client(&k->leak);
 	err = kmm_open_front(k);
 	if (err)
 		goto fini_reclaim;
@@ -685,6 +750,7 @@ static int __init kmm_init(void)
 	return 0;
 
 fini_reclaim:
+	kmm_leak_set_client(NULL);
 	kmm_vmap_set_client(NULL);
 	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);
@@ -719,6 +785,7 @@ static void __exit kmm_exit(void)
 	unsigned long leaked;
 
 	kmm_dev_fini();
+	kmm_leak_set_client(NULL);
 	kmm_vmap_set_client(NULL);
 	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);

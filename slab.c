@@ -794,6 +794,8 @@ static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long
 		atomic_long_inc(&s->slab->nr_bad);
 	if (kmm_want_init_on_free() && s->may_init)
 		kmm_object_zero(s, obj);
+	if (static_branch_unlikely(&kmm_slab_hook_key))
+		kmm_hook_object_idle(s, obj);
 	*kmm_free_word(s, obj) = kmm_free_mark(s, obj);
 	kmm_cache_give(s, obj);
 }
@@ -1574,6 +1576,55 @@ unsigned long kmm_slab_check(struct kmm_cache *s)
 }
 KMM_EXPORT_INTERNAL(kmm_slab_check);
 
+/* The objects of a slab that clients have. */
+static void kmm_slab_each_object(const struct kmm_cache *s, u32 index,
+				 void (*fn)(void *ctx, const void *p, size_t size_bytes), void *ctx)
+{
+	void *obj = kmm_slab_base(s, index);
+	unsigned int i;
+
+	for (i = 0; i < s->nr_per_slab; i++, obj += s->size)
+		if (!kmm_slab_object_is_free(s, obj))
+			fn(ctx, obj, s->object_size);
+}
+
+/**
+ * kmm_slab_for_each_used() - All memory that the buddy and the caches have given out.
+ * @sl: slab allocator
+ * @fn: called for objects of caches, but not for those with SLAB_NOLEAKTRACE, and for blocks that
+ *	are no slabs; may sleep, may not create or destroy caches
+ * @ctx: first argument of @fn
+ *
+ * What comes and goes meanwhile is seen or not; what was seen may be free already.
+ *
+ * Context: task, may sleep.
+ */
+void kmm_slab_for_each_used(struct kmm_slab *sl,
+			    void (*fn)(void *ctx, const void *p, size_t size_bytes), void *ctx)
+{
+	const struct kmm_region *r = sl->region;
+	unsigned long index, nr;
+
+	/* A cache whose slab is seen stays. */
+	mutex_lock(&sl->mutex);
+	for (index = 0; index < r->nr_index; index += nr) {
+		const struct kmm_frame f = { .tag = READ_ONCE(r->frames[index].tag) };
+		const struct kmm_cache *s = READ_ONCE(sl->cache_of[index]);
+
+		nr = 1;
+		if (kmm_frame_state(&f) != KMM_FRAME_USED)
+			continue;
+		nr = 1UL << min_t(unsigned int, kmm_frame_order(&f), KMM_MAX_ORDER);
+		if (!s || s == &sl->large)
+			fn(ctx, page_address(kmm_region_page(r, index)), nr << PAGE_SHIFT);
+		else if (!(s->flags & SLAB_NOLEAKTRACE))
+			kmm_slab_each_object(s, index, fn, ctx);
+		cond_resched();
+	}
+	mutex_unlock(&sl->mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_slab_for_each_used);
+
 /* === kmalloc === */
 
 static noinline void *kmm_kmalloc_large(struct kmm_slab *sl, size_t size, gfp_t gfp)
@@ -1794,6 +1845,7 @@ static int kmm_slab_boot(struct kmm_slab *sl)
 {
 	const struct kmm_cache_args args = {
 		.name = "kmm_cache", .size = sizeof(struct kmm_cache), .align = cache_line_size(),
+		.flags = SLAB_NOLEAKTRACE,
 	};
 	struct kmm_cache *self;
 	int err;
@@ -1827,6 +1879,7 @@ int kmm_slab_init(struct kmm_slab *sl, struct kmm_buddy *b)
 	sl->region = r;
 	sl->buddy = b;
 	sl->large.name = "kmalloc-large";
+	sl->large.slab = sl;
 	mutex_init(&sl->mutex);
 	INIT_LIST_HEAD(&sl->list);
 	atomic_long_set(&sl->nr_bad, 0);

@@ -144,6 +144,21 @@ do {										\
 #define kmm_host_file_end_write(file)	do { } while (0)
 #endif
 
+/*
+ * KASAN of the host, exported but declared in mm/kasan/kasan.h only. kasan_unpoison() is not
+ * exported: poison 0 is the same. The values are those of that header.
+ */
+#ifdef CONFIG_KASAN_GENERIC
+#define KMM_HOST_FREE_PAGE	0xff
+#define KMM_HOST_FREE_OBJECT	0xfb
+void kasan_poison(const void *addr, size_t size, u8 value, bool init);
+#define kmm_host_poison(addr, size, value)	kasan_poison(addr, size, value, false)
+#else
+#define KMM_HOST_FREE_PAGE	0
+#define KMM_HOST_FREE_OBJECT	0
+#define kmm_host_poison(addr, size, value)	do { } while (0)
+#endif
+
 /* A local variable that CONFIG_INIT_STACK_ALL_ZERO need not fill; what is read is set by hand. */
 #if __has_attribute(__uninitialized__)
 #define kmm_uninitialized	__attribute__((__uninitialized__))

@@ -481,10 +481,12 @@ int kmm_dev_init(const struct kmm_dev_env *env)
 	}
 	kmm_dev_env = *env;
 	env->names->ops[KMM_NAME_SHM] = &kmm_shm_name_ops;
+	kmm_session_setup();
 	kmm_debugfs_init();
 	err = kmm_should_fail() ? -ENOMEM : misc_register(&chardev);
 	if (err) {
 		kmm_debugfs_fini();
+		kmm_session_teardown();
 		pr_err("cannot register /dev/kmm (error %d)\n", err);
 	}
 	return err;
@@ -499,4 +501,5 @@ void kmm_dev_fini(void)
 {
 	misc_deregister(&chardev);
 	kmm_debugfs_fini();
+	kmm_session_teardown();
 }

@@ -28,6 +28,7 @@
  *	debug_objects	see debug/debug_objects.c
  *	lab		see lab.c
  *	reclaim/	see debugfs_reclaim.c
+ *	kmemleak, kmemleak_stat	see debugfs_kmemleak.c
  *
  * meminfo, buddyinfo and vmstat stop all per-CPU caches for the reading (kmm_buddy_stat()
  * with exact), so that free + cached + quarantined + used + guard + metadata is the region to the
@@ -439,6 +440,7 @@ void kmm_debugfs_init(void)
 	kmm_inject_debugfs(d);
 	kmm_debug_objects_debugfs(d);
 	kmm_debugfs_lab_init(d);
+	kmm_debugfs_kmemleak_init(d);
 }
 
 /**

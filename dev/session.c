@@ -39,6 +39,9 @@
  * in use is refused here, without the report that kmm_slab_cache_destroy() writes: nothing that a
  * user sends reaches the log.
  *
+ * kmemleak: what stands in a slot has an owner. The list of all sessions is a root, see
+ * debug/kmemleak.c.
+ *
  * Locks: the session's lock, for the slots of one chunk; the mutex of the list of caches and
  * cpus_read_lock() are taken under it. User memory is not touched under it.
  *
@@ -61,6 +64,7 @@
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
 #include <kmm/inject.h>
+#include <kmm/kmemleak.h>
 #include <kmm/slab.h>
 #include <kmm/vmap.h>
 
@@ -124,6 +128,10 @@ static_assert(KMM_CACHE_SIZE_MAX == KMM_KMALLOC_MAX_CACHE);
 static const slab_flags_t session_cache_flags[] = {
 	SLAB_HWCACHE_ALIGN, SLAB_RED_ZONE, SLAB_POISON, SLAB_STORE_USER,
 };
+
+/* All sessions: kmemleak's root. Taken before a session's lock. */
+static LIST_HEAD(sessions);
+static DEFINE_MUTEX(sessions_lock);
 
 /* Entries of one chunk: 1.5 KiB, and what a signal or another thread waits for at most. */
 #define OPS_CHUNK	64
@@ -223,7 +231,7 @@ static int op_pages_alloc(struct kmm_session *s, struct kmm_op *op)
 	if (err)
 		return err;
 	page = kmm_should_fail() ? NULL :
-		kmm_buddy_alloc(kmm_dev_env.buddy, op_gfp(op), op->arg);
+		kmm_buddy_alloc_client(kmm_dev_env.buddy, op_gfp(op), op->arg);
 	if (!page) {
 		kmm_account_uncharge(s->account, KMM_RES_FRAMES, 1UL << op->arg);
 		return -ENOMEM;
@@ -699,7 +707,64 @@ fault:
 	return -EFAULT;
 }
 
+/* === Leaks === */
+
+/* A full slot is a pointer; an empty one may have an old one in it, which is none. */
+static void session_tell_slot(struct kmm_leak *l, const struct kmm_slot *slot)
+{
+	switch (slot->kind) {
+	case SLOT_PAGES:
+		kmm_leak_value(l, (unsigned long)slot->page);
+		break;
+	case SLOT_OBJECT:
+	case SLOT_KMALLOC:
+	case SLOT_VMALLOC:
+		kmm_leak_value(l, (unsigned long)slot->obj);
+		break;
+	}
+}
+
+static void session_tell(struct kmm_leak *l)
+{
+	struct kmm_session *s;
+	unsigned int i, j;
+
+	mutex_lock(&sessions_lock);
+	list_for_each_entry(s, &sessions, node) {
+		mutex_lock(&s->lock);
+		for (i = 0; i < s->nr_leaves; i++) {
+			for (j = 0; s->slots[i] && j < SLOT_LEAF_ENTRIES; j++)
+				session_tell_slot(l, &s->slots[i][j]);
+			cond_resched();
+		}
+		mutex_unlock(&s->lock);
+	}
+	mutex_unlock(&sessions_lock);
+}
+
+static struct kmm_leak_root session_root = { .scan = session_tell };
+
 /* === Interface === */
+
+/**
+ * kmm_session_setup() - Before the first session.
+ *
+ * Context: task, may sleep. kmm_dev_env is set.
+ */
+void kmm_session_setup(void)
+{
+	kmm_leak_add_root(kmm_dev_env.leak, &session_root);
+}
+
+/**
+ * kmm_session_teardown() - After the last one.
+ *
+ * Context: task, may sleep.
+ */
+void kmm_session_teardown(void)
+{
+	kmm_leak_remove_root(kmm_dev_env.leak, &session_root);
+}
 
 /**
  * kmm_session_create() - A session for the task that opens /dev/kmm.
@@ -731,6 +796,9 @@ struct kmm_session *kmm_session_create(void)
 		err = PTR_ERR(s->slots);
 		goto free_session;
 	}
+	mutex_lock(&sessions_lock);
+	list_add_tail(&s->node, &sessions);
+	mutex_unlock(&sessions_lock);
 	return s;
 
 free_session:
@@ -752,6 +820,9 @@ void kmm_session_destroy(struct kmm_session *s)
 	struct kmm_account *a = s->account;
 	unsigned int i;
 
+	mutex_lock(&sessions_lock);
+	list_del(&s->node);
+	mutex_unlock(&sessions_lock);
 	/* Nobody else has the session; the lock is for those who assert it. */
 	mutex_lock(&s->lock);
 	for (i = 0; i < s->nr_leaves; i++)

@@ -17,6 +17,7 @@ extern unsigned long kmm_test_seed;
 extern unsigned long kmm_test_nr_ops;
 extern unsigned long kmm_test_nr_switches;
 extern unsigned long kmm_test_nr_nmis;
+extern bool kmm_test_kasan;
 
 /* Never sleeps, never warns, gets the last frame. */
 #define KMM_GRAB	(__GFP_MEMALLOC | __GFP_NOWARN)
@@ -119,6 +120,8 @@ extern struct kunit_suite kmm_window_suite;
 extern struct kunit_suite kmm_mmu_suite;
 extern struct kunit_suite kmm_vmap_suite;
 extern struct kunit_suite kmm_vmap_load_suite;
+extern struct kunit_suite kmm_kmemleak_suite;
+extern struct kunit_suite kmm_host_tools_suite;
 
 struct kmm_test *kmm_test_create(struct kunit *test, const struct kmm_test_layout *layout);
 int kmm_test_start_region(struct kmm_test *t);

@@ -17,6 +17,7 @@
  *	switches	of CR3, on each CPU
  *	nmis	that tools/vm/run --nmi sends
  *	suite	run this one only
+ *	kasan	plant a use after free that the host's KASAN reports; it switches lockdep off
  *
  * The suites are not registered with kunit_test_suites(): on 6.1 these run before the
  * module's parameters are parsed.
@@ -47,6 +48,10 @@ unsigned long kmm_test_nr_nmis;
 module_param_named(nmis, kmm_test_nr_nmis, ulong, 0444);
 MODULE_PARM_DESC(nmis, "NMIs that must come while a space is in CR3; 0: nobody sends any");
 
+bool kmm_test_kasan;
+module_param_named(kasan, kmm_test_kasan, bool, 0444);
+MODULE_PARM_DESC(kasan, "plant a bug that the host's KASAN reports; lockdep is off then");
+
 static char *kmm_test_suite;
 module_param_named(suite, kmm_test_suite, charp, 0444);
 MODULE_PARM_DESC(suite, "run this suite only");
@@ -76,6 +81,8 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_mmu_suite,
 	&kmm_vmap_suite,
 	&kmm_vmap_load_suite,
+	&kmm_kmemleak_suite,
+	&kmm_host_tools_suite,
 };
 
 static struct kunit_suite *kmm_wanted[ARRAY_SIZE(kmm_suites)];

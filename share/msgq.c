@@ -55,6 +55,7 @@
 #include <kmm/assert.h>
 #include <kmm/debug_objects.h>
 #include <kmm/inject.h>
+#include <kmm/kmemleak.h>
 #include <kmm/msgq.h>
 #include <kmm/object.h>
 #include <kmm/slab.h>
@@ -106,6 +107,9 @@ static struct kmm_msg *msg_alloc(struct kmm_msgq *q)
 
 	if (likely(m))
 		m->nr_pages = 0;
+	/* kmm's own, in a class of kmalloc */
+	if (kmm_leak_wants(q->set->slab->region->leak))
+		kmm_leak_paint(q->set->slab->region->leak, m, KMM_LEAK_BLACK);
 	return m;
 }
 

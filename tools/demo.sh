@@ -114,6 +114,15 @@ echo "kmm-expect: ^BUG lab \\(kmm\\): Poison overwritten x1" >/dev/kmsg
 run sh -c "$kmm lab bug use-after-free | grep -v ' R[A-Z0-9]*: \| Code: \| CPU: '"
 echo "kmm-expect-end" >/dev/kmsg
 
+title "A client loses an object: kmemleak finds it by the second scan"
+run sh -c "echo 0 >/sys/module/kmm/parameters/kmemleak_min_age_ms"
+run "$kmm" leak on
+run insmod "$(dirname "$ko")/kmm_leaky.ko"
+run sh -c "echo object >/sys/module/kmm_leaky/parameters/plant"
+run "$kmm" leak scan --count 2
+run rmmod kmm_leaky
+run "$kmm" leak off
+
 title "rmmod: everything goes back"
 run rmmod kmm
 memory

@@ -151,6 +151,7 @@ int kmm_buddy_init(struct kmm_buddy *b, struct kmm_region *r);
 void kmm_buddy_fini(struct kmm_buddy *b);
 
 struct page *kmm_buddy_alloc(struct kmm_buddy *b, gfp_t gfp, unsigned int order);
+struct page *kmm_buddy_alloc_client(struct kmm_buddy *b, gfp_t gfp, unsigned int order);
 void kmm_buddy_free(struct kmm_buddy *b, struct page *page, unsigned int order);
 unsigned long kmm_buddy_alloc_bulk(struct kmm_buddy *b, gfp_t gfp, unsigned long nr_pages,
 				   struct page **pages);

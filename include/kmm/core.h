@@ -6,6 +6,7 @@
 #include <kmm/account.h>
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
+#include <kmm/kmemleak.h>
 #include <kmm/names.h>
 #include <kmm/lru.h>
 #include <kmm/msgq.h>
@@ -42,6 +43,7 @@
  * @names: of objects and queues
  * @spaces: address spaces
  * @msgqs: message queues
+ * @leak: leak detector
  * @steps: of mm_init, as they went
  * @nr_steps: how many
  * @debug_cache: entries of debug/debug_objects.c; NULL: its static ones serve
@@ -65,6 +67,7 @@ struct kmm {
 	struct kmm_names names;
 	struct kmm_space_set spaces;
 	struct kmm_msgq_set msgqs;
+	struct kmm_leak leak;
 	struct kmm_mm_init_step steps[KMM_MAX_STEPS];
 	unsigned int nr_steps;
 	struct kmm_cache *debug_cache;

@@ -15,6 +15,7 @@ struct kmm_account;
 struct kmm_accounts;
 struct kmm_buddy;
 struct kmm_buddy_stat;
+struct kmm_leak;
 struct kmm_mapping_ops;
 struct kmm_name_attr;
 struct kmm_name_ops;
@@ -65,6 +66,7 @@ struct kmm_mm_init_step {
  * @spaces: address spaces
  * @msgqs: message queues
  * @swap: where pages go
+ * @leak: leak detector
  * @steps: of mm_init, in order
  * @nr_steps: how many
  * @max_slots: slots of one open file, at most
@@ -85,6 +87,7 @@ struct kmm_dev_env {
 	struct kmm_space_set *spaces;
 	struct kmm_msgq_set *msgqs;
 	struct kmm_swap *swap;
+	struct kmm_leak *leak;
 	const struct kmm_mm_init_step *steps;
 	unsigned int nr_steps;
 	unsigned int max_slots;
@@ -122,6 +125,7 @@ struct kmm_session_class {
  * @slots: leaves of the slot table, NULL where no slot was used yet
  * @nr_leaves: entries of @slots; immutable
  * @classes: kmalloc, by class
+ * @node: in the list of all sessions, whose slots kmemleak looks at
  */
 struct kmm_session {
 	struct kmm_account *account;
@@ -129,9 +133,12 @@ struct kmm_session {
 	struct kmm_slot **slots;
 	unsigned int nr_leaves;
 	struct kmm_session_class classes[KMM_KMALLOC_NR];
+	struct list_head node;
 };
 
 /* dev/session.c */
+void kmm_session_setup(void);
+void kmm_session_teardown(void);
 struct kmm_session *kmm_session_create(void);
 void kmm_session_destroy(struct kmm_session *s);
 int kmm_session_run(struct kmm_session *s, struct kmm_ops *ops);
@@ -342,6 +349,8 @@ void kmm_debugfs_vmap_vmstat(struct seq_file *m);
 
 /* dev/debugfs_owner.c */
 void kmm_debugfs_owner_init(struct dentry *dir);
+/* dev/debugfs_kmemleak.c; called by debugfs.c */
+void kmm_debugfs_kmemleak_init(struct dentry *dir);
 
 /* dev/debugfs_reclaim.c; called by debugfs.c */
 void kmm_debugfs_reclaim_init(struct dentry *dir);

@@ -22,7 +22,9 @@
 #include <kmm/debug_pagealloc.h>
 #include <kmm/hardening.h>
 #include <kmm/page_owner.h>
+#include <kmm/host_tools.h>
 #include <kmm/page_table_check.h>
+#include <kmm/kmemleak.h>
 #include <kmm/paths.h>
 
 struct kmm_cache;
@@ -37,6 +39,8 @@ struct page;
 static __always_inline void kmm_hook_page_alloc(struct kmm_region *r, struct page *page,
 						unsigned int order, gfp_t gfp)
 {
+	if (static_branch_unlikely(&kmm_host_kasan_key))
+		kmm_host_kasan_page_alloc(r, page, order);
 	if (static_branch_unlikely(&kmm_page_poison_key))
 		kmm_page_unpoison(r, page, order);
 	if (static_branch_unlikely(&kmm_page_table_check_key))
@@ -52,6 +56,10 @@ static __always_inline void kmm_hook_page_alloc(struct kmm_region *r, struct pag
 static __always_inline void kmm_hook_page_client(struct kmm_region *r, struct page *page,
 						 unsigned int order, gfp_t gfp)
 {
+	if (static_branch_unlikely(&kmm_leak_key))
+		kmm_leak_page_client(r, page, order, gfp);
+	if (static_branch_unlikely(&kmm_host_kmemleak_key))
+		kmm_host_leak_page_client(r, page, order, gfp);
 }
 
 /* A good block comes back; nothing of it is free yet, some frames may be pinned. Any context. */
@@ -64,6 +72,10 @@ static __always_inline void kmm_hook_page_free(struct kmm_region *r, struct page
 		kmm_debug_pagealloc_free(r, page, order);
 	if (static_branch_unlikely(&kmm_page_owner_key))
 		kmm_page_owner_free(r, page, order);
+	if (static_branch_unlikely(&kmm_leak_key))
+		kmm_leak_page_free(r, page, order);
+	if (static_branch_unlikely(&kmm_host_kmemleak_key))
+		kmm_host_leak_page_free(r, page, order);
 }
 
 /*
@@ -76,6 +88,8 @@ static __always_inline void kmm_hook_page_idle(struct kmm_region *r, struct page
 {
 	if (static_branch_unlikely(&kmm_page_poison_key))
 		kmm_page_poison(r, page, order);
+	if (static_branch_unlikely(&kmm_host_kasan_key))
+		kmm_host_kasan_page_idle(r, page, order);
 }
 
 /* Guards of a block that is about to be freed; they stay as they are. Any context. */
@@ -92,6 +106,8 @@ static __always_inline void kmm_hook_page_split(struct kmm_region *r, struct pag
 {
 	if (static_branch_unlikely(&kmm_page_owner_key))
 		kmm_page_owner_split(r, page, order);
+	if (static_branch_unlikely(&kmm_leak_key))
+		kmm_leak_page_split(r, page, order);
 }
 
 /* In a report: say what is known of a frame of @r, also when all keys are off. Any context. */
@@ -116,11 +132,28 @@ static __always_inline void *kmm_hook_object_instead(struct kmm_cache *s, size_t
 static __always_inline void kmm_hook_object_alloc(struct kmm_cache *s, void *obj, size_t size,
 						  gfp_t gfp, unsigned long ip)
 {
+	if (static_branch_unlikely(&kmm_host_kasan_key))
+		kmm_host_kasan_object_alloc(s, obj);
+	if (static_branch_unlikely(&kmm_leak_key))
+		kmm_leak_object_alloc(s, obj, size, gfp);
+	if (static_branch_unlikely(&kmm_host_kmemleak_key))
+		kmm_host_leak_object_alloc(s, obj, size, gfp);
 }
 
 /* A good object comes back, before anything is written to it. */
 static __always_inline void kmm_hook_object_free(struct kmm_cache *s, void *obj, unsigned long ip)
 {
+	if (static_branch_unlikely(&kmm_leak_key))
+		kmm_leak_object_free(s, obj);
+	if (static_branch_unlikely(&kmm_host_kmemleak_key))
+		kmm_host_leak_object_free(s, obj);
+}
+
+/* From now on nobody has a reason to look at it, but at its free word. Not for large kmalloc. */
+static __always_inline void kmm_hook_object_idle(struct kmm_cache *s, void *obj)
+{
+	if (static_branch_unlikely(&kmm_host_kasan_key))
+		kmm_host_kasan_object_idle(s, obj);
 }
 
 /*
@@ -139,12 +172,20 @@ static __always_inline bool kmm_hook_object_stray(struct kmm_slab *sl, struct km
 static __always_inline void kmm_hook_vmap_alloc(struct kmm_region *r, void *addr,
 						unsigned long size_bytes, gfp_t gfp, void *caller)
 {
+	if (static_branch_unlikely(&kmm_leak_key))
+		kmm_leak_vmap_alloc(r, addr, size_bytes, gfp);
+	if (static_branch_unlikely(&kmm_host_kmemleak_key))
+		kmm_host_leak_vmap_alloc(r, addr, size_bytes, gfp);
 }
 
 /* It comes back; its entries are still there. Any context but NMI. */
 static __always_inline void kmm_hook_vmap_free(struct kmm_region *r, void *addr,
 					       unsigned long size_bytes)
 {
+	if (static_branch_unlikely(&kmm_leak_key))
+		kmm_leak_vmap_free(r, addr);
+	if (static_branch_unlikely(&kmm_host_kmemleak_key))
+		kmm_host_leak_vmap_free(r, addr);
 }
 
 #endif /* _KMM_HOOKS_H */

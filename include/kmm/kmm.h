@@ -153,4 +153,34 @@ void kmm_vm_unmap_ram(const void *mem, unsigned int count);
 void kmm_vm_unmap_aliases(void);
 struct page *kmm_vmalloc_to_page(const void *addr);
 
+/*
+ * === Leaks: kmemleak's functions, for memory of kmm ===
+ *
+ * kmm's allocators track what they give by themselves. A client whose pointers stand in the host's
+ * memory says where: its module's variables, tables that it got from the host's kmalloc().
+ */
+
+struct module;
+
+void kmm_kmemleak_alloc(const void *ptr, size_t size, int min_count, gfp_t gfp);
+void kmm_kmemleak_alloc_percpu(const void __percpu *ptr, size_t size, gfp_t gfp);
+void kmm_kmemleak_free(const void *ptr);
+void kmm_kmemleak_free_part(const void *ptr, size_t size);
+void kmm_kmemleak_free_percpu(const void __percpu *ptr);
+void kmm_kmemleak_update_trace(const void *ptr);
+void kmm_kmemleak_not_leak(const void *ptr);
+void kmm_kmemleak_ignore(const void *ptr);
+void kmm_kmemleak_scan_area(const void *ptr, size_t size, gfp_t gfp);
+void kmm_kmemleak_no_scan(const void *ptr);
+
+static inline void kmm_kmemleak_erase(void **ptr)
+{
+	*ptr = NULL;
+}
+
+int kmm_kmemleak_register_root(const void *start, size_t size);
+void kmm_kmemleak_unregister_root(const void *start);
+int kmm_kmemleak_register_module(const struct module *mod);
+void kmm_kmemleak_unregister_module(const struct module *mod);
+
 #endif /* _KMM_KMM_H */

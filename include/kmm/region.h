@@ -9,6 +9,7 @@
 #include <kmm/page.h>
 #include <kmm/page_ext.h>
 
+struct kmm_leak;
 struct kmm_region;
 struct device;
 
@@ -70,6 +71,8 @@ struct kmm_region_ops {
  * @forget: takes frames out of the window, for debug_pagealloc; any context but NMI; returns
  *	entries. NULL: no window in use. Set and cleared by vmap.c while nobody else has one
  * @forget_ctx: its first argument
+ * @leak: told of what clients take and give of it; NULL: nobody is. Set before the first client
+ * @host_tools: enum kmm_host_tool that are told. Set before the first client
  * @fallback: not the first provider that was tried
  * @why: what was tried before, one line per provider, each ending in newline
  * @provider_priv: the provider's own, for all extents
@@ -103,6 +106,8 @@ struct kmm_region {
 	unsigned long (*forget)(void *ctx, struct page *page, unsigned int order);
 	void *forget_ctx;
 
+	struct kmm_leak *leak;
+	u8 host_tools;
 	bool fallback;
 	char why[512];
 	void *provider_priv;

@@ -233,6 +233,8 @@ unsigned long kmm_slab_shrink(struct kmm_slab *sl);
 bool kmm_slab_usercopy_ok(const struct kmm_slab *sl, const void *p, size_t n);
 void kmm_slab_stat(struct kmm_cache *s, struct kmm_cache_stat *st);
 unsigned long kmm_slab_check(struct kmm_cache *s);
+void kmm_slab_for_each_used(struct kmm_slab *sl,
+			    void (*fn)(void *ctx, const void *p, size_t size_bytes), void *ctx);
 void *kmm_slab_kmalloc(struct kmm_slab *sl, size_t size, gfp_t gfp);
 void kmm_slab_kfree(struct kmm_slab *sl, const void *p);
 size_t kmm_slab_ksize(const struct kmm_slab *sl, const void *p);

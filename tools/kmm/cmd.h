@@ -50,6 +50,7 @@ int cmd_stat(struct options *o, int argc, char **argv);
 int cmd_doctor(struct options *o, int argc, char **argv);
 int cmd_alloc(struct options *o, int argc, char **argv);
 int cmd_object(struct options *o, int argc, char **argv);
+int cmd_leak(struct options *o, int argc, char **argv);
 int cmd_frag(struct options *o, int argc, char **argv);
 int cmd_msgq(struct options *o, int argc, char **argv);
 int cmd_pipe(struct options *o, int argc, char **argv);

@@ -34,6 +34,7 @@ static const struct verb verbs[] = {
 	{ "space", "address spaces: a script in one process, list those that live", cmd_space },
 	{ "policy", "page replacement: list, set, replay references beside OPT", cmd_policy },
 	{ "trace", "page references: record those of an object or space, make some", cmd_trace },
+	{ "leak", "memory of clients to which no pointer is left", cmd_leak },
 	{ "walk", "every level of a translation in an address space", cmd_walk },
 	{ "lab", "bugs on purpose: plant one, see who catches it; let allocations fail", cmd_lab },
 };

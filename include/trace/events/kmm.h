@@ -578,6 +578,31 @@ DECLARE_EVENT_CLASS(kmm_name,
 		  __entry->id)
 );
 
+/* A scan for leaks is over. bytes: that it read; leaks: new ones. */
+TRACE_EVENT(kmemleak_scan,
+
+	TP_PROTO(unsigned long objects, u64 bytes, u64 ns, unsigned long leaks),
+
+	TP_ARGS(objects, bytes, ns, leaks),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, objects)
+		__field(u64, bytes)
+		__field(u64, ns)
+		__field(unsigned long, leaks)
+	),
+
+	TP_fast_assign(
+		__entry->objects = objects;
+		__entry->bytes = bytes;
+		__entry->ns = ns;
+		__entry->leaks = leaks;
+	),
+
+	TP_printk("objects=%lu bytes=%llu ns=%llu leaks=%lu", __entry->objects, __entry->bytes,
+		  __entry->ns, __entry->leaks)
+);
+
 /* A name came or went; id is that of what it names. */
 DEFINE_EVENT(kmm_name, name_add,
 	TP_PROTO(unsigned int kind, u64 id),

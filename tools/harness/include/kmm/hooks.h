@@ -15,6 +15,7 @@ static inline void harness_hook(int unused, ...) { (void)unused; }
 #define kmm_hook_page_describe(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_object_instead(...)	NULL
 #define kmm_hook_object_alloc(...)	harness_hook(0, __VA_ARGS__)
+#define kmm_hook_object_idle(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_object_free(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_object_stray(...)	false
 

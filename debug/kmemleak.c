@@ -1,0 +1,1932 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: kmemleak
+ *
+ * Finds memory that a client took and to which no pointer is left, as Linux's kmemleak does for
+ * the host's memory (mm/kmemleak.c): a tracing garbage collector that reports instead of
+ * freeing.
+ *
+ * Tracked is what clients take: pages of kmm_alloc_pages() and its like, objects of caches and of
+ * kmalloc, areas of vmalloc, through the kernel's client functions and the slots of KMM_IOC_OPS.
+ * What kmm takes for itself is not: slabs, page tables, frames of areas, and of memory objects,
+ * pipes and messages. Caches of kmm's own have SLAB_NOLEAKTRACE.
+ *
+ * Colours. An object has a min_count, how many pointers to it must be found, and a count, how
+ * many the last scan found::
+ *
+ *	white	count < min_count: reported, if it is old enough
+ *	gray	count >= min_count: not reported, scanned for pointers to others. With min_count 0
+ *		(KMM_LEAK_GRAY) it always is
+ *	black	min_count -1: neither reported nor scanned
+ *
+ * A pointer is a word with an address in the object, not only its first, or the address of a
+ * struct page of one of its frames.
+ *
+ * A scan (kmm_leak_scan()). All counts become 0. The roots are read: registered memory, per-CPU
+ * areas, what the sessions have in their slots, task stacks unless stack=off. Each pointer
+ * that is found raises a count; an object that turns gray is put on a list. Then this list is
+ * worked off, which makes others gray. What is white now, and whose checksum is not that of the
+ * scan before, is in use by somebody who moves pointers about: it is gray for this once. So a
+ * leak is reported by the second scan, not by the first. What is white still, and min_age old,
+ * is reported, once.
+ *
+ * kmm's own variables are no roots: they hold no memory of clients, but the addresses at which the
+ * region and the window begin, which would hide what lies there.
+ *
+ * Memory of others. All memory is read by copy_from_kernel_nofault() into a buffer. So nothing
+ * needs to be held while an object is scanned: if it is freed meanwhile, a vmalloc area even
+ * unmapped, the scan reads something that does not matter, and sees the new serial number before
+ * the next piece. Memory that the host's KASAN regards as free can be read, too.
+ *
+ * Contents of memory objects, pipes and messages are data of users: they are not tracked, so never
+ * reported, and not scanned: a program could hide leaks by writing numbers otherwise. A client
+ * whose only pointers are in the host's kmalloc() memory must register it
+ * (kmm_kmemleak_register_root()).
+ *
+ * Switching on at run time. What is in use already cannot be known to have an owner: it becomes
+ * gray ("early"). So no report is false because of it, but leaks among it are not found. With
+ * kmemleak=1 at load there is none. Off frees nothing: what was reported can still be read, until
+ * clear. Linux's kmemleak stays off once it is off; this one begins anew.
+ *
+ * Memory. Objects are host memory from a pool that is filled before it is needed: in the caller's
+ * context when it may sleep, else by a work item. An empty pool turns the detector off, and it
+ * says so; a detector that has missed an allocation would give false reports. Objects go back to
+ * the pool and never to the host while the detector may be used, so a stale pointer to one points
+ * to an object. Nothing here takes memory of the region: no recursion.
+ *
+ * Invariants (kmm_leak_check()): objects in the tree do not overlap; tree and list have the same
+ * objects; nr_objects + nr_pool == nr_all; the gray list is empty between scans.
+ *
+ * Locks: mutex (scans, readers, switches) -> a session's lock (its root) -> lock, a raw spinlock
+ * and a leaf. Any context but NMI.
+ *
+ * It deliberately does not: scan all of the host's memory (the host's own kmemleak can, see
+ * debug/host_tools.c), excess references, objects by physical address.
+ */
+
+#define pr_fmt(fmt) "kmm: kmemleak: " fmt
+
+#include <linux/crc32.h>
+#include <linux/freezer.h>
+#include <linux/idr.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/stacktrace.h>
+#include <linux/uaccess.h>
+
+#include <compat/compat.h>
+#include <compat/module.h>
+#include <kmm/assert.h>
+#include <kmm/inject.h>
+#include <kmm/kmemleak.h>
+#include <kmm/kmm.h>
+#include <kmm/paths.h>
+#include <kmm/region.h>
+#include <kmm/slab.h>
+#include <kmm/stack_depot.h>
+#include <trace/events/kmm.h>
+
+/* === Data === */
+
+DEFINE_STATIC_KEY_FALSE(kmm_leak_key);
+
+/* kmm_leak_info.flags */
+enum {
+	LEAK_REPORTED	= BIT(0),	/* found by a scan, not cleared since */
+	LEAK_NO_SCAN	= BIT(1),
+	LEAK_FULL_SCAN	= BIT(2),	/* there was no memory for a scan area */
+	LEAK_EARLY	= BIT(3),	/* in use before tracking began */
+};
+
+/**
+ * struct leak_area - the part of an object that is scanned
+ * @next: of the same object
+ * @start: first address
+ * @size: bytes
+ */
+struct leak_area {
+	struct leak_area *next;
+	unsigned long start;
+	unsigned long size;
+};
+
+/**
+ * struct kmm_leak_object - what is known of a piece of memory
+ * @rb: in the tree
+ * @node: in kmm_leak.objects or .pool
+ * @gray: in kmm_leak.gray; empty: in no list
+ * @areas: only these are scanned; NULL: all of it
+ * @info: what can be told of it; serial 0: unused
+ */
+struct kmm_leak_object {
+	struct rb_node rb;
+	struct list_head node;
+	struct list_head gray;
+	struct leak_area *areas;
+	struct kmm_leak_info info;
+};
+
+/* Objects that the host gives at a time. */
+#define LEAK_CHUNK_OBJECTS	2048
+
+struct kmm_leak_chunk {
+	struct kmm_leak_chunk *next;
+	struct kmm_leak_object object[LEAK_CHUNK_OBJECTS];
+};
+
+/*
+ * The pool is filled up when it falls below this: what interrupts may take before the work
+ * item or a task that may sleep comes along.
+ */
+#define LEAK_POOL_LOW		LEAK_CHUNK_OBJECTS
+
+/* Objects for each frame of the region, at most: all of it in objects of 256 bytes. */
+#define LEAK_PER_FRAME		16
+
+#define LEAK_PATHS		(KMM_PATH_PAGE | KMM_PATH_SLAB | KMM_PATH_VMAP)
+
+/* Bytes that are copied and looked at together; objects under one hold of the lock. */
+#define LEAK_BUF_BYTES		PAGE_SIZE
+#define LEAK_WALK_BATCH		256
+
+/* === Small helpers === */
+
+static bool leak_in(const struct kmm_leak_range *r, unsigned long value)
+{
+	return value - r->first < r->end - r->first;
+}
+
+static bool leak_is_white(const struct kmm_leak_object *o)
+{
+	return o->info.min_count > 0 && o->info.count < o->info.min_count;
+}
+
+static gfp_t leak_gfp(gfp_t gfp)
+{
+	return (gfp & (GFP_KERNEL | GFP_ATOMIC)) | __GFP_NORETRY | __GFP_NOMEMALLOC | __GFP_NOWARN |
+	       __GFP_ACCOUNT;
+}
+
+static void leak_free_areas(struct leak_area *a)
+{
+	struct leak_area *next;
+
+	for (; a; a = next) {
+		next = a->next;
+		kfree(a);
+	}
+}
+
+/* === The pool === */
+
+static unsigned long leak_max_objects(const struct kmm_leak *l)
+{
+	return l->max_objects ?: l->region->nr_frames * LEAK_PER_FRAME;
+}
+
+/* One chunk more. May sleep if @gfp allows. Return: 0, -ENOMEM, -ENOSPC at the limit. */
+static int leak_pool_grow(struct kmm_leak *l, gfp_t gfp)
+{
+	struct kmm_leak_chunk *c;
+	unsigned long flags;
+	unsigned int i;
+
+	if (READ_ONCE(l->nr_all) + LEAK_CHUNK_OBJECTS > leak_max_objects(l))
+		return -ENOSPC;
+	c = kmm_should_fail() ? NULL : kvzalloc(sizeof(*c), leak_gfp(gfp));
+	if (!c)
+		return -ENOMEM;
+	raw_spin_lock_irqsave(&l->lock, flags);
+	c->next = l->chunks;
+	l->chunks = c;
+	for (i = 0; i < LEAK_CHUNK_OBJECTS; i++)
+		list_add_tail(&c->object[i].node, &l->pool);
+	l->nr_pool += LEAK_CHUNK_OBJECTS;
+	l->nr_all += LEAK_CHUNK_OBJECTS;
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	return 0;
+}
+
+static void leak_refill_work(struct work_struct *work)
+{
+	struct kmm_leak *l = container_of(work, struct kmm_leak, refill_work);
+
+	while (READ_ONCE(l->enabled) && READ_ONCE(l->nr_pool) < LEAK_POOL_LOW &&
+	       !leak_pool_grow(l, GFP_KERNEL))
+		;
+}
+
+/* Before an object is taken. No lock is held. */
+static void leak_pool_prepare(struct kmm_leak *l, gfp_t gfp)
+{
+	if (likely(READ_ONCE(l->nr_pool) >= LEAK_POOL_LOW))
+		return;
+	if (gfpflags_allow_blocking(gfp))
+		leak_pool_grow(l, gfp);
+	else if (READ_ONCE(l->nr_all) + LEAK_CHUNK_OBJECTS <= leak_max_objects(l))
+		schedule_work(&l->refill_work);
+}
+
+static struct kmm_leak_object *leak_pool_get_locked(struct kmm_leak *l)
+{
+	struct kmm_leak_object *o = list_first_entry_or_null(&l->pool, typeof(*o), node);
+
+	lockdep_assert_held(&l->lock);
+	if (!o)
+		return NULL;
+	list_del(&o->node);
+	l->nr_pool--;
+	memset(&o->info, 0, sizeof(o->info));
+	INIT_LIST_HEAD(&o->gray);
+	return o;
+}
+
+static void leak_pool_put_locked(struct kmm_leak *l, struct kmm_leak_object *o)
+{
+	lockdep_assert_held(&l->lock);
+	o->info.serial = 0;
+	list_add(&o->node, &l->pool);
+	l->nr_pool++;
+}
+
+/* All objects go back to the host. It is off; @mutex is held. */
+static void leak_free_objects(struct kmm_leak *l)
+{
+	struct kmm_leak_chunk *c, *next;
+	struct kmm_leak_object *o;
+	unsigned long flags;
+	LIST_HEAD(objects);
+
+	/* Whoever still comes finds nothing. */
+	raw_spin_lock_irqsave(&l->lock, flags);
+	list_splice_init(&l->objects, &objects);
+	INIT_LIST_HEAD(&l->pool);
+	l->tree = RB_ROOT;
+	l->other = (struct kmm_leak_range) { ULONG_MAX, ULONG_MAX };
+	l->nr_objects = 0;
+	l->nr_pool = 0;
+	l->nr_all = 0;
+	c = l->chunks;
+	l->chunks = NULL;
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	list_for_each_entry(o, &objects, node)
+		leak_free_areas(o->areas);
+	for (; c; c = next) {
+		next = c->next;
+		kvfree(c);
+	}
+}
+
+/*
+ * It cannot go on: an allocation was missed. Any context; the rest is done by the work item.
+ * @l->lock is held.
+ */
+static void leak_fail_locked(struct kmm_leak *l, const char *why)
+{
+	lockdep_assert_held(&l->lock);
+	if (!l->enabled)
+		return;
+	WRITE_ONCE(l->enabled, false);
+	l->why_off = why;
+	schedule_work(&l->off_work);
+}
+
+/* === The tree === */
+
+/* The first object that ends behind @addr. */
+static struct kmm_leak_object *leak_find_behind_locked(struct kmm_leak *l, unsigned long addr)
+{
+	struct rb_node *n = l->tree.rb_node;
+	struct kmm_leak_object *o, *found = NULL;
+
+	lockdep_assert_held(&l->lock);
+	while (n) {
+		o = rb_entry(n, struct kmm_leak_object, rb);
+		if (addr < o->info.start + o->info.size) {
+			found = o;
+			n = n->rb_left;
+		} else {
+			n = n->rb_right;
+		}
+	}
+	return found;
+}
+
+/* The object that @addr is in. */
+static struct kmm_leak_object *leak_find_locked(struct kmm_leak *l, unsigned long addr)
+{
+	struct kmm_leak_object *o = leak_find_behind_locked(l, addr);
+
+	return o && o->info.start <= addr ? o : NULL;
+}
+
+/* The object that starts at @p. */
+static struct kmm_leak_object *leak_find_start_locked(struct kmm_leak *l, const void *p)
+{
+	struct kmm_leak_object *o = leak_find_locked(l, (unsigned long)p);
+
+	return o && o->info.start == (unsigned long)p ? o : NULL;
+}
+
+static void leak_insert_locked(struct kmm_leak *l, struct kmm_leak_object *new)
+{
+	struct rb_node **link = &l->tree.rb_node, *parent = NULL;
+	struct kmm_leak_object *o;
+
+	lockdep_assert_held(&l->lock);
+	while (*link) {
+		parent = *link;
+		o = rb_entry(parent, struct kmm_leak_object, rb);
+		link = new->info.start < o->info.start ? &parent->rb_left : &parent->rb_right;
+	}
+	rb_link_node(&new->rb, parent, link);
+	rb_insert_color(&new->rb, &l->tree);
+	list_add_tail(&new->node, &l->objects);
+	l->nr_objects++;
+	new->info.serial = ++l->serial;
+	if (leak_in(&l->direct, new->info.start) || leak_in(&l->window, new->info.start))
+		return;
+	if (l->other.first == ULONG_MAX)
+		l->other = (struct kmm_leak_range) { new->info.start, new->info.start };
+	l->other.first = min(l->other.first, new->info.start);
+	l->other.end = max(l->other.end, new->info.start + new->info.size);
+}
+
+/* Return: its scan areas, for leak_free_areas(). */
+static struct leak_area *leak_remove_locked(struct kmm_leak *l, struct kmm_leak_object *o)
+{
+	struct leak_area *areas = o->areas;
+
+	lockdep_assert_held(&l->lock);
+	rb_erase(&o->rb, &l->tree);
+	list_del(&o->node);
+	list_del(&o->gray);
+	o->areas = NULL;
+	l->nr_objects--;
+	leak_pool_put_locked(l, o);
+	return areas;
+}
+
+/* === Tracking === */
+
+/*
+ * Was there a free that nobody told of? What is given out now is the truth. Early objects may be
+ * stale: see kmm_leak_track_early().
+ */
+static struct leak_area *leak_drop_overlaps_locked(struct kmm_leak *l, unsigned long start,
+						   unsigned long size)
+{
+	struct leak_area *areas = NULL, *last;
+	struct kmm_leak_object *o;
+
+	while ((o = leak_find_behind_locked(l, start)) && o->info.start < start + size) {
+		if (!(o->info.flags & LEAK_EARLY))
+			pr_warn_ratelimited("0x%lx (size %lu) overlaps 0x%lx (size %lu), which is dropped\n",
+					    start, size, o->info.start, o->info.size);
+		last = leak_remove_locked(l, o);
+		while (last) {
+			struct leak_area *next = last->next;
+
+			last->next = areas;
+			areas = last;
+			last = next;
+		}
+	}
+	return areas;
+}
+
+static void leak_note_task(struct kmm_leak_info *info)
+{
+	info->jiffies = jiffies;
+	if (in_task()) {
+		info->pid = current->pid;
+		memcpy(info->comm, current->comm, sizeof(info->comm));
+		info->comm[sizeof(info->comm) - 1] = 0;
+	} else {
+		strscpy(info->comm, in_hardirq() ? "hardirq" : "softirq", sizeof(info->comm));
+	}
+}
+
+/**
+ * kmm_leak_track() - A client takes memory.
+ * @l: detector
+ * @p: first byte
+ * @size: bytes
+ * @min_count: KMM_LEAK_*
+ * @gfp: what the client allowed
+ *
+ * Context: any but NMI; sleeps only if @gfp allows.
+ */
+void kmm_leak_track(struct kmm_leak *l, const void *p, size_t size, int min_count, gfp_t gfp)
+{
+	struct kmm_leak_info info = {
+		.start = (unsigned long)p, .size = size, .min_count = min_count,
+	};
+	struct leak_area *areas = NULL;
+	struct kmm_leak_object *o;
+	unsigned long flags;
+
+	if (!size || !READ_ONCE(l->enabled) || in_nmi())
+		return;
+	leak_note_task(&info);
+	info.stack = kmm_depot_save_here(&kmm_stacks, 1);
+	leak_pool_prepare(l, gfp);
+	raw_spin_lock_irqsave(&l->lock, flags);
+	if (l->enabled) {
+		areas = leak_drop_overlaps_locked(l, info.start, size);
+		o = leak_pool_get_locked(l);
+		if (o) {
+			o->info = info;
+			leak_insert_locked(l, o);
+		} else {
+			leak_fail_locked(l, "no memory for its objects");
+		}
+	}
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	leak_free_areas(areas);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_track);
+
+/**
+ * kmm_leak_track_early() - Memory that was in use before tracking began.
+ * @l: detector
+ * @p: first byte
+ * @size: bytes
+ *
+ * It is gray, and it may be stale: between whoever looked and this call it can have been freed. So
+ * it gives way to what is known, and to what comes later.
+ *
+ * Context: l->early(), may sleep.
+ */
+void kmm_leak_track_early(struct kmm_leak *l, const void *p, size_t size)
+{
+	struct kmm_leak_object *o;
+	unsigned long flags;
+
+	leak_pool_prepare(l, GFP_KERNEL);
+	raw_spin_lock_irqsave(&l->lock, flags);
+	o = leak_find_behind_locked(l, (unsigned long)p);
+	if (l->enabled && (!o || o->info.start >= (unsigned long)p + size)) {
+		o = leak_pool_get_locked(l);
+		if (o) {
+			o->info.start = (unsigned long)p;
+			o->info.size = size;
+			o->info.flags = LEAK_EARLY;
+			o->info.jiffies = jiffies;
+			strscpy(o->info.comm, "early", sizeof(o->info.comm));
+			leak_insert_locked(l, o);
+		} else {
+			leak_fail_locked(l, "no memory for its objects");
+		}
+	}
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_track_early);
+
+/* [start, end) of @o is free: what stays of it are up to two objects. */
+static struct leak_area *leak_cut_locked(struct kmm_leak *l, struct kmm_leak_object *o,
+					 unsigned long start, unsigned long end)
+{
+	struct kmm_leak_info info = o->info;
+	unsigned long old_end = info.start + info.size;
+	struct leak_area *areas = leak_remove_locked(l, o);
+
+	if (info.start < start) {
+		/* The one that was just put back. */
+		o = leak_pool_get_locked(l);
+		o->info = info;
+		o->info.size = start - info.start;
+		leak_insert_locked(l, o);
+	}
+	if (end < old_end) {
+		o = leak_pool_get_locked(l);
+		if (o) {
+			o->info = info;
+			o->info.start = end;
+			o->info.size = old_end - end;
+			leak_insert_locked(l, o);
+		} else {
+			leak_fail_locked(l, "no memory for its objects");
+		}
+	}
+	return areas;
+}
+
+/**
+ * kmm_leak_forget() - Memory comes back.
+ * @l: detector
+ * @p: first byte
+ * @size: bytes; part of an object is possible, 0: the object that starts at @p. Of what is not
+ *	tracked nothing is done
+ *
+ * Context: any but NMI; before anybody else can get the memory.
+ */
+void kmm_leak_forget(struct kmm_leak *l, const void *p, size_t size)
+{
+	unsigned long start = (unsigned long)p, end = start + size, flags;
+	struct leak_area *areas = NULL;
+	struct kmm_leak_object *o;
+
+	if (!READ_ONCE(l->enabled) || in_nmi())
+		return;
+	raw_spin_lock_irqsave(&l->lock, flags);
+	o = leak_find_locked(l, start);
+	if (o && !size && o->info.start == start)
+		end = start + o->info.size;
+	if (o && end > start)
+		areas = leak_cut_locked(l, o, start, end);
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	leak_free_areas(areas);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_forget);
+
+/**
+ * kmm_leak_paint() - Say how many pointers to an object there must be.
+ * @l: detector
+ * @p: its first byte
+ * @min_count: KMM_LEAK_*
+ *
+ * Context: any but NMI. Return: 0; -ENOENT when there is none.
+ */
+int kmm_leak_paint(struct kmm_leak *l, const void *p, int min_count)
+{
+	struct kmm_leak_object *o;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&l->lock, flags);
+	o = leak_find_start_locked(l, p);
+	if (o)
+		o->info.min_count = min_count;
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	return o ? 0 : -ENOENT;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_paint);
+
+/**
+ * kmm_leak_no_scan() - What is in an object are no pointers.
+ * @l: detector
+ * @p: its first byte
+ *
+ * Context: any but NMI. Return: 0; -ENOENT when there is none.
+ */
+int kmm_leak_no_scan(struct kmm_leak *l, const void *p)
+{
+	struct kmm_leak_object *o;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&l->lock, flags);
+	o = leak_find_start_locked(l, p);
+	if (o)
+		o->info.flags |= LEAK_NO_SCAN;
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	return o ? 0 : -ENOENT;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_no_scan);
+
+/**
+ * kmm_leak_scan_area() - Pointers are only in these parts of an object.
+ * @l: detector
+ * @p: first byte of a part
+ * @size: its bytes; SIZE_MAX: to the object's end
+ * @gfp: for the host memory of a few words; without it the whole object is scanned
+ *
+ * Context: any but NMI; sleeps only if @gfp allows. Return: 0; -ENOENT when no object has all of
+ * the part.
+ */
+int kmm_leak_scan_area(struct kmm_leak *l, const void *p, size_t size, gfp_t gfp)
+{
+	struct leak_area *a = kmm_should_fail() ? NULL : kmalloc(sizeof(*a), leak_gfp(gfp));
+	unsigned long start = (unsigned long)p, flags, end;
+	struct kmm_leak_object *o;
+	int err = -ENOENT;
+
+	raw_spin_lock_irqsave(&l->lock, flags);
+	o = leak_find_locked(l, start);
+	end = o ? o->info.start + o->info.size : 0;
+	if (size == SIZE_MAX && o)
+		size = end - start;
+	if (o && size <= end - start) {
+		err = 0;
+		if (a) {
+			*a = (struct leak_area) { .next = o->areas, .start = start, .size = size };
+			o->areas = a;
+			a = NULL;
+		} else {
+			o->info.flags |= LEAK_FULL_SCAN;
+		}
+	}
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	kfree(a);
+	return err;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_scan_area);
+
+/**
+ * kmm_leak_update_trace() - The stack that is told for an object is to be this one.
+ * @l: detector
+ * @p: its first byte
+ *
+ * Context: any but NMI. Return: 0; -ENOENT when there is none.
+ */
+int kmm_leak_update_trace(struct kmm_leak *l, const void *p)
+{
+	struct kmm_leak_object *o;
+	unsigned long flags;
+	u32 stack;
+
+	stack = kmm_depot_save_here(&kmm_stacks, 1);
+	raw_spin_lock_irqsave(&l->lock, flags);
+	o = leak_find_start_locked(l, p);
+	if (o)
+		o->info.stack = stack;
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	return o ? 0 : -ENOENT;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_update_trace);
+
+/* === Hooks: @r's detector, if it is on === */
+
+/**
+ * kmm_leak_page_client() - A client takes a block.
+ * @r: region
+ * @page: first page
+ * @order: log2 of pages
+ * @gfp: what the client allowed
+ *
+ * Context: @gfp's.
+ */
+void kmm_leak_page_client(const struct kmm_region *r, struct page *page, unsigned int order,
+			  gfp_t gfp)
+{
+	if (kmm_leak_wants(r->leak))
+		kmm_leak_track(r->leak, page_address(page), PAGE_SIZE << order, KMM_LEAK_WHITE,
+			       gfp);
+}
+
+/**
+ * kmm_leak_page_free() - A block comes back.
+ * @r: region
+ * @page: first page
+ * @order: log2 of pages
+ *
+ * Context: any.
+ */
+void kmm_leak_page_free(const struct kmm_region *r, struct page *page, unsigned int order)
+{
+	if (kmm_leak_wants(r->leak))
+		kmm_leak_forget(r->leak, page_address(page), PAGE_SIZE << order);
+}
+
+/**
+ * kmm_leak_page_split() - A used block becomes single pages.
+ * @r: region
+ * @page: first page
+ * @order: log2 of pages
+ *
+ * If it is tracked, each of them is from now on.
+ *
+ * Context: any.
+ */
+void kmm_leak_page_split(const struct kmm_region *r, struct page *page, unsigned int order)
+{
+	struct kmm_leak *l = r->leak;
+	unsigned long start = (unsigned long)page_address(page), flags;
+	struct leak_area *areas = NULL;
+	struct kmm_leak_object *o;
+	struct kmm_leak_info info;
+	unsigned int i;
+
+	if (!kmm_leak_wants(l))
+		return;
+	raw_spin_lock_irqsave(&l->lock, flags);
+	o = leak_find_start_locked(l, (void *)start);
+	if (o && o->info.size == PAGE_SIZE << order) {
+		info = o->info;
+		info.size = PAGE_SIZE;
+		areas = leak_remove_locked(l, o);
+		for (i = 0; i < 1U << order && l->enabled; i++, info.start += PAGE_SIZE) {
+			o = leak_pool_get_locked(l);
+			if (!o) {
+				leak_fail_locked(l, "no memory for its objects");
+				break;
+			}
+			o->info = info;
+			leak_insert_locked(l, o);
+		}
+	}
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	leak_free_areas(areas);
+}
+
+/**
+ * kmm_leak_object_alloc() - An object, or large kmalloc memory, goes out.
+ * @s: its cache; of large memory object_size is 0
+ * @obj: object
+ * @size: bytes that kmalloc was asked for, or 0
+ * @gfp: what the client allowed
+ *
+ * Context: @gfp's.
+ */
+void kmm_leak_object_alloc(const struct kmm_cache *s, const void *obj, size_t size, gfp_t gfp)
+{
+	struct kmm_leak *l = s->slab->region->leak;
+
+	if (kmm_leak_wants(l) && !(s->flags & SLAB_NOLEAKTRACE))
+		kmm_leak_track(l, obj, s->object_size ?: size, KMM_LEAK_WHITE, gfp);
+}
+
+/**
+ * kmm_leak_object_free() - It comes back.
+ * @s: its cache
+ * @obj: object
+ *
+ * Context: any.
+ */
+void kmm_leak_object_free(const struct kmm_cache *s, const void *obj)
+{
+	struct kmm_leak *l = s->slab->region->leak;
+
+	if (kmm_leak_wants(l))
+		kmm_leak_forget(l, obj, 0);
+}
+
+/**
+ * kmm_leak_vmap_alloc() - An area of vmalloc goes out.
+ * @r: region
+ * @addr: its start
+ * @size_bytes: bytes, without the guard page
+ * @gfp: what the client allowed
+ *
+ * Context: @gfp's.
+ */
+void kmm_leak_vmap_alloc(const struct kmm_region *r, const void *addr, size_t size_bytes, gfp_t gfp)
+{
+	if (kmm_leak_wants(r->leak))
+		kmm_leak_track(r->leak, addr, size_bytes, KMM_LEAK_WHITE, gfp);
+}
+
+/**
+ * kmm_leak_vmap_free() - It comes back.
+ * @r: region
+ * @addr: its start
+ *
+ * Context: any but NMI.
+ */
+void kmm_leak_vmap_free(const struct kmm_region *r, const void *addr)
+{
+	if (kmm_leak_wants(r->leak))
+		kmm_leak_forget(r->leak, addr, 0);
+}
+
+/* === Walking over the objects: @mutex is held, so there is one walk at a time === */
+
+/* @cursor stands before the next object. @lock is held; it is dropped now and then. */
+static struct kmm_leak_object *leak_walk_next(struct kmm_leak *l, unsigned int *nr,
+					      unsigned long *flags)
+{
+	struct list_head *next;
+
+	lockdep_assert_held(&l->lock);
+	if (++*nr % LEAK_WALK_BATCH == 0) {
+		raw_spin_unlock_irqrestore(&l->lock, *flags);
+		cond_resched();
+		raw_spin_lock_irqsave(&l->lock, *flags);
+	}
+	next = l->cursor.next;
+	list_del(&l->cursor);
+	if (next == &l->objects)
+		return NULL;
+	list_add(&l->cursor, next);
+	return list_entry(next, struct kmm_leak_object, node);
+}
+
+/* The end is reached, or the loop was left: then list_del(&l->cursor) is the caller's. */
+#define leak_for_each_locked(o, l, nr, flags)					\
+	for (nr = 0, list_add(&(l)->cursor, &(l)->objects);			\
+	     (o = leak_walk_next(l, &nr, &flags)); )
+
+/* === Scanning: @mutex is held === */
+
+static bool leak_should_stop(const struct kmm_leak *l)
+{
+	if (!READ_ONCE(l->enabled))
+		return true;
+	return current->mm ? fatal_signal_pending(current) : kthread_should_stop();
+}
+
+/* A word that was found somewhere; @self: serial of the object that it is in, 0: a root. */
+static void leak_note_locked(struct kmm_leak *l, unsigned long value, u64 self)
+{
+	struct kmm_leak_object *o;
+
+	lockdep_assert_held(&l->lock);
+	if (leak_in(&l->pages, value))
+		value = (unsigned long)page_address((struct page *)l->pages.first +
+						    (value - l->pages.first) / sizeof(struct page));
+	o = leak_find_locked(l, value);
+	if (!o || o->info.serial == self || !leak_is_white(o))
+		return;
+	o->info.count++;
+	if (!leak_is_white(o) && list_empty(&o->gray))
+		list_add_tail(&o->gray, &l->gray);
+}
+
+static bool leak_may_be_pointer(const struct kmm_leak *l, unsigned long value)
+{
+	return leak_in(&l->direct, value) || leak_in(&l->window, value) ||
+	       leak_in(&l->pages, value) || leak_in(&l->other, value);
+}
+
+/* Copy a piece that does not cross a page. Return: bytes; 0: it is not mapped. */
+static size_t leak_copy(struct kmm_leak *l, unsigned long start, unsigned long end)
+{
+	size_t n = min3(end - start, PAGE_SIZE - offset_in_page(start), LEAK_BUF_BYTES);
+
+	if (copy_from_kernel_nofault(l->buf, (void *)start, n))
+		return 0;
+	l->scan_bytes += n;
+	return n;
+}
+
+static bool leak_is_still(struct kmm_leak *l, const struct kmm_leak_object *o, u64 serial)
+{
+	/* a page of it was scanned more than it should have been, at worst */
+	return !o || READ_ONCE(o->info.serial) == serial;
+}
+
+/* The first @n words of the buffer. */
+static void leak_scan_buf(struct kmm_leak *l, size_t n, u64 serial)
+{
+	unsigned long flags;
+	size_t i = 0;
+
+	/* Most pages have no pointer in them. */
+	while (i < n && !leak_may_be_pointer(l, l->buf[i]))
+		i++;
+	if (i == n)
+		return;
+	raw_spin_lock_irqsave(&l->lock, flags);
+	for (; i < n; i++)
+		if (leak_may_be_pointer(l, l->buf[i]))
+			leak_note_locked(l, l->buf[i], serial);
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+}
+
+/* Look at [start, end); @o: it is part of this object, which had @serial then. */
+static void leak_scan_block(struct kmm_leak *l, unsigned long start, unsigned long end,
+			    const struct kmm_leak_object *o, u64 serial)
+{
+	unsigned long next;
+
+	start = ALIGN(start, sizeof(long));
+	end = ALIGN_DOWN(end, sizeof(long));
+	for (; start < end && !leak_should_stop(l) && leak_is_still(l, o, serial); start = next) {
+		next = min(ALIGN_DOWN(start, PAGE_SIZE) + PAGE_SIZE, end);
+		leak_scan_buf(l, leak_copy(l, start, end) / sizeof(long), serial);
+		cond_resched();
+	}
+}
+
+/* The nth scan area of an object. */
+static bool leak_nth_area(struct kmm_leak *l, const struct kmm_leak_object *o, u64 serial,
+			  unsigned int nth, struct leak_area *area)
+{
+	const struct leak_area *a = NULL;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&l->lock, flags);
+	if (o->info.serial == serial)
+		for (a = o->areas; a && nth; nth--)
+			a = a->next;
+	if (a)
+		*area = *a;
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	return a;
+}
+
+static void leak_scan_object(struct kmm_leak *l, const struct kmm_leak_object *o,
+			     const struct kmm_leak_info *info, bool by_area)
+{
+	struct leak_area a;
+	unsigned int i;
+
+	if (info->flags & LEAK_NO_SCAN)
+		return;
+	if (!by_area || info->flags & LEAK_FULL_SCAN) {
+		leak_scan_block(l, info->start, info->start + info->size, o, info->serial);
+		return;
+	}
+	for (i = 0; leak_nth_area(l, o, info->serial, i, &a); i++)
+		leak_scan_block(l, a.start, a.start + a.size, o, info->serial);
+}
+
+/* Until the list is empty; scanning adds to it. */
+static void leak_scan_gray(struct kmm_leak *l)
+{
+	struct kmm_leak_object *o;
+	struct kmm_leak_info info;
+	unsigned long flags;
+	bool by_area;
+
+	for (;;) {
+		raw_spin_lock_irqsave(&l->lock, flags);
+		o = list_first_entry_or_null(&l->gray, typeof(*o), gray);
+		if (o) {
+			list_del_init(&o->gray);
+			info = o->info;
+			by_area = o->areas;
+		}
+		raw_spin_unlock_irqrestore(&l->lock, flags);
+		if (!o)
+			return;
+		/* when it must stop, the list is still emptied */
+		leak_scan_object(l, o, &info, by_area);
+	}
+}
+
+/*
+ * A task may end meanwhile, its stack may be somebody else's then: what is read is only looked
+ * at, and a stack that is not mapped any more is skipped.
+ */
+static void leak_scan_stacks(struct kmm_leak *l)
+{
+	unsigned long stack;
+	struct pid *pid;
+	int nr = 1;
+
+	while (!leak_should_stop(l)) {
+		struct task_struct *p = NULL;
+
+		rcu_read_lock();
+		pid = idr_get_next(&init_pid_ns.idr, &nr);
+		if (pid)
+			p = pid_task(pid, PIDTYPE_PID);
+		stack = p ? (unsigned long)READ_ONCE(p->stack) : 0;
+		rcu_read_unlock();
+		if (!pid)
+			return;
+		nr++;
+		/* This one has just looked at everything. */
+		if (stack && p != current)
+			leak_scan_block(l, stack, stack + THREAD_SIZE, NULL, 0);
+	}
+}
+
+static void leak_scan_roots(struct kmm_leak *l)
+{
+	struct kmm_leak_root *r;
+	unsigned long start;
+	int cpu;
+
+	list_for_each_entry(r, &l->roots, node) {
+		if (r->scan) {
+			r->scan(l);
+		} else if (r->percpu) {
+			for_each_possible_cpu(cpu) {
+				start = (unsigned long)per_cpu_ptr(r->percpu, cpu);
+				leak_scan_block(l, start, start + r->size, NULL, 0);
+			}
+		} else {
+			start = (unsigned long)r->start;
+			leak_scan_block(l, start, start + r->size, NULL, 0);
+		}
+	}
+	if (l->stat.stack_scan)
+		leak_scan_stacks(l);
+}
+
+static u32 leak_checksum(struct kmm_leak *l, unsigned long start, unsigned long end)
+{
+	u32 crc = ~0;	/* of zeroes it is not what a new object has */
+	size_t n;
+
+	for (; start < end; start += n ?: PAGE_SIZE - offset_in_page(start)) {
+		n = leak_copy(l, start, end);
+		crc = crc32(crc, l->buf, n);
+		cond_resched();
+	}
+	return crc;
+}
+
+/* Everything is white, except what always is gray. */
+static void leak_scan_begin(struct kmm_leak *l)
+{
+	struct kmm_leak_object *o;
+	unsigned long flags;
+	unsigned int nr;
+
+	raw_spin_lock_irqsave(&l->lock, flags);
+	leak_for_each_locked(o, l, nr, flags) {
+		o->info.count = 0;
+		if (o->info.min_count == KMM_LEAK_GRAY && list_empty(&o->gray))
+			list_add_tail(&o->gray, &l->gray);
+	}
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+}
+
+/* What is white, but is not what it was at the last scan, is gray for now. */
+static void leak_scan_changed(struct kmm_leak *l)
+{
+	struct kmm_leak_object *o;
+	unsigned long flags;
+	unsigned int nr;
+
+	raw_spin_lock_irqsave(&l->lock, flags);
+	leak_for_each_locked(o, l, nr, flags) {
+		unsigned long start = o->info.start, end = start + o->info.size;
+		u64 serial = o->info.serial;
+		u32 sum;
+
+		if (!leak_is_white(o))
+			continue;
+		raw_spin_unlock_irqrestore(&l->lock, flags);
+		sum = leak_checksum(l, start, end);
+		raw_spin_lock_irqsave(&l->lock, flags);
+		if (o->info.serial != serial || !leak_is_white(o) || o->info.checksum == sum)
+			continue;
+		o->info.checksum = sum;
+		o->info.count = o->info.min_count;
+		list_add_tail(&o->gray, &l->gray);
+	}
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+}
+
+/* Leaked, as far as can be known: white, and older than min_age at the last scan. */
+static bool leak_is_unreferenced(const struct kmm_leak *l, const struct kmm_leak_object *o)
+{
+	return leak_is_white(o) &&
+	       time_before_eq(o->info.jiffies + msecs_to_jiffies(READ_ONCE(*l->min_age_ms)),
+			      l->scan_jiffies);
+}
+
+static unsigned long leak_scan_report(struct kmm_leak *l)
+{
+	struct kmm_leak_object *o;
+	unsigned long flags, new = 0;
+	unsigned int nr;
+
+	raw_spin_lock_irqsave(&l->lock, flags);
+	leak_for_each_locked(o, l, nr, flags) {
+		if (o->info.flags & LEAK_REPORTED || !leak_is_unreferenced(l, o))
+			continue;
+		o->info.flags |= LEAK_REPORTED;
+		new++;
+	}
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	return new;
+}
+
+static int leak_scan_locked(struct kmm_leak *l)
+{
+	u64 start_ns = ktime_get_ns();
+	unsigned long new;
+
+	lockdep_assert_held(&l->mutex);
+	if (!READ_ONCE(l->enabled))
+		return -EBUSY;
+	l->scan_jiffies = jiffies;
+	l->scan_bytes = 0;
+	leak_scan_begin(l);
+	leak_scan_roots(l);
+	leak_scan_gray(l);
+	leak_scan_changed(l);
+	leak_scan_gray(l);
+	if (leak_should_stop(l))
+		return -EINTR;
+	new = leak_scan_report(l);
+	l->stat.nr_scans++;
+	l->stat.nr_leaks += new;
+	l->stat.last_bytes = l->scan_bytes;
+	l->stat.last_ns = ktime_get_ns() - start_ns;
+	trace_kmemleak_scan(l->nr_objects, l->scan_bytes, l->stat.last_ns, new);
+	if (new)
+		pr_info("%lu new suspected memory leaks (see /sys/kernel/debug/kmm/kmemleak)\n",
+			new);
+	return 0;
+}
+
+/**
+ * kmm_leak_scan() - Look for leaks now.
+ * @l: detector
+ *
+ * Context: task, may sleep. Return: 0; -EBUSY when it is off; -EINTR when it was told to stop: then
+ * nothing is reported.
+ */
+int kmm_leak_scan(struct kmm_leak *l)
+{
+	int err;
+
+	mutex_lock(&l->mutex);
+	err = leak_scan_locked(l);
+	mutex_unlock(&l->mutex);
+	return err;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_scan);
+
+/**
+ * kmm_leak_value() - A pointer that a root holds.
+ * @l: detector
+ * @value: the pointer, or any other word
+ *
+ * Context: struct kmm_leak_root.scan.
+ */
+void kmm_leak_value(struct kmm_leak *l, unsigned long value)
+{
+	unsigned long flags;
+
+	if (!leak_may_be_pointer(l, value))
+		return;
+	raw_spin_lock_irqsave(&l->lock, flags);
+	leak_note_locked(l, value, 0);
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_value);
+
+/* === Roots === */
+
+/**
+ * kmm_leak_add_root() - Scan this memory, too.
+ * @l: detector
+ * @root: all of it is set but @node; stays the caller's
+ *
+ * Context: task, may sleep.
+ */
+void kmm_leak_add_root(struct kmm_leak *l, struct kmm_leak_root *root)
+{
+	mutex_lock(&l->mutex);
+	list_add_tail(&root->node, &l->roots);
+	mutex_unlock(&l->mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_add_root);
+
+/**
+ * kmm_leak_remove_root() - Do not scan it any more.
+ * @l: detector
+ * @root: root of it
+ *
+ * Context: task, may sleep: waits for a scan that runs.
+ */
+void kmm_leak_remove_root(struct kmm_leak *l, struct kmm_leak_root *root)
+{
+	mutex_lock(&l->mutex);
+	list_del(&root->node);
+	mutex_unlock(&l->mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_remove_root);
+
+/* === Telling === */
+
+/**
+ * kmm_leak_next_locked() - The next of the leaks that were reported and not cleared.
+ * @l: detector
+ * @serial: the first that is wanted
+ * @info: a copy of what is known
+ *
+ * Context: task, may sleep; the caller holds l->mutex. Return: false when there is none.
+ */
+bool kmm_leak_next_locked(struct kmm_leak *l, u64 serial, struct kmm_leak_info *info)
+{
+	struct kmm_leak_object *o;
+	unsigned long flags;
+	bool found = false;
+	unsigned int nr;
+
+	lockdep_assert_held(&l->mutex);
+	raw_spin_lock_irqsave(&l->lock, flags);
+	leak_for_each_locked(o, l, nr, flags) {
+		if (o->info.serial < serial || !(o->info.flags & LEAK_REPORTED) ||
+		    !leak_is_unreferenced(l, o))
+			continue;
+		*info = o->info;
+		list_del(&l->cursor);
+		found = true;
+		break;
+	}
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	return found;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_next_locked);
+
+/**
+ * kmm_leak_clear() - What was reported is no leak; when it is off: forget everything.
+ * @l: detector
+ *
+ * Context: task, may sleep.
+ */
+void kmm_leak_clear(struct kmm_leak *l)
+{
+	struct kmm_leak_object *o;
+	unsigned long flags;
+	unsigned int nr;
+
+	mutex_lock(&l->mutex);
+	if (!l->keyed) {
+		leak_free_objects(l);
+	} else {
+		raw_spin_lock_irqsave(&l->lock, flags);
+		leak_for_each_locked(o, l, nr, flags)
+			if (o->info.flags & LEAK_REPORTED && leak_is_unreferenced(l, o))
+				o->info.min_count = KMM_LEAK_GRAY;
+		raw_spin_unlock_irqrestore(&l->lock, flags);
+	}
+	mutex_unlock(&l->mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_clear);
+
+/**
+ * kmm_leak_dump() - Log what is known of an object.
+ * @l: detector
+ * @addr: an address in it
+ *
+ * Context: task, may sleep. Return: 0; -EINVAL when there is none.
+ */
+int kmm_leak_dump(struct kmm_leak *l, unsigned long addr)
+{
+	struct kmm_leak_info info = { };
+	struct kmm_leak_object *o;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&l->lock, flags);
+	o = leak_find_locked(l, addr);
+	if (o)
+		info = o->info;
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	if (!o) {
+		pr_info("Unknown object at 0x%08lx\n", addr);
+		return -EINVAL;
+	}
+	pr_notice("Object 0x%08lx (size %lu):\n", info.start, info.size);
+	pr_notice("  comm \"%s\", pid %d, jiffies %lu\n", info.comm, info.pid, info.jiffies);
+	pr_notice("  min_count = %d\n", info.min_count);
+	pr_notice("  count = %d\n", info.count);
+	pr_notice("  flags = 0x%x\n", info.flags);
+	pr_notice("  checksum = %u\n", info.checksum);
+	pr_notice("  backtrace:\n");
+	kmm_depot_print(&kmm_stacks, info.stack);
+	return 0;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_dump);
+
+/**
+ * kmm_leak_get_stat() - What the detector costs and finds.
+ * @l: detector
+ * @st: filled
+ *
+ * Context: task, may sleep.
+ */
+void kmm_leak_get_stat(struct kmm_leak *l, struct kmm_leak_stat *st)
+{
+	struct kmm_leak_object *o;
+	unsigned long flags;
+	unsigned int nr;
+
+	mutex_lock(&l->mutex);
+	*st = l->stat;
+	st->min_age_ms = READ_ONCE(*l->min_age_ms);
+	raw_spin_lock_irqsave(&l->lock, flags);
+	st->nr_gray = 0;
+	leak_for_each_locked(o, l, nr, flags)
+		st->nr_gray += o->info.min_count <= KMM_LEAK_GRAY;
+	st->nr_objects = l->nr_objects;
+	st->nr_pool = l->nr_pool;
+	st->max_objects = leak_max_objects(l);
+	st->host_bytes = l->nr_all / LEAK_CHUNK_OBJECTS * sizeof(struct kmm_leak_chunk);
+	st->enabled = l->enabled;
+	st->why_off = l->why_off;
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	mutex_unlock(&l->mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_get_stat);
+
+/**
+ * kmm_leak_check() - Prove the invariants.
+ * @l: detector
+ *
+ * Context: task; for tests. Return: violations.
+ */
+unsigned long kmm_leak_check(struct kmm_leak *l)
+{
+	unsigned long flags, end = 0, in_tree = 0, in_list = 0, in_pool = 0, bad = 0;
+	struct kmm_leak_object *o;
+	struct rb_node *n;
+
+	mutex_lock(&l->mutex);
+	raw_spin_lock_irqsave(&l->lock, flags);
+	for (n = rb_first(&l->tree); n; n = rb_next(n)) {
+		o = rb_entry(n, struct kmm_leak_object, rb);
+		bad += o->info.start < end || !o->info.serial || !o->info.size;
+		end = o->info.start + o->info.size;
+		in_tree++;
+	}
+	list_for_each_entry(o, &l->objects, node)
+		in_list++;
+	list_for_each_entry(o, &l->pool, node)
+		in_pool++;
+	bad += in_tree != l->nr_objects || in_list != l->nr_objects || in_pool != l->nr_pool;
+	bad += l->nr_objects + l->nr_pool != l->nr_all;
+	bad += !list_empty(&l->gray);
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	mutex_unlock(&l->mutex);
+	if (bad)
+		pr_err("check: %lu violations; %lu in the tree, %lu in the list (says %lu), pool %lu (says %lu)\n",
+		       bad, in_tree, in_list, l->nr_objects, in_pool, l->nr_pool);
+	return bad;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_check);
+
+/* === The thread === */
+
+/* Return: false when it is to end. */
+static bool leak_thread_wait(unsigned long secs)
+{
+	long timeout = secs * HZ;
+
+	while (timeout && !kthread_should_stop())
+		timeout = schedule_timeout_interruptible(timeout);
+	return !kthread_should_stop();
+}
+
+static int leak_thread(void *arg)
+{
+	struct kmm_leak *l = arg;
+
+	set_user_nice(current, 10);
+	/* What is being loaded shall be through. */
+	if (!leak_thread_wait(min(READ_ONCE(l->stat.scan_secs), KMM_LEAK_FIRST_SECS)))
+		return 0;
+	do {
+		/* Whoever stops this thread has the mutex. */
+		if (mutex_trylock(&l->mutex)) {
+			leak_scan_locked(l);
+			mutex_unlock(&l->mutex);
+		}
+	} while (leak_thread_wait(READ_ONCE(l->stat.scan_secs)));
+	return 0;
+}
+
+static int leak_thread_start_locked(struct kmm_leak *l)
+{
+	struct task_struct *t;
+
+	lockdep_assert_held(&l->mutex);
+	if (l->thread || !l->stat.scan_secs || !READ_ONCE(l->enabled))
+		return 0;
+	t = kmm_should_fail() ? ERR_PTR(-ENOMEM) : kthread_run(leak_thread, l, "kmm_kmemleak");
+	if (IS_ERR(t))
+		return PTR_ERR(t);
+	l->thread = t;
+	return 0;
+}
+
+static void leak_thread_stop_locked(struct kmm_leak *l)
+{
+	lockdep_assert_held(&l->mutex);
+	if (l->thread)
+		kthread_stop(l->thread);
+	l->thread = NULL;
+}
+
+/**
+ * kmm_leak_set_period() - How often the thread scans.
+ * @l: detector
+ * @secs: seconds between two scans; 0: there is no thread
+ *
+ * Context: task, may sleep. Return: 0; a negative errno when the thread cannot be made.
+ */
+int kmm_leak_set_period(struct kmm_leak *l, unsigned int secs)
+{
+	int err;
+
+	mutex_lock(&l->mutex);
+	leak_thread_stop_locked(l);
+	l->stat.scan_secs = min_t(unsigned long, secs, MAX_SCHEDULE_TIMEOUT / HZ);
+	err = leak_thread_start_locked(l);
+	mutex_unlock(&l->mutex);
+	return err;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_set_period);
+
+/**
+ * kmm_leak_set_stack_scan() - Are stacks of tasks roots?
+ * @l: detector
+ * @on: yes or no
+ *
+ * Context: task, may sleep.
+ */
+void kmm_leak_set_stack_scan(struct kmm_leak *l, bool on)
+{
+	mutex_lock(&l->mutex);
+	l->stat.stack_scan = on;
+	mutex_unlock(&l->mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_set_stack_scan);
+
+/* === Life === */
+
+/* Nobody tracks any more; what is known stays. */
+static void leak_off_locked(struct kmm_leak *l)
+{
+	lockdep_assert_held(&l->mutex);
+	if (!l->keyed)
+		return;
+	leak_thread_stop_locked(l);
+	kmm_hooks_off(&kmm_leak_key, LEAK_PATHS);
+	l->keyed = false;
+	pr_info("Kernel memory leak detector disabled: %s\n", l->why_off);
+}
+
+static void leak_off_work(struct work_struct *work)
+{
+	struct kmm_leak *l = container_of(work, struct kmm_leak, off_work);
+
+	mutex_lock(&l->mutex);
+	if (!READ_ONCE(l->enabled))
+		leak_off_locked(l);
+	mutex_unlock(&l->mutex);
+}
+
+/**
+ * kmm_leak_off() - Stop tracking.
+ * @l: detector
+ * @why: for people; a constant
+ *
+ * What was reported can still be read, until kmm_leak_clear() or kmm_leak_on().
+ *
+ * Context: task, may sleep.
+ */
+void kmm_leak_off(struct kmm_leak *l, const char *why)
+{
+	unsigned long flags;
+
+	mutex_lock(&l->mutex);
+	raw_spin_lock_irqsave(&l->lock, flags);
+	if (l->enabled)
+		l->why_off = why;
+	WRITE_ONCE(l->enabled, false);
+	raw_spin_unlock_irqrestore(&l->lock, flags);
+	leak_off_locked(l);
+	mutex_unlock(&l->mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_off);
+
+static int leak_on_locked(struct kmm_leak *l)
+{
+	int err;
+
+	lockdep_assert_held(&l->mutex);
+	if (l->keyed && READ_ONCE(l->enabled))
+		return 0;
+	leak_off_locked(l);
+	leak_free_objects(l);
+	if (!l->buf) {
+		l->buf = kmm_should_fail() ? NULL : kmalloc(LEAK_BUF_BYTES, GFP_KERNEL_ACCOUNT);
+		if (!l->buf)
+			return -ENOMEM;
+	}
+	do {
+		err = leak_pool_grow(l, GFP_KERNEL);
+		if (err)
+			goto free;
+	} while (l->nr_pool < 2 * LEAK_POOL_LOW);
+	err = kmm_stacks_get();
+	if (err)
+		goto free;
+	l->stat.nr_scans = 0;
+	l->stat.nr_leaks = 0;
+	l->stat.last_bytes = 0;
+	l->stat.last_ns = 0;
+	/* What is seen to be taken must be seen to be freed: first all hooks, then this. */
+	kmm_hooks_on(&kmm_leak_key, LEAK_PATHS);
+	l->keyed = true;
+	WRITE_ONCE(l->enabled, true);
+	/* From here on all is tracked; what came before is found now. */
+	if (l->early)
+		l->early(l->ctx, l);
+	err = READ_ONCE(l->enabled) ? leak_thread_start_locked(l) : -ENOMEM;
+	if (!err)
+		return 0;
+	WRITE_ONCE(l->enabled, false);
+	l->why_off = "it could not be started";
+	leak_off_locked(l);
+free:
+	leak_free_objects(l);
+	return err;
+}
+
+/**
+ * kmm_leak_on() - Start tracking.
+ * @l: detector
+ *
+ * What is in use now becomes gray. What was known from before is forgotten.
+ *
+ * Context: task, may sleep. Return: 0; -ENOMEM, -ENOSPC: there is no memory for the objects.
+ */
+int kmm_leak_on(struct kmm_leak *l)
+{
+	int err;
+
+	mutex_lock(&l->mutex);
+	err = leak_on_locked(l);
+	mutex_unlock(&l->mutex);
+	return err;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_on);
+
+/**
+ * kmm_leak_init() - kmemleak_init(): a detector that is off.
+ * @l: detector, zeroed; @l->early, @l->ctx and @l->max_objects may be set
+ * @r: region
+ *
+ * Context: task. It cannot fail.
+ */
+void kmm_leak_init(struct kmm_leak *l, const struct kmm_region *r)
+{
+	const struct kmm_extent *first = &r->extents[0], *last = &r->extents[r->nr_extents - 1];
+	unsigned long end_pfn = last->start_pfn + last->nr_pages;
+
+	l->region = r;
+	l->direct.first = (unsigned long)pfn_to_kaddr(first->start_pfn);
+	l->direct.end = (unsigned long)pfn_to_kaddr(end_pfn - 1) + PAGE_SIZE;
+	l->pages.first = (unsigned long)pfn_to_page(first->start_pfn);
+	l->pages.end = (unsigned long)(pfn_to_page(end_pfn - 1) + 1);
+	l->window.first = (unsigned long)r->window;
+	l->window.end = l->window.first + (r->window ? r->window_pages << PAGE_SHIFT : 0);
+	raw_spin_lock_init(&l->lock);
+	mutex_init(&l->mutex);
+	INIT_LIST_HEAD(&l->objects);
+	INIT_LIST_HEAD(&l->gray);
+	INIT_LIST_HEAD(&l->pool);
+	INIT_LIST_HEAD(&l->roots);
+	INIT_WORK(&l->off_work, leak_off_work);
+	INIT_WORK(&l->refill_work, leak_refill_work);
+	l->other = (struct kmm_leak_range) { ULONG_MAX, ULONG_MAX };
+	l->stat.min_age_ms = KMM_LEAK_MIN_AGE_MS;
+	l->min_age_ms = &l->stat.min_age_ms;
+	l->stat.scan_secs = KMM_LEAK_SCAN_SECS;
+	l->stat.stack_scan = true;
+}
+KMM_EXPORT_INTERNAL(kmm_leak_init);
+
+/**
+ * kmm_leak_fini() - The end of a detector.
+ * @l: detector; nobody allocates any more
+ *
+ * Context: task, may sleep.
+ */
+void kmm_leak_fini(struct kmm_leak *l)
+{
+	kmm_leak_off(l, "unloaded");
+	cancel_work_sync(&l->off_work);
+	cancel_work_sync(&l->refill_work);
+	mutex_lock(&l->mutex);
+	leak_free_objects(l);
+	mutex_unlock(&l->mutex);
+	kfree(l->buf);
+	l->buf = NULL;
+	mutex_destroy(&l->mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_leak_fini);
+
+/* === Clients: Linux's functions, on the module's instance === */
+
+/* Serves the functions below and the parameter; set before any client module can be loaded. */
+static struct kmm_leak *leak_client __read_mostly;
+
+static bool leak_at_load;
+static unsigned long leak_param_objects;
+static unsigned int leak_param_secs = KMM_LEAK_SCAN_SECS;
+
+module_param_named(kmemleak_objects, leak_param_objects, ulong, 0444);
+MODULE_PARM_DESC(kmemleak_objects, "Most objects that kmemleak tracks (default 0: 16 per frame)");
+module_param_named(kmemleak_scan_secs, leak_param_secs, uint, 0444);
+MODULE_PARM_DESC(kmemleak_scan_secs, "Seconds between two scans (default 600; 0: on demand only)");
+
+static int leak_param_set(const char *val, const struct kernel_param *kp)
+{
+	bool on;
+	int err = kstrtobool(val ?: "1", &on);
+
+	if (err)
+		return err;
+	if (!leak_client)
+		leak_at_load = on;
+	else if (on)
+		err = kmm_leak_on(leak_client);
+	else
+		kmm_leak_off(leak_client, "by the user");
+	return err;
+}
+
+static int leak_param_get(char *buf, const struct kernel_param *kp)
+{
+	bool on = leak_client ? READ_ONCE(leak_client->enabled) : leak_at_load;
+
+	return sysfs_emit(buf, "%c\n", on ? 'Y' : 'N');
+}
+
+static const struct kernel_param_ops leak_param_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = leak_param_set,
+	.get = leak_param_get,
+};
+
+module_param_cb(kmemleak, &leak_param_ops, NULL, 0644);
+MODULE_PARM_DESC(kmemleak, "Track what clients allocate, and find leaks (default 0)");
+
+static unsigned int leak_param_min_age = KMM_LEAK_MIN_AGE_MS;
+module_param_named(kmemleak_min_age_ms, leak_param_min_age, uint, 0644);
+MODULE_PARM_DESC(kmemleak_min_age_ms, "Younger objects are not reported (default 5000)");
+
+static int leak_register(struct kmm_leak *l, const void *start, const void __percpu *percpu,
+			 size_t size)
+{
+	struct kmm_leak_root *r;
+
+	if (!l)
+		return -ENODEV;
+	r = kmm_should_fail() ? NULL : kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
+	if (!r)
+		return -ENOMEM;
+	r->start = start;
+	r->percpu = percpu;
+	r->size = size;
+	kmm_leak_add_root(l, r);
+	return 0;
+}
+
+/* Undo leak_register(). */
+static void leak_unregister(struct kmm_leak *l, const void *start, const void __percpu *percpu)
+{
+	struct kmm_leak_root *r, *next;
+
+	if (!l)
+		return;
+	mutex_lock(&l->mutex);
+	list_for_each_entry_safe(r, next, &l->roots, node) {
+		if (r->scan || r->start != start || r->percpu != percpu)
+			continue;
+		list_del(&r->node);
+		kfree(r);
+		break;
+	}
+	mutex_unlock(&l->mutex);
+}
+
+static void leak_unregister_module(struct kmm_leak *l, const struct module *mod)
+{
+	const void *start;
+	unsigned int i;
+	size_t size;
+
+	for (i = 0; kmm_module_data(mod, i, &start, &size); i++)
+		leak_unregister(l, start, NULL);
+	if (mod->percpu_size)
+		leak_unregister(l, NULL, mod->percpu);
+}
+
+static int leak_register_module(struct kmm_leak *l, const struct module *mod)
+{
+	const void *start;
+	unsigned int i;
+	size_t size;
+	int err = 0;
+
+	for (i = 0; !err && kmm_module_data(mod, i, &start, &size); i++)
+		err = leak_register(l, start, NULL, size);
+	if (!err && mod->percpu_size)
+		err = leak_register(l, NULL, mod->percpu, mod->percpu_size);
+	if (err)
+		leak_unregister_module(l, mod);
+	return err;
+}
+
+/**
+ * kmm_leak_init_client() - kmm_leak_init() with the module's parameters.
+ * @l: detector, zeroed; @l->early and @l->ctx may be set
+ * @r: region
+ *
+ * Context: task, may sleep. Return: 0; what kmm_leak_on() says when kmemleak=1 was given: then it
+ * is off, and everything else works.
+ */
+int kmm_leak_init_client(struct kmm_leak *l, const struct kmm_region *r)
+{
+	kmm_leak_init(l, r);
+	l->max_objects = leak_param_objects;
+	l->min_age_ms = &leak_param_min_age;
+	l->stat.scan_secs = min_t(unsigned long, leak_param_secs, MAX_SCHEDULE_TIMEOUT / HZ);
+	return leak_at_load ? kmm_leak_on(l) : 0;
+}
+
+/**
+ * kmm_leak_set_client() - Choose the detector that serves the functions below, and the parameter.
+ * @l: detector; NULL before it is destroyed
+ *
+ * Context: task, may sleep.
+ */
+void kmm_leak_set_client(struct kmm_leak *l)
+{
+	kernel_param_lock(THIS_MODULE);
+	leak_client = l;
+	kernel_param_unlock(THIS_MODULE);
+}
+
+/**
+ * kmm_kmemleak_alloc() - kmemleak_alloc(): track memory.
+ * @ptr: first byte
+ * @size: bytes
+ * @min_count: how many pointers to it must be found; 0: it is gray, a root of sorts; -1: ignored
+ * @gfp: what the caller may do
+ *
+ * kmm's allocators do this for what they give.
+ *
+ * Context: any but NMI; sleeps only if @gfp allows.
+ */
+void kmm_kmemleak_alloc(const void *ptr, size_t size, int min_count, gfp_t gfp)
+{
+	if (kmm_leak_wants(leak_client) && !ZERO_OR_NULL_PTR(ptr) && !IS_ERR(ptr))
+		kmm_leak_track(leak_client, ptr, size, min_count, gfp);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_alloc);
+
+/**
+ * kmm_kmemleak_alloc_percpu() - kmemleak_alloc_percpu(): scan a per-CPU area.
+ * @ptr: area
+ * @size: bytes for each CPU
+ * @gfp: what the caller may do
+ *
+ * As in Linux it is never reported.
+ *
+ * Context: any but NMI; sleeps only if @gfp allows.
+ */
+void kmm_kmemleak_alloc_percpu(const void __percpu *ptr, size_t size, gfp_t gfp)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kmm_kmemleak_alloc(per_cpu_ptr(ptr, cpu), size, KMM_LEAK_GRAY, gfp);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_alloc_percpu);
+
+/**
+ * kmm_kmemleak_free() - kmemleak_free(): memory is free.
+ * @ptr: first byte of what is tracked
+ *
+ * Context: any but NMI.
+ */
+void kmm_kmemleak_free(const void *ptr)
+{
+	if (kmm_leak_wants(leak_client) && ptr)
+		kmm_leak_forget(leak_client, ptr, 0);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_free);
+
+/**
+ * kmm_kmemleak_free_part() - kmemleak_free_part(): part of tracked memory is free.
+ * @ptr: first byte
+ * @size: bytes
+ *
+ * Context: any but NMI.
+ */
+void kmm_kmemleak_free_part(const void *ptr, size_t size)
+{
+	if (kmm_leak_wants(leak_client) && ptr)
+		kmm_leak_forget(leak_client, ptr, size);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_free_part);
+
+/**
+ * kmm_kmemleak_free_percpu() - kmemleak_free_percpu(): undo kmm_kmemleak_alloc_percpu().
+ * @ptr: area
+ *
+ * Context: any but NMI.
+ */
+void kmm_kmemleak_free_percpu(const void __percpu *ptr)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kmm_kmemleak_free(per_cpu_ptr(ptr, cpu));
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_free_percpu);
+
+/**
+ * kmm_kmemleak_update_trace() - kmemleak_update_trace(): this stack is told for an object.
+ * @ptr: its first byte
+ *
+ * Context: any but NMI.
+ */
+void kmm_kmemleak_update_trace(const void *ptr)
+{
+	if (kmm_leak_wants(leak_client) && ptr)
+		kmm_leak_update_trace(leak_client, ptr);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_update_trace);
+
+/**
+ * kmm_kmemleak_not_leak() - kmemleak_not_leak(): never report an object.
+ * @ptr: its first byte
+ *
+ * Context: any but NMI.
+ */
+void kmm_kmemleak_not_leak(const void *ptr)
+{
+	if (kmm_leak_wants(leak_client) && ptr)
+		kmm_leak_paint(leak_client, ptr, KMM_LEAK_GRAY);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_not_leak);
+
+/**
+ * kmm_kmemleak_ignore() - kmemleak_ignore(): neither report an object nor scan it.
+ * @ptr: its first byte
+ *
+ * Context: any but NMI.
+ */
+void kmm_kmemleak_ignore(const void *ptr)
+{
+	if (kmm_leak_wants(leak_client) && ptr)
+		kmm_leak_paint(leak_client, ptr, KMM_LEAK_BLACK);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_ignore);
+
+/**
+ * kmm_kmemleak_scan_area() - kmemleak_scan_area(): pointers are only here in an object.
+ * @ptr: first byte of the part
+ * @size: its bytes; SIZE_MAX: to the object's end
+ * @gfp: what the caller may do
+ *
+ * Context: any but NMI; sleeps only if @gfp allows.
+ */
+void kmm_kmemleak_scan_area(const void *ptr, size_t size, gfp_t gfp)
+{
+	if (kmm_leak_wants(leak_client) && ptr && size)
+		kmm_leak_scan_area(leak_client, ptr, size, gfp);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_scan_area);
+
+/**
+ * kmm_kmemleak_no_scan() - kmemleak_no_scan(): there are no pointers in an object.
+ * @ptr: its first byte
+ *
+ * Context: any but NMI.
+ */
+void kmm_kmemleak_no_scan(const void *ptr)
+{
+	if (kmm_leak_wants(leak_client) && ptr)
+		kmm_leak_no_scan(leak_client, ptr);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_no_scan);
+
+/**
+ * kmm_kmemleak_register_root() - Scan memory of a client, whether kmemleak is on now or later.
+ * @start: first byte, of the host's memory
+ * @size: bytes
+ *
+ * Context: task, may sleep. Return: 0 or -ENOMEM.
+ */
+int kmm_kmemleak_register_root(const void *start, size_t size)
+{
+	return leak_register(leak_client, start, NULL, size);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_register_root);
+
+/**
+ * kmm_kmemleak_unregister_root() - Undo kmm_kmemleak_register_root(), before the memory goes.
+ * @start: the same
+ *
+ * Context: task, may sleep.
+ */
+void kmm_kmemleak_unregister_root(const void *start)
+{
+	leak_unregister(leak_client, start, NULL);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_unregister_root);
+
+/**
+ * kmm_kmemleak_register_module() - Scan a client's data, bss and per-CPU variables.
+ * @mod: THIS_MODULE, in its init
+ *
+ * Context: task, may sleep. Return: 0 or -ENOMEM.
+ */
+int kmm_kmemleak_register_module(const struct module *mod)
+{
+	return leak_register_module(leak_client, mod);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_register_module);
+
+/**
+ * kmm_kmemleak_unregister_module() - Undo it, in the client's exit.
+ * @mod: THIS_MODULE
+ *
+ * Context: task, may sleep.
+ */
+void kmm_kmemleak_unregister_module(const struct module *mod)
+{
+	leak_unregister_module(leak_client, mod);
+}
+EXPORT_SYMBOL_GPL(kmm_kmemleak_unregister_module);
