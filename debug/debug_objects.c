@@ -567,7 +567,8 @@ bool __kmm_debug_object_free(const void *addr, enum kmm_debug_type type)
 KMM_EXPORT_INTERNAL(__kmm_debug_object_free);
 
 /* The first active object in a part of one page. */
-static bool debug_find_active_locked(unsigned long start, unsigned long end, struct debug_entry *copy)
+static bool debug_find_active_locked(unsigned long start, unsigned long end,
+				     struct debug_entry *copy)
 {
 	struct debug_entry *o;
 

@@ -16,9 +16,9 @@
  *
  * In debugfs kmm/fail there is a file for each attribute, and::
  *
- *	fail-nth	write N: the task that writes is armed, as by /proc/thread-self/fail-nth; read
- *			gives what is left of N, 0 once it was used. Counts until the file is
- *			closed, so keep it open. A task is armed by one file at most
+ *	fail-nth	write N: the task that writes is armed, as by /proc/thread-self/fail-nth;
+ *			read gives what is left of N, 0 once it was used. Counts until the file
+ *			is closed, so keep it open. A task is armed by one file at most
  *	make-it-fail	write PID: that process, 0 for the writer's; -PID takes it out again. Read
  *			lists them. /proc/PID/make-it-fail is not there in most kernels. A child is
  *			not in it by itself; exec changes nothing
@@ -30,8 +30,8 @@
  * The kernel's own attribute is not used where there is one: kmm's static key must know when
  * anything is armed, and /proc/PID/fail-nth does not tell. So all kernels behave alike.
  *
- * States: disarmed (the static key is off, a question costs a no-op) and armed. Invariant: the key's
- * count is the number of armed fail-nth, plus one while probability is not 0.
+ * States: disarmed (the static key is off, a question costs a no-op) and armed. Invariant: the
+ * key's count is the number of armed fail-nth, plus one while probability is not 0.
  *
  * A task's fail-nth comes before the attributes, as in the kernel; interrupts have none. What KUnit
  * arms (kmm_inject_arm()) is not logged; other failures are, by verbose.
@@ -41,7 +41,7 @@
  * counts 1 against space), or inherit over fork.
  */
 
-#define pr_fmt(fmt) "kmm: " fmt
+#define pr_fmt(fmt) fmt
 
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -202,9 +202,9 @@ static void inject_dump(struct inject_attr *a)
 {
 	if (!READ_ONCE(a->verbose) || !__ratelimit(&a->ratelimit))
 		return;
-	printk(KERN_NOTICE "FAULT_INJECTION: forcing a failure.\n"
-	       "name kmm/fail, interval %lu, probability %lu, space %d, times %d\n", a->interval,
-	       a->probability, atomic_read(&a->space), atomic_read(&a->times));
+	pr_notice("FAULT_INJECTION: forcing a failure.\n"
+		  "name kmm/fail, interval %lu, probability %lu, space %d, times %d\n",
+		  a->interval, a->probability, atomic_read(&a->space), atomic_read(&a->times));
 	if (READ_ONCE(a->verbose) > 1)
 		dump_stack();
 }

@@ -74,6 +74,11 @@ int kmm_call_lab_bug(struct kmm_call *call)
 	return 0;
 }
 
+static void lab_field(struct seq_file *m, const char *key, const char *value)
+{
+	seq_printf(m, "\t%s: %s\n", key, value);
+}
+
 static int lab_show(struct seq_file *m, void *unused)
 {
 	const struct lab_bug *bug;
@@ -81,10 +86,13 @@ static int lab_show(struct seq_file *m, void *unused)
 	for (bug = lab_bugs; bug->name; bug++) {
 		const char *missing = bug->missing ? bug->missing() : NULL;
 
-		seq_printf(m, "%s\n\twhat: %s\n\tdetector: %s\n\treport: %s\n\tready: %s%s%s\n\tread: %s\n",
-			   bug->name, bug->what, bug->detector, bug->report,
-			   missing ? "no, " : "yes", missing ?: "", bug->once ? ", once" : "",
-			   bug->read);
+		seq_printf(m, "%s\n", bug->name);
+		lab_field(m, "what", bug->what);
+		lab_field(m, "detector", bug->detector);
+		lab_field(m, "report", bug->report);
+		seq_printf(m, "\tready: %s%s%s\n", missing ? "no, " : "yes", missing ?: "",
+			   bug->once ? ", once" : "");
+		lab_field(m, "read", bug->read);
 	}
 	return 0;
 }

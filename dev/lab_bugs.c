@@ -403,7 +403,7 @@ static int lab_fault(u8 *p, const char *what)
 {
 	if (!lab_write(p, 'x'))
 		return 0;
-	pr_err("BUG: KMM: lab: page fault for address %px, %s\n", p, what);
+	pr_err("BUG: KMM: lab: page fault for address %#lx, %s\n", (unsigned long)p, what);
 	dump_stack();
 	return 1;
 }
@@ -503,10 +503,16 @@ fault:
 
 static bool lab_wait_phase(struct lab_reader *r, unsigned int phase, unsigned int spins)
 {
-	/* pairs with the other side's release */
-	while (smp_load_acquire(&r->phase) != phase && spins--)
+	unsigned int seen;
+
+	do {
+		/* pairs with the other side's release */
+		seen = smp_load_acquire(&r->phase);
+		if (seen == phase)
+			return true;
 		cpu_relax();
-	return smp_load_acquire(&r->phase) == phase;
+	} while (spins--);
+	return false;
 }
 
 static void lab_reader(void *arg)
@@ -873,7 +879,7 @@ const struct lab_bug lab_bugs[] = {
 		.name = "alias-use-after-free",
 		.what = "writes through a mapping of vmap() to a page that was freed meanwhile",
 		.detector = "debug_pagealloc: no entry of the window shows a free page",
-		.report = "^BUG: KMM: lab: page fault for address [0-9a-f]+, an alias of a page that was freed",
+		.report = "^BUG: KMM: lab: page fault for address 0x[0-9a-f]+, an alias of a page that was freed",
 		.read = "as for vmalloc-overflow, the gym survives the fault and reports. Without debug_pagealloc the write would have gone to the page's next owner. vunmap() before the free.",
 		.missing = missing_pagealloc,
 		.plant = plant_alias_use_after_free,
@@ -882,7 +888,7 @@ const struct lab_bug lab_bugs[] = {
 		.name = "vmalloc-overflow",
 		.what = "writes one byte behind an area of vmalloc",
 		.detector = "the guard page: nothing is mapped there",
-		.report = "^BUG: KMM: lab: page fault for address [0-9a-f]+, behind an area of one page",
+		.report = "^BUG: KMM: lab: page fault for address 0x[0-9a-f]+, behind an area of one page",
 		.read = "the gym wrote with an accessor that survives a fault, and reports itself. A real one is an oops: \"unable to handle page fault for address\", and vmallocinfo says whose area ends there.",
 		.missing = missing_window,
 		.plant = plant_vmalloc_overflow,

@@ -16,6 +16,7 @@ struct dentry;
  * @KMM_DEBUG_MSGQ: struct kmm_msgq
  * @KMM_DEBUG_PIPE: struct kmm_pipe
  * @KMM_DEBUG_TEST: a test's own
+ * @KMM_NR_DEBUG_TYPES: how many there are
  */
 enum kmm_debug_type {
 	KMM_DEBUG_CACHE,

@@ -23,8 +23,8 @@
 /* === The list === */
 
 /*
- * debugfs kmm/lab: a line with a name, then lines "\tkey: value" with what, detector, report, ready,
- * read. Returns an array of objects with "name" and these keys; NULL and has said why.
+ * debugfs kmm/lab: a line with a name, then lines "\tkey: value" with what, detector, report,
+ * ready, read. Returns an array of objects with "name" and these keys; NULL and has said why.
  */
 static struct json_object *lab_read(void)
 {

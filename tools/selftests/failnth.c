@@ -610,7 +610,7 @@ static bool fail_nth(const char *path, int nth, int dev, int obj, int (*call)(in
 	return true;
 }
 
-/* All rounds, until nothing fails any more. Returns the number of failures, or -1 and has said why. */
+/* Rounds until nothing fails any more. Returns the number of failures, or -1 and has said why. */
 static int walk(const char *path, int dev, int (*call)(int dev, int obj))
 {
 	int obj = kmm_object_create(dev, 1 << 20, KMM_OBJECT_LOCKED), bad = obj < 0, nth;
