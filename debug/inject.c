@@ -364,8 +364,10 @@ MODULE_PARM_DESC(fail, "Make allocations fail: INTERVAL,PROBABILITY,SPACE,TIMES 
 /* A new inject_nth for each open file. */
 static int inject_nth_open(struct inode *inode, struct file *file)
 {
-	struct inject_nth *n = kzalloc(sizeof(*n), GFP_KERNEL_ACCOUNT);
+	struct inject_nth *n;
 
+	/* not a failure point: it is what arms them */
+	n = kzalloc(sizeof(*n), GFP_KERNEL_ACCOUNT);
 	if (!n)
 		return -ENOMEM;
 	INIT_LIST_HEAD(&n->node);

@@ -492,7 +492,8 @@ KMM_EXPORT_INTERNAL(kmm_swapin_area);
  */
 int kmm_swapin_setup(void)
 {
-	swapin_queue = alloc_workqueue("kmm_swapin", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	swapin_queue = kmm_should_fail() ? NULL :
+		       alloc_workqueue("kmm_swapin", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	return swapin_queue ? 0 : -ENOMEM;
 }
 
