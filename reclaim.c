@@ -127,6 +127,7 @@ void kmm_reclaim_wake(struct kmm_reclaim *rc)
 	if (!test_and_set_bit(0, &rc->kicked))
 		wake_up(&rc->wait);
 }
+KMM_EXPORT_INTERNAL(kmm_reclaim_wake);
 
 /* Rounds of eviction for a request. Return: frames that came free. */
 static unsigned long reclaim_evict(struct kmm_reclaim *rc)
@@ -188,6 +189,7 @@ bool kmm_reclaim_relieve(struct kmm_reclaim *rc, gfp_t gfp, unsigned int order)
 		reclaim_report_oom(rc, gfp, order);
 	return stolen;
 }
+KMM_EXPORT_INTERNAL(kmm_reclaim_relieve);
 
 /**
  * kmm_reclaim_add_shrinker() - Somebody can give frames back.
@@ -224,6 +226,7 @@ int kmm_reclaim_init(struct kmm_reclaim *rc, struct kmm_buddy *b, struct kmm_lru
 	rc->task = task;
 	return 0;
 }
+KMM_EXPORT_INTERNAL(kmm_reclaim_init);
 
 /**
  * kmm_reclaim_fini() - Stop the background thread.
@@ -236,3 +239,4 @@ void kmm_reclaim_fini(struct kmm_reclaim *rc)
 	kthread_stop(rc->task);
 	rc->task = NULL;
 }
+KMM_EXPORT_INTERNAL(kmm_reclaim_fini);

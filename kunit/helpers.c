@@ -533,6 +533,30 @@ bool kmm_test_is_zero(struct page *page, unsigned int order)
 	return !memchr_inv(page_address(page), 0, PAGE_SIZE << order);
 }
 
+/* Contents that tell what they are; no two are alike, but those of 0, which are zeros. */
+void kmm_test_fill(struct page *page, u32 what)
+{
+	u32 *p = page_address(page), i, x = what * 2654435761U + 1;
+
+	for (i = 0; i < PAGE_SIZE / sizeof(*p); i++) {
+		x = x * 1664525 + 1013904223;
+		/* every other word is the same: it can be compressed, a little */
+		p[i] = !what ? 0 : i & 1 ? what : x;
+	}
+}
+
+bool kmm_test_is_filled(struct page *page, u32 what)
+{
+	u32 *p = page_address(page), i, x = what * 2654435761U + 1;
+
+	for (i = 0; i < PAGE_SIZE / sizeof(*p); i++) {
+		x = x * 1664525 + 1013904223;
+		if (p[i] != (!what ? 0 : i & 1 ? what : x))
+			return false;
+	}
+	return true;
+}
+
 /* === Log === */
 
 /* A place in the log: kmm_log_count() looks behind it. */

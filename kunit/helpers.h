@@ -114,6 +114,8 @@ extern struct kunit_suite kmm_space_suite;
 extern struct kunit_suite kmm_msgq_suite;
 extern struct kunit_suite kmm_pipe_suite;
 extern struct kunit_suite kmm_swap_suite;
+extern struct kunit_suite kmm_evict_suite;
+extern struct kunit_suite kmm_swapin_suite;
 extern struct kunit_suite kmm_replay_suite;
 extern struct kunit_suite kmm_pgtable_suite;
 extern struct kunit_suite kmm_window_suite;
@@ -163,6 +165,8 @@ unsigned long kmm_test_metadata(struct kmm_test *t);
 
 struct page *kmm_test_alloc(struct kunit *test, gfp_t gfp, unsigned int order);
 bool kmm_test_is_zero(struct page *page, unsigned int order);
+void kmm_test_fill(struct page *page, u32 what);
+bool kmm_test_is_filled(struct page *page, u32 what);
 
 /* The kernel log, read back. */
 u64 kmm_log_mark(void);

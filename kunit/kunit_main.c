@@ -74,6 +74,8 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_msgq_suite,
 	&kmm_pipe_suite,
 	&kmm_swap_suite,
+	&kmm_evict_suite,
+	&kmm_swapin_suite,
 	&kmm_replay_suite,
 	&kmm_pgtable_suite,
 	&kmm_page_table_check_suite,

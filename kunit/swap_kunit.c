@@ -181,30 +181,6 @@ static void end(struct kunit *test, struct fixture *f)
 	rcu_barrier();
 }
 
-/* Contents that tell what they are; no two are alike. */
-static void fill(struct page *page, u32 what)
-{
-	u32 *p = page_address(page), i, x = what * 2654435761U + 1;
-
-	for (i = 0; i < PAGE_SIZE / sizeof(*p); i++) {
-		x = x * 1664525 + 1013904223;
-		/* every other word is the same: it can be compressed, a little */
-		p[i] = i & 1 ? what : x;
-	}
-}
-
-static bool is_filled(struct page *page, u32 what)
-{
-	u32 *p = page_address(page), i, x = what * 2654435761U + 1;
-
-	for (i = 0; i < PAGE_SIZE / sizeof(*p); i++) {
-		x = x * 1664525 + 1013904223;
-		if (p[i] != (i & 1 ? what : x))
-			return false;
-	}
-	return true;
-}
-
 static int write_one(struct fixture *f, kmm_swp_t entry)
 {
 	kmm_swap_write(&f->s, &entry, f->page, 1, f->errs);
@@ -282,7 +258,7 @@ static void a_stale_entry_is_refused(struct kunit *test)
 	unsigned int i;
 
 	old = kmm_swap_alloc(&f->s);
-	fill(f->page[0], 1);
+	kmm_test_fill(f->page[0], 1);
 	KUNIT_EXPECT_EQ(test, write_one(f, old), 0);
 	kmm_swap_free(&f->s, old);
 	/* freed, and not given out again */
@@ -294,15 +270,15 @@ static void a_stale_entry_is_refused(struct kunit *test)
 		new = kmm_swap_alloc(&f->s);
 	KUNIT_ASSERT_EQ(test, kmm_swp_slot(new), kmm_swp_slot(old));
 	KUNIT_EXPECT_NE(test, new, old);
-	fill(f->page[0], 2);
+	kmm_test_fill(f->page[0], 2);
 	KUNIT_EXPECT_EQ(test, write_one(f, new), 0);
 	KUNIT_EXPECT_EQ(test, read_one(f, old), -EBADMSG);
-	KUNIT_EXPECT_FALSE(test, is_filled(f->page[0], 2));
-	fill(f->page[0], 3);
+	KUNIT_EXPECT_FALSE(test, kmm_test_is_filled(f->page[0], 2));
+	kmm_test_fill(f->page[0], 3);
 	KUNIT_EXPECT_EQ(test, write_one(f, old), -EBADMSG);
 	kmm_swap_free(&f->s, old);
 	KUNIT_EXPECT_EQ(test, read_one(f, new), 0);
-	KUNIT_EXPECT_TRUE(test, is_filled(f->page[0], 2));
+	KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(f->page[0], 2));
 	/* no such area, no such slot */
 	KUNIT_EXPECT_EQ(test, read_one(f, new | 3ULL << KMM_SWP_AREA_SHIFT), -EBADMSG);
 	KUNIT_EXPECT_EQ(test, read_one(f, new | SLOTS), -EBADMSG);
@@ -361,7 +337,7 @@ static void an_area_goes_when_it_is_closed_and_empty(struct kunit *test)
 	struct kmm_swap_state st;
 
 	KUNIT_EXPECT_EQ(test, kmm_swp_area(entry), id);
-	fill(f->page[0], 9);
+	kmm_test_fill(f->page[0], 9);
 	KUNIT_EXPECT_EQ(test, write_one(f, entry), 0);
 	KUNIT_EXPECT_EQ(test, kmm_swap_remove(&f->s, id), -EBUSY);
 	KUNIT_EXPECT_FALSE(test, kmm_swap_closing(&f->s, entry));
@@ -374,7 +350,7 @@ static void an_area_goes_when_it_is_closed_and_empty(struct kunit *test)
 	e2 = kmm_swap_alloc(&f->s);
 	KUNIT_EXPECT_EQ(test, kmm_swp_area(e2), other);
 	KUNIT_EXPECT_EQ(test, read_one(f, entry), 0);
-	KUNIT_EXPECT_TRUE(test, is_filled(f->page[0], 9));
+	KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(f->page[0], 9));
 	kmm_swap_free(&f->s, e2);
 	/* back */
 	kmm_swap_reopen(&f->s, id);
@@ -432,7 +408,7 @@ static void pages_come_back_in_batches(struct kunit *test)
 		entry[i] = kmm_swap_alloc(&f->s);
 	for (b = 0; b < SLOTS; b += KMM_SWAP_BATCH) {
 		for (i = 0; i < KMM_SWAP_BATCH; i++)
-			fill(f->page[i], b + i);
+			kmm_test_fill(f->page[i], b + i);
 		kmm_swap_write(&f->s, entry + b, f->page, KMM_SWAP_BATCH, f->errs);
 		for (i = 0; i < KMM_SWAP_BATCH; i++)
 			KUNIT_EXPECT_EQ(test, f->errs[i], 0);
@@ -443,7 +419,7 @@ static void pages_come_back_in_batches(struct kunit *test)
 		kmm_swap_read(&f->s, entry + b, f->page, KMM_SWAP_BATCH, f->errs);
 		for (i = 0; i < KMM_SWAP_BATCH; i++) {
 			KUNIT_EXPECT_EQ(test, f->errs[i], 0);
-			KUNIT_EXPECT_TRUE(test, is_filled(f->page[i], b + i));
+			KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(f->page[i], b + i));
 		}
 	}
 	KUNIT_EXPECT_EQ(test, k->read_calls, SLOTS / KMM_SWAP_BATCH);
@@ -452,9 +428,9 @@ static void pages_come_back_in_batches(struct kunit *test)
 	some[1] = entry[4];
 	some[2] = entry[40];
 	kmm_swap_read(&f->s, some, f->page, 3, f->errs);
-	KUNIT_EXPECT_TRUE(test, is_filled(f->page[0], 5));
-	KUNIT_EXPECT_TRUE(test, is_filled(f->page[1], 4));
-	KUNIT_EXPECT_TRUE(test, is_filled(f->page[2], 40));
+	KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(f->page[0], 5));
+	KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(f->page[1], 4));
+	KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(f->page[2], 40));
 	KUNIT_EXPECT_EQ(test, k->read_calls, SLOTS / KMM_SWAP_BATCH + 3);
 	/* a stale one among them takes nobody along */
 	some[0] = entry[4];
@@ -464,7 +440,7 @@ static void pages_come_back_in_batches(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->errs[0], 0);
 	KUNIT_EXPECT_EQ(test, f->errs[1], -EBADMSG);
 	KUNIT_EXPECT_EQ(test, f->errs[2], 0);
-	KUNIT_EXPECT_TRUE(test, is_filled(f->page[2], 6));
+	KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(f->page[2], 6));
 	for (i = 0; i < SLOTS; i++)
 		kmm_swap_free(&f->s, entry[i]);
 	end(test, f);
@@ -480,7 +456,7 @@ static void a_bad_slot_takes_its_own_page_only(struct kunit *test)
 
 	for (i = 0; i < KMM_SWAP_BATCH; i++) {
 		entry[i] = kmm_swap_alloc(&f->s);
-		fill(f->page[i], i);
+		kmm_test_fill(f->page[i], i);
 	}
 	set_bit(3, k->fail_write);
 	set_bit(31, k->fail_write);
@@ -496,7 +472,7 @@ static void a_bad_slot_takes_its_own_page_only(struct kunit *test)
 		else
 			KUNIT_EXPECT_EQ(test, f->errs[i], i == 0 || i == 7 ? -EIO : 0);
 		if (!f->errs[i])
-			KUNIT_EXPECT_TRUE(test, is_filled(f->page[i], i));
+			KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(f->page[i], i));
 	}
 	KUNIT_EXPECT_EQ(test, kmm_swap_tell(&f->s, 0, &st), 0);
 	KUNIT_EXPECT_EQ(test, st.nr_write, 30);
@@ -517,7 +493,7 @@ static void every_flipped_bit_is_found(struct kunit *test)
 	struct kmm_swap_state st;
 	u8 *mem = f->fake[0].mem[kmm_swp_slot(entry)];
 
-	fill(f->page[0], 77);
+	kmm_test_fill(f->page[0], 77);
 	KUNIT_EXPECT_EQ(test, write_one(f, entry), 0);
 	for (i = 0; i < nr; i++) {
 		/* an odd step: all of them, when there is time for all */
@@ -531,7 +507,7 @@ static void every_flipped_bit_is_found(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, found, nr);
 	KUNIT_EXPECT_EQ(test, read_one(f, entry), 0);
-	KUNIT_EXPECT_TRUE(test, is_filled(f->page[0], 77));
+	KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(f->page[0], 77));
 	KUNIT_EXPECT_EQ(test, kmm_swap_tell(&f->s, 0, &st), 0);
 	KUNIT_EXPECT_EQ(test, st.nr_corrupt, nr);
 	kmm_swap_free(&f->s, entry);
@@ -550,15 +526,15 @@ static void a_page_in_the_wrong_place_is_found(struct kunit *test)
 	k = &f->fake[0];
 	k2 = &f->fake[1];
 	/* all have the same contents: only the key tells them apart */
-	fill(f->page[0], 5);
+	kmm_test_fill(f->page[0], 5);
 	a = kmm_swap_alloc(&f->s);
 	KUNIT_EXPECT_EQ(test, write_one(f, a), 0);
 	b = kmm_swap_alloc(&f->s);
-	fill(f->page[0], 6);
+	kmm_test_fill(f->page[0], 6);
 	KUNIT_EXPECT_EQ(test, write_one(f, b), 0);
 	c = kmm_swap_alloc(&f->s);
 	KUNIT_EXPECT_EQ(test, kmm_swp_area(c), 1);
-	fill(f->page[0], 7);
+	kmm_test_fill(f->page[0], 7);
 	KUNIT_EXPECT_EQ(test, write_one(f, c), 0);
 	/* the write of b went to a */
 	memcpy(k->mem[kmm_swp_slot(a)], k->mem[kmm_swp_slot(b)], PAGE_SIZE);
@@ -568,21 +544,21 @@ static void a_page_in_the_wrong_place_is_found(struct kunit *test)
 	memcpy(k->mem[kmm_swp_slot(a)], k2->mem[kmm_swp_slot(c)], PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, read_one(f, a), -EBADMSG);
 	/* a write that the device forgot: what was there before comes back */
-	fill(f->page[0], 5);
+	kmm_test_fill(f->page[0], 5);
 	KUNIT_EXPECT_EQ(test, write_one(f, a), 0);
 	k->drop = kmm_swp_slot(a);
 	kmm_swap_free(&f->s, a);
 	again = kmm_swap_alloc(&f->s);
 	KUNIT_ASSERT_EQ(test, kmm_swp_slot(again), kmm_swp_slot(a));
-	fill(f->page[0], 8);
+	kmm_test_fill(f->page[0], 8);
 	KUNIT_EXPECT_EQ(test, write_one(f, again), 0);
 	KUNIT_EXPECT_EQ(test, read_one(f, again), -EBADMSG);
 	k->drop = U32_MAX;
-	fill(f->page[0], 8);
+	kmm_test_fill(f->page[0], 8);
 	KUNIT_EXPECT_EQ(test, write_one(f, again), 0);
 	KUNIT_EXPECT_EQ(test, read_one(f, again), 0);
 	/* the sums of equal pages differ by slot and by generation */
-	fill(f->page[0], 9);
+	kmm_test_fill(f->page[0], 9);
 	KUNIT_EXPECT_EQ(test, write_one(f, again), 0);
 	KUNIT_EXPECT_EQ(test, write_one(f, b), 0);
 	KUNIT_EXPECT_NE(test, f->s.area[0]->slots[kmm_swp_slot(again)].sum,
@@ -592,7 +568,7 @@ static void a_page_in_the_wrong_place_is_found(struct kunit *test)
 
 		kmm_swap_free(&f->s, again);
 		again = kmm_swap_alloc(&f->s);
-		fill(f->page[0], 9);
+		kmm_test_fill(f->page[0], 9);
 		KUNIT_EXPECT_EQ(test, write_one(f, again), 0);
 		KUNIT_EXPECT_NE(test, f->s.area[0]->slots[kmm_swp_slot(again)].sum, sum);
 	}
@@ -657,7 +633,7 @@ static void every_failure_of_a_page_is_told(struct kunit *test)
 		kmm_inject_arm(n);
 		entry = kmm_swap_alloc(&f->s);
 		if (entry) {
-			fill(f->page[0], n);
+			kmm_test_fill(f->page[0], n);
 			w = write_one(f, entry);
 			if (!w)
 				r = read_one(f, entry);
@@ -665,7 +641,7 @@ static void every_failure_of_a_page_is_told(struct kunit *test)
 		again = kmm_inject_disarm();
 		KUNIT_EXPECT_EQ(test, !entry + !!w + !!r, again);
 		if (!again)
-			KUNIT_EXPECT_TRUE(test, is_filled(f->page[0], n));
+			KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(f->page[0], n));
 		if (entry)
 			kmm_swap_free(&f->s, entry);
 	}
@@ -696,7 +672,7 @@ static void worker_take(struct worker *w, kmm_swp_t entry)
 	int err;
 
 	w->bad += cmpxchg(worker_owner(w, entry), 0, w->number) != 0;
-	fill(w->page, entry ^ entry >> 32);
+	kmm_test_fill(w->page, entry ^ entry >> 32);
 	kmm_swap_write(&w->f->s, &entry, &w->page, 1, &err);
 	w->bad += err != 0;
 }
@@ -706,7 +682,7 @@ static void worker_give(struct worker *w, kmm_swp_t entry)
 	int err;
 
 	kmm_swap_read(&w->f->s, &entry, &w->page, 1, &err);
-	w->bad += err != 0 || !is_filled(w->page, entry ^ entry >> 32);
+	w->bad += err != 0 || !kmm_test_is_filled(w->page, entry ^ entry >> 32);
 	w->bad += cmpxchg(worker_owner(w, entry), w->number, 0) != w->number;
 	kmm_swap_free(&w->f->s, entry);
 }
@@ -810,7 +786,7 @@ static void random_against_model(struct kunit *test)
 				continue;
 			used++;
 			what[k] = next++;
-			fill(f->page[0], what[k]);
+			kmm_test_fill(f->page[0], what[k]);
 			/* the compressed one may be full: the page stays, the slot goes back */
 			if (write_one(f, entry[k])) {
 				if (kmm_swp_area(entry[k]) != 2)
@@ -820,7 +796,7 @@ static void random_against_model(struct kunit *test)
 				used--;
 			}
 		} else if (kmm_below(&rnd, 3)) {
-			if (read_one(f, entry[k]) || !is_filled(f->page[0], what[k])) {
+			if (read_one(f, entry[k]) || !kmm_test_is_filled(f->page[0], what[k])) {
 				KUNIT_FAIL(test, "op %lu: other contents", i);
 				break;
 			}

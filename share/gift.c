@@ -55,7 +55,7 @@ static int gift_batch(struct kmm_object *src, pgoff_t src_first, struct kmm_obje
 	int taken, err;
 
 	/* Only holes: no leaves of the receiver's index for these. */
-	if (!kmm_object_nr_resident(src, src_first, nr))
+	if (!kmm_object_nr_present(src, src_first, nr))
 		return kmm_object_punch(dst, (u64)dst_first << PAGE_SHIFT, (u64)nr << PAGE_SHIFT);
 	err = kmm_object_reserve(dst, dst_first, nr);
 	if (err)
@@ -104,7 +104,7 @@ int kmm_gift_pages(struct kmm_object *src, pgoff_t src_first, struct kmm_object 
 		err = -EINVAL;
 	if (!err)
 		err = kmm_account_may_move(src->account, dst->account, KMM_RES_FRAMES,
-					   kmm_object_nr_resident(src, src_first, nr));
+					   kmm_object_nr_present(src, src_first, nr));
 	if (err)
 		return err;
 	pages = kmm_account_zalloc(dst->account, bytes);

@@ -115,7 +115,8 @@ static void evict_judge_locked(struct evict_round *r)
 			r->res->busy++;
 			continue;
 		}
-		if (r->o->nr_pins || r->o->nr_holds || evict_is_held(c->page, 1)) {
+		if (r->o->nr_pins || kmm_object_is_held_locked(r->o, c->index) ||
+		    evict_is_held(c->page, 1)) {
 			pinned++;
 			kmm_lru_putback_locked(r->o, c->page, kmm_lru_slot(lru, c->page));
 			continue;
@@ -181,6 +182,9 @@ static void evict_clean_locked(struct evict_round *r)
 			kmm_lru_putback_locked(r->o, c->page, swp);
 			continue;
 		}
+		/* No more of them into an area that is to be emptied. */
+		if (swp && kmm_swap_closing(lru->swap, swp))
+			SetPageDirty(c->page);
 		if (!PageDirty(c->page)) {
 			clean++;
 			evict_leave_locked(r, c, swp);
@@ -235,7 +239,8 @@ static void evict_finish_locked(struct evict_round *r, const int *errs)
 		failed += !!errs[i];
 		out += !errs[i];
 		put_page(c->page);
-		if (w == KMM_WRITTEN_MINE && !errs[i] && !o->nr_pins && !o->nr_holds &&
+		if (w == KMM_WRITTEN_MINE && !errs[i] && !o->nr_pins &&
+		    !kmm_object_is_held_locked(o, c->index) &&
 		    !kmm_swap_closing(lru->swap, swp) && page_count(c->page) == 1) {
 			evict_leave_locked(r, c, swp);
 			continue;
@@ -363,13 +368,29 @@ static struct kmm_lruvec *evict_largest(struct kmm_lru *lru)
  * @who: on whose behalf
  * @res: what it came to
  *
+ * Where nothing of it can leave, all others get their round: its pages may be pinned for long.
+ *
  * Context: task, may sleep, also for I/O; no object is locked.
  */
 void kmm_evict_any(struct kmm_lru *lru, unsigned int nr, enum kmm_evict_who who,
 		   struct kmm_evict_result *res)
 {
+	struct kmm_lruvec *v, *largest;
+	struct kmm_evict_result more;
+
 	down_read(&lru->vecs_lock);
-	kmm_evict(evict_largest(lru), nr, who, res);
+	largest = evict_largest(lru);
+	kmm_evict(largest, nr, who, res);
+	list_for_each_entry(v, &lru->vecs, node) {
+		if (res->stolen)
+			break;
+		if (v == largest || v->exact || !READ_ONCE(v->policy.nr))
+			continue;
+		kmm_evict(v, nr, who, &more);
+		res->scanned += more.scanned;
+		res->stolen += more.stolen;
+		res->busy += more.busy;
+	}
 	up_read(&lru->vecs_lock);
 }
 KMM_EXPORT_INTERNAL(kmm_evict_any);
@@ -453,6 +474,15 @@ long kmm_object_pageout(struct kmm_object *o, pgoff_t first, unsigned long nr)
 }
 KMM_EXPORT_INTERNAL(kmm_object_pageout);
 
+/* Has another thread pages of @o in hand? Then it sleeps for a moment. */
+static bool evict_others_work(struct kmm_object *o)
+{
+	if (!atomic_read(&o->nr_evicting))
+		return false;
+	usleep_range(100, 200);
+	return true;
+}
+
 /**
  * kmm_object_evict_own() - An object's pages go in favour of another page of it.
  * @o: object
@@ -460,17 +490,19 @@ KMM_EXPORT_INTERNAL(kmm_object_pageout);
  *
  * For users who are at their limit: a hand goes round the object, used pages stay once.
  *
- * Context: task, may sleep, also for I/O; no object is locked. Return: frames that came free.
+ * Context: task, may sleep, also for I/O; no object is locked.
+ * Return: true if frames came free, here or in the hands of others: it is worth another try.
  */
-unsigned int kmm_object_evict_own(struct kmm_object *o, unsigned int nr)
+bool kmm_object_evict_own(struct kmm_object *o, unsigned int nr)
 {
 	struct kmm_candidate c[KMM_EVICT_BATCH];
 	struct kmm_evict_result res = { };
 	unsigned int got, round;
+	bool waited = false;
 	pgoff_t hand;
 
 	if (!o->lruvec)
-		return 0;
+		return false;
 	/* Twice: used pages are not used any more the second time. */
 	for (round = 0; round < 2 * (1 + READ_ONCE(o->resident) / KMM_EVICT_BATCH); round++) {
 		hand = READ_ONCE(o->hand);
@@ -481,13 +513,45 @@ unsigned int kmm_object_evict_own(struct kmm_object *o, unsigned int nr)
 			evict_object(o, c, got, o->lruvec, KMM_EVICT_DIRECT, &res);
 		if (res.stolen || fatal_signal_pending(current))
 			break;
+		waited = !got && evict_others_work(o);
+		if (waited)
+			break;
 		cond_resched();
 	}
 	evict_count(o->lruvec->lru, KMM_EVICT_DIRECT, &res);
-	return res.stolen;
+	return res.stolen || waited;
 }
+KMM_EXPORT_INTERNAL(kmm_object_evict_own);
 
 /* === Limits === */
+
+/* Frames that @o has, also those that pages are being read into. */
+static unsigned long evict_nr_frames(const struct kmm_object *o)
+{
+	return READ_ONCE(o->resident) + READ_ONCE(o->reading);
+}
+
+/**
+ * kmm_object_is_full_locked() - Must a page of an object go before another one comes?
+ * @o: object, locked
+ * @index: the page that comes. One that an operation of kmm holds may come: it could be that all
+ *	others are held, too
+ *
+ * Context: task. Return: true: call kmm_object_make_room().
+ */
+bool kmm_object_is_full_locked(const struct kmm_object *o, pgoff_t index)
+{
+	return o->own_lruvec && o->lruvec->limit_pages &&
+	       evict_nr_frames(o) >= o->lruvec->limit_pages && !kmm_object_is_held_locked(o, index);
+}
+
+/* Candidates of one round. In exact mode the victim is the one that the reference costs. */
+static unsigned int evict_room(const struct kmm_lruvec *v, unsigned long nr_frames, u32 limit)
+{
+	unsigned long more = v->exact ? 1 : clamp(limit / 8, 1U, KMM_EVICT_BATCH / 2U);
+
+	return min_t(unsigned long, nr_frames - limit + more, KMM_EVICT_BATCH);
+}
 
 /**
  * kmm_object_make_room() - An object that is at its limit wants one more page.
@@ -499,26 +563,31 @@ unsigned int kmm_object_evict_own(struct kmm_object *o, unsigned int nr)
 int kmm_object_make_room(struct kmm_object *o)
 {
 	struct kmm_lruvec *v = o->lruvec;
-	unsigned long scanned = 0, resident, most;
+	unsigned long scanned = 0, nr_frames, most;
 	struct kmm_evict_result res;
+	u32 limit;
 
 	most = 4 * (unsigned long)READ_ONCE(v->policy.nr) + KMM_EVICT_BATCH;
-	while (READ_ONCE(v->limit_pages)) {
-		resident = READ_ONCE(o->resident);
-		if (resident < READ_ONCE(v->limit_pages))
+	for (;;) {
+		limit = READ_ONCE(v->limit_pages);
+		nr_frames = evict_nr_frames(o);
+		if (!limit || nr_frames < limit)
 			return 0;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		/* In exact mode the victim is the one that this reference costs, no other. */
-		kmm_evict(v, v->exact ? resident - v->limit_pages + 1 : KMM_EVICT_BATCH / 2,
-			  KMM_EVICT_DIRECT, &res);
+		kmm_evict(v, evict_room(v, nr_frames, limit), KMM_EVICT_DIRECT, &res);
+		if (res.stolen)
+			continue;
+		/* All are in the hands of others, or held for an operation that ends. */
+		if ((res.busy || !res.scanned) && evict_others_work(o))
+			continue;
 		scanned += res.scanned ?: 1;
-		if (!res.stolen && scanned > most)
+		if (scanned <= most)
+			continue;
+		if (!READ_ONCE(o->hold[0].end) && !READ_ONCE(o->hold[1].end))
 			return -ENOMEM;
-		if (!res.stolen && res.busy)
-			usleep_range(100, 200);
+		usleep_range(100, 200);
 	}
-	return 0;
 }
 
 static int object_own_lruvec(struct kmm_object *o, u32 capacity, const struct kmm_policy_ops *ops)
@@ -579,8 +648,8 @@ int kmm_object_set_limit(struct kmm_object *o, u32 limit_pages, const struct kmm
 		if (!limit_pages)
 			return 0;
 		err = object_own_lruvec(o, limit_pages, ops);
-	} else if (ops) {
-		err = kmm_lruvec_set_policy(o->lruvec, ops);
+	} else if (ops || limit_pages) {
+		err = kmm_lruvec_resize(o->lruvec, ops, limit_pages);
 	}
 	if (err)
 		return err;

@@ -121,30 +121,45 @@ void kmm_lruvec_fini(struct kmm_lruvec *v)
 KMM_EXPORT_INTERNAL(kmm_lruvec_fini);
 
 /**
- * kmm_lruvec_set_policy() - Another policy from now on; resident pages are handed over.
+ * kmm_lruvec_resize() - Another policy, or sizes, from now on; resident pages are handed over.
  * @v: lruvec
- * @ops: policy
+ * @ops: policy; NULL: as it is
+ * @capacity: as in kmm_lruvec_init(); 0: as it is
  *
  * Context: task, may sleep; holds the lruvec's lock while all its pages are handed over.
  * Return: 0 or -ENOMEM.
  */
-int kmm_lruvec_set_policy(struct kmm_lruvec *v, const struct kmm_policy_ops *ops)
+int kmm_lruvec_resize(struct kmm_lruvec *v, const struct kmm_policy_ops *ops, u32 capacity)
 {
 	struct kmm_policy new;
 	int err;
 
-	err = kmm_policy_init(&new, ops, v->policy.frames, v->policy.capacity);
-	if (err)
-		return err;
 	mutex_lock(&v->lru->policy_lock);
-	spin_lock(&v->lock);
-	kmm_policy_take_over(&new, &v->policy);
-	swap(new, v->policy);
-	v->epoch++;
-	spin_unlock(&v->lock);
+	err = kmm_policy_init(&new, ops ?: v->policy.ops, v->policy.frames,
+			      capacity ?: v->policy.capacity);
+	if (!err) {
+		spin_lock(&v->lock);
+		kmm_policy_take_over(&new, &v->policy);
+		swap(new, v->policy);
+		v->epoch++;
+		spin_unlock(&v->lock);
+	}
 	mutex_unlock(&v->lru->policy_lock);
-	kmm_policy_fini(&new);
-	return 0;
+	if (!err)
+		kmm_policy_fini(&new);
+	return err;
+}
+
+/**
+ * kmm_lruvec_set_policy() - Another policy from now on; resident pages are handed over.
+ * @v: lruvec
+ * @ops: policy
+ *
+ * Context, return: as kmm_lruvec_resize().
+ */
+int kmm_lruvec_set_policy(struct kmm_lruvec *v, const struct kmm_policy_ops *ops)
+{
+	return kmm_lruvec_resize(v, ops, 0);
 }
 KMM_EXPORT_INTERNAL(kmm_lruvec_set_policy);
 

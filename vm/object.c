@@ -209,6 +209,7 @@ void **kmm_object_entry_locked(struct kmm_object *o, pgoff_t index)
 
 	return leaf ? &leaf->entry[index & (KMM_LEAF_ENTRIES - 1)] : NULL;
 }
+KMM_EXPORT_INTERNAL(kmm_object_entry_locked);
 
 /**
  * kmm_object_set_page_locked() - A page becomes resident.
@@ -433,25 +434,54 @@ static void object_zero_locked(struct kmm_object *o, u64 start, u64 end)
 	}
 }
 
-/* Until object_unhold() no page of it is evicted; those that are being written stay. */
-static void object_hold(struct kmm_object *o)
+/**
+ * kmm_object_is_held_locked() - Must a page stay, because an operation of kmm needs it?
+ * @o: object, locked
+ * @index: page
+ *
+ * Only what is needed: the frames for these pages may have to come from others of the object.
+ *
+ * Context: task.
+ */
+bool kmm_object_is_held_locked(const struct kmm_object *o, pgoff_t index)
+{
+	unsigned int i;
+
+	for (i = 0; i < KMM_HOLDS; i++)
+		if (index >= o->hold[i].first && index < o->hold[i].end)
+			return true;
+	return false;
+}
+
+/*
+ * Brings pages [first, first + nr) in; until object_unhold() they are not evicted, also not those
+ * that are being written.
+ */
+static int object_hold(struct kmm_object *o, unsigned int i, pgoff_t first, unsigned long nr)
 {
 	mutex_lock(&o->lock);
-	o->nr_holds++;
+	kmm_assert(!o->hold[i].end);
+	o->hold[i] = (struct kmm_hold) { first, first + nr };
 	mutex_unlock(&o->lock);
+	return kmm_swapin_range(o, first, nr);
+}
+
+static void object_unhold_locked(struct kmm_object *o)
+{
+	memset(o->hold, 0, sizeof(o->hold));
 }
 
 static void object_unhold(struct kmm_object *o)
 {
 	mutex_lock(&o->lock);
-	o->nr_holds--;
+	object_unhold_locked(o);
 	mutex_unlock(&o->lock);
 }
 
-/* Brings the page in that byte @offset cuts in two, if it is in swap. */
-static int object_swapin_part(struct kmm_object *o, u64 offset)
+/* The same for the page that byte @offset cuts in two, if there is one. */
+static int object_hold_part(struct kmm_object *o, unsigned int i, u64 offset)
 {
-	return offset_in_page(offset) ? kmm_swapin_range(o, offset >> PAGE_SHIFT, 1) : 0;
+	return offset_in_page(offset) ? object_hold(o, i, offset >> PAGE_SHIFT, 1) : 0;
 }
 
 /* === Filling === */
@@ -497,7 +527,8 @@ static int object_populate_batch(struct kmm_object *o, pgoff_t first, unsigned i
 		nr_swapped += kmm_entry_is_swap(entry[i]);
 	}
 	mutex_unlock(&o->lock);
-	if (unlikely(nr_swapped || (o->own_lruvec && nr_holes)))
+	/* What is behind the end, because the object grows, has no swap yet, nor a limit. */
+	if (unlikely(nr_swapped || (o->own_lruvec && nr_holes && first < o->nr_pages)))
 		return object_populate_each(o, first, nr);
 	if (!nr_holes)
 		return 0;
@@ -746,9 +777,14 @@ void kmm_object_destroy(struct kmm_object *o)
 
 	kmm_assert(!o->nr_pins);
 	kmm_assert(list_empty(&o->areas));
+	/* Swapoff may be at it, and must not bring in, or make, a page behind our back. */
+	mutex_lock(&o->lock);
+	WRITE_ONCE(o->nr_pages, 0);
+	mutex_unlock(&o->lock);
 	object_drop(o, 0, ULONG_MAX, false);
 	/* Whoever has taken pages of it as candidates, or reads some, must see that they are gone. */
 	wait_var_event(&o->nr_evicting, !atomic_read(&o->nr_evicting));
+	wait_var_event(&o->nr_visitors, !atomic_read(&o->nr_visitors));
 	kmm_assert(!o->resident && !o->swapped);
 	if (o->own_lruvec) {
 		kmm_lruvec_fini(o->lruvec);
@@ -863,8 +899,7 @@ static int object_lock_pages(struct kmm_object *o, pgoff_t index, struct page **
 			object_want_locked(o, page);
 			break;
 		}
-		if (unlikely(o->own_lruvec && o->lruvec->limit_pages &&
-			     o->resident >= o->lruvec->limit_pages)) {
+		if (unlikely(kmm_object_is_full_locked(o, index))) {
 			mutex_unlock(&o->lock);
 			ret = kmm_object_make_room(o);
 			if (ret)
@@ -890,16 +925,17 @@ static int object_lock_pages(struct kmm_object *o, pgoff_t index, struct page **
 			mutex_unlock(&o->lock);
 			ret = PTR_ERR(page);
 			/* Over the limit of the user: pages of this object may go in its favour. */
+			if (ret == -ENOMEM) {
+				page = kmm_object_alloc_frame(o, OBJECT_GFP);
+				ret = PTR_ERR_OR_ZERO(page);
+				if (!ret) {
+					spare = page;
+					continue;
+				}
+			}
 			if (ret == -EDQUOT && kmm_object_evict_own(o, KMM_EVICT_BATCH))
 				continue;
-			if (ret != -ENOMEM)
-				goto out_unlocked;
-			page = kmm_object_alloc_frame(o, OBJECT_GFP);
-			ret = PTR_ERR_OR_ZERO(page);
-			if (ret)
-				goto out_unlocked;
-			spare = page;
-			continue;
+			goto out_unlocked;
 		}
 		if (likely(kmm_entry_is_hole(*entry))) {
 			kmm_object_set_page_locked(o, entry, index, page, 0,
@@ -1078,10 +1114,9 @@ int kmm_object_punch(struct kmm_object *o, u64 offset, u64 len)
 	first = object_nr_pages(offset);
 	last = end == READ_ONCE(o->size_bytes) ? object_nr_pages(end) : end >> PAGE_SHIFT;
 
-	object_hold(o);
-	err = object_swapin_part(o, offset);
+	err = object_hold_part(o, 0, offset);
 	if (!err && last < object_nr_pages(end))
-		err = object_swapin_part(o, end);
+		err = object_hold_part(o, 1, end);
 	if (!err) {
 		mutex_lock(&o->lock);
 		if (first > last) {
@@ -1182,8 +1217,7 @@ int kmm_object_resize(struct kmm_object *o, u64 size_bytes)
 	if (size_bytes < old && READ_ONCE(o->nr_pins))
 		return -EBUSY;
 
-	object_hold(o);
-	err = object_swapin_part(o, min(old, size_bytes));
+	err = object_hold_part(o, 0, min(old, size_bytes));
 	if (!err && size_bytes > old)
 		err = object_grow(o, size_bytes);
 	else if (!err)
@@ -1208,8 +1242,10 @@ static bool object_pinned(struct kmm_object *o)
 		for (i = 0; leaf && i < KMM_LEAF_ENTRIES && !pinned; i++) {
 			struct page *page = leaf->entry[i];
 
+			/* Who writes it to swap only reads. */
 			if (kmm_entry_is_page(page))
-				pinned = page_count(page) != 1 + page_mapcount(page);
+				pinned = page_count(page) != 1 + page_mapcount(page) +
+					 (o->lruvec && kmm_lru_is_writeback(o->lruvec, page));
 		}
 		mutex_unlock(&o->lock);
 	}
@@ -1301,17 +1337,18 @@ static void **object_next_entry_locked(struct kmm_object *o, void **entry, pgoff
 	return entry ? entry + 1 : NULL;
 }
 
-static unsigned long object_nr_resident_locked(struct kmm_object *o, pgoff_t first,
-					       unsigned long nr)
+/* Pages of a range that are no holes. */
+static unsigned long object_nr_present_locked(struct kmm_object *o, pgoff_t first,
+					      unsigned long nr)
 {
-	unsigned long nr_resident = 0, i;
+	unsigned long nr_present = 0, i;
 	void **entry = NULL;
 
 	for (i = 0; i < nr; i++) {
 		entry = object_next_entry_locked(o, entry, first + i, !i);
-		nr_resident += entry && kmm_entry_is_page(*entry);
+		nr_present += entry && !kmm_entry_is_hole(*entry);
 	}
-	return nr_resident;
+	return nr_present;
 }
 
 /*
@@ -1385,8 +1422,7 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 	err = kmm_object_may_replace(o, first, nr);
 	if (err)
 		return err;
-	object_hold(o);
-	err = kmm_swapin_range(o, first, nr);
+	err = object_hold(o, 0, first, nr);
 	if (err)
 		goto unhold;
 	for (;;) {
@@ -1394,7 +1430,8 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 		err = object_may_replace_locked(o, first, nr);
 		if (err)
 			goto undo;
-		nr_taken = object_nr_resident_locked(o, first, nr);
+		/* None of them is in swap. */
+		nr_taken = object_nr_present_locked(o, first, nr);
 		if (nr_taken)
 			kmm_object_unmap(o, first, nr);
 		nr_held = object_find_held_locked(o, first, nr, held);
@@ -1445,7 +1482,7 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 	if (o->lruvec)
 		kmm_lru_detach_locked(o, pages, nr);
 	WRITE_ONCE(o->resident, o->resident - nr_taken);
-	o->nr_holds--;
+	object_unhold_locked(o);
 	mutex_unlock(&o->lock);
 	*nr_copied = nr_held;
 	return nr_taken;
@@ -1487,23 +1524,23 @@ void kmm_object_free_taken(struct kmm_buddy *b, struct kmm_lru *lru, struct page
 KMM_EXPORT_INTERNAL(kmm_object_free_taken);
 
 /**
- * kmm_object_nr_resident() - How many frames has a range?
+ * kmm_object_nr_present() - How many pages of a range are no holes?
  * @o: object
  * @first: first page
  * @nr: how many; all below the end of the object
  *
  * Context: task, may sleep. Faults may change it at any time.
- * Return: frames; 0 when a part is behind the end.
+ * Return: pages, resident or in swap; 0 when a part is behind the end.
  */
-unsigned long kmm_object_nr_resident(struct kmm_object *o, pgoff_t first, unsigned long nr)
+unsigned long kmm_object_nr_present(struct kmm_object *o, pgoff_t first, unsigned long nr)
 {
-	unsigned long nr_resident = 0;
+	unsigned long nr_present = 0;
 
 	mutex_lock(&o->lock);
 	if (first < o->nr_pages && nr <= o->nr_pages - first)
-		nr_resident = object_nr_resident_locked(o, first, nr);
+		nr_present = object_nr_present_locked(o, first, nr);
 	mutex_unlock(&o->lock);
-	return nr_resident;
+	return nr_present;
 }
 
 /**

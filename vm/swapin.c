@@ -137,9 +137,12 @@ static void swapin_work(struct work_struct *work)
 	kmm_swap_read(swap, req->entry, req->page, req->nr, req->err);
 	mutex_lock(&o->lock);
 	list_del(&req->node);
+	WRITE_ONCE(o->reading, o->reading - req->nr);
 	for (i = 0; i < req->nr; i++) {
 		if (req->cancelled & BIT(i)) {
 			kmm_swap_free(swap, req->entry[i]);
+			/* Whoever waits for it finds a hole. */
+			req->err[i] = 0;
 		} else if (req->err[i]) {
 			swapin_failed(o, req->index[i], req->err[i]);
 		} else {
@@ -249,6 +252,7 @@ void kmm_swapin_start_locked(struct kmm_object *o, pgoff_t index, struct kmm_swa
 			swapin_add_locked(req, i, kmm_entry_swap(e), spare);
 	}
 	list_add(&req->node, &o->swapins);
+	WRITE_ONCE(o->reading, o->reading + req->nr);
 	atomic_inc(&o->nr_evicting);
 	refcount_inc(&req->ref);
 	queue_work(swapin_queue, &req->work);
@@ -441,7 +445,7 @@ static int swapin_object(struct kmm_object *o, u32 id)
 	return 0;
 }
 
-/* The object with the lowest number above @id; it does not go until kmm_lru_put_object(). */
+/* The object with the lowest number above @id; it does not go until swapin_put_object(). */
 static struct kmm_object *swapin_next_object(struct kmm_object_set *set, u64 id)
 {
 	struct kmm_object *o, *found = NULL;
@@ -449,12 +453,19 @@ static struct kmm_object *swapin_next_object(struct kmm_object_set *set, u64 id)
 	mutex_lock(&set->lock);
 	list_for_each_entry(o, &set->list, node)
 		if (o->id > id && o->lruvec) {
-			atomic_inc(&o->nr_evicting);
+			atomic_inc(&o->nr_visitors);
 			found = o;
 			break;
 		}
 	mutex_unlock(&set->lock);
 	return found;
+}
+
+static void swapin_put_object(struct kmm_object *o)
+{
+	/* The one that waits may free @o at once: the address is only a key then. */
+	if (atomic_dec_and_test(&o->nr_visitors))
+		wake_up_var(&o->nr_visitors);
 }
 
 /**
@@ -477,7 +488,7 @@ int kmm_swapin_area(struct kmm_object_set *set, u32 area_id)
 	while (!err && (o = swapin_next_object(set, id))) {
 		id = o->id;
 		err = swapin_object(o, area_id);
-		kmm_lru_put_object(o);
+		swapin_put_object(o);
 	}
 	return err;
 }

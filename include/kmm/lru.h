@@ -135,6 +135,7 @@ void kmm_lru_fini(struct kmm_lru *lru);
 int kmm_lruvec_init(struct kmm_lruvec *v, struct kmm_lru *lru, const struct kmm_policy_ops *ops,
 		    u32 capacity);
 void kmm_lruvec_fini(struct kmm_lruvec *v);
+int kmm_lruvec_resize(struct kmm_lruvec *v, const struct kmm_policy_ops *ops, u32 capacity);
 int kmm_lruvec_set_policy(struct kmm_lruvec *v, const struct kmm_policy_ops *ops);
 
 /**

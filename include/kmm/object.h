@@ -80,6 +80,18 @@ static inline u32 kmm_entry_shadow(const void *entry)
 }
 
 /**
+ * struct kmm_hold - pages [first, end) of an object that are not evicted for the time of one
+ * operation of kmm itself
+ */
+struct kmm_hold {
+	pgoff_t first;
+	pgoff_t end;
+};
+
+/* A punch cuts two pages in two. */
+#define KMM_HOLDS	2
+
+/**
  * struct kmm_mapping_ops - how the object layer reaches those who map an object
  * @unmap: take @nr pages from @first away from every mapping; afterwards no page table
  *	has them. @nr may go past the end of the object. Context: may sleep; the object's
@@ -131,10 +143,12 @@ struct kmm_object_set {
  * @swapped: pages in swap; also read without the lock
  * @lruvec: its pages compete there; NULL: they are never evicted
  * @own_lruvec: is @lruvec its own? Then it is freed with the object
- * @nr_holds: as @nr_pins, for the time of one operation of kmm itself
- * @swapins: pages that are being read; see vm/swapin.c
+ * @hold: of the operation that is under way; these are serialised by the caller
+ * @swapins: requests that read pages; see vm/swapin.c
+ * @reading: frames that they have
  * @nr_evicting: candidates for eviction, and reads, that still need the object; it is not freed
  *	before this is 0
+ * @nr_visitors: as @nr_evicting, for those who go through all objects
  * @hand: where its own eviction looks next
  * @host_bytes: host memory charged for it
  * @flags: KMM_OBJECT_*; immutable
@@ -166,9 +180,11 @@ struct kmm_object {
 	unsigned long swapped;
 	struct kmm_lruvec *lruvec;
 	bool own_lruvec;
-	unsigned int nr_holds;
+	struct kmm_hold hold[KMM_HOLDS];
 	struct list_head swapins;
+	unsigned long reading;
 	atomic_t nr_evicting;
+	atomic_t nr_visitors;
 	pgoff_t hand;
 	u64 host_bytes;
 	u32 flags;
@@ -227,7 +243,7 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 			  struct kmm_account *to, struct page **pages, unsigned int *nr_copied);
 void kmm_object_free_taken(struct kmm_buddy *b, struct kmm_lru *lru, struct page **pages,
 			   unsigned long nr);
-unsigned long kmm_object_nr_resident(struct kmm_object *o, pgoff_t first, unsigned long nr);
+unsigned long kmm_object_nr_present(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_may_replace(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_reserve(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
@@ -239,6 +255,7 @@ unsigned long kmm_object_check(struct kmm_object *o);
 /* === Between vm/object.c, vm/evict.c and vm/swapin.c === */
 
 void **kmm_object_entry_locked(struct kmm_object *o, pgoff_t index);
+bool kmm_object_is_held_locked(const struct kmm_object *o, pgoff_t index);
 void kmm_object_set_page_locked(struct kmm_object *o, void **entry, pgoff_t index,
 				struct page *page, kmm_swp_t swp, u32 shadow);
 void kmm_object_unmap(struct kmm_object *o, pgoff_t first, unsigned long nr);
@@ -251,10 +268,11 @@ void kmm_object_free_frame(struct kmm_object *o, struct page *page);
 #define KMM_OBJECT_GFP_FAST	((KMM_OBJECT_GFP & ~__GFP_DIRECT_RECLAIM) | __GFP_NORETRY)
 
 /* vm/evict.c */
-unsigned int kmm_object_evict_own(struct kmm_object *o, unsigned int nr);
+bool kmm_object_evict_own(struct kmm_object *o, unsigned int nr);
 long kmm_object_pageout(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_set_limit(struct kmm_object *o, u32 limit_pages, const struct kmm_policy_ops *ops,
 			 bool exact);
+bool kmm_object_is_full_locked(const struct kmm_object *o, pgoff_t index);
 int kmm_object_make_room(struct kmm_object *o);
 int kmm_object_reference(struct kmm_object *o, pgoff_t index, bool write);
 

@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: suite kmm_evict
+ *
+ * Pages of objects leave: vm/lru.c and vm/evict.c, and what vm/object.c does with pages that are
+ * on their way out. Reading them again is in swapin_kunit.c, the fixture in paging.c.
+ *
+ * Where something happens while a page is being written, the store holds the write, the test does
+ * it, and then lets the write end. The random cases compare with a byte array, with limits and
+ * switches of policy, and with a second thread that evicts all the time.
+ */
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/vmalloc.h>
+
+#include <kmm/gift.h>
+#include <kmm/inject.h>
+#include <kmm/space.h>
+
+#include "paging.h"
+
+static const enum paging_kind kinds[] = { PAGING_STORE, PAGING_RAM };
+
+/* Until all have been looked at three times and nothing leaves any more. Return: frames. */
+static unsigned long evict_all(struct paging *f)
+{
+	unsigned long nr = 0, futile = 0;
+	struct kmm_evict_result res;
+
+	do {
+		kmm_evict_any(&f->lru, KMM_EVICT_BATCH, KMM_EVICT_DIRECT, &res);
+		nr += res.stolen;
+		futile = res.stolen ? 0 : futile + res.scanned;
+	} while (res.scanned && futile <= 3 * kmm_evict_nr_pages(&f->lru));
+	return nr;
+}
+
+/* === Out and back === */
+
+static void dirty_pages_leave_and_come_back(struct kunit *test)
+{
+	unsigned int k, round;
+
+	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct paging *f = paging_begin(test, kinds[k], 1024, NULL);
+		struct kmm_object *o = paging_create(test, f, 700), *p = paging_create(test, f, 50);
+
+		for (round = 0; round < 3; round++) {
+			paging_put_all(test, o, 300, 300);
+			paging_put_all(test, p, 0, 50);
+			KUNIT_EXPECT_EQ(test, o->resident, 300);
+			if (round)
+				KUNIT_EXPECT_EQ(test, evict_all(f), 350);
+			else
+				KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, ULONG_MAX), 300);
+			KUNIT_EXPECT_EQ(test, o->resident, 0);
+			KUNIT_EXPECT_EQ(test, o->swapped, 300);
+			KUNIT_EXPECT_EQ(test, kmm_test_used(f->t), round ? 0 : 50);
+			KUNIT_EXPECT_EQ(test, kmm_account_used(f->a, KMM_RES_FRAMES),
+					round ? 0 : 50);
+			KUNIT_EXPECT_EQ(test, paging_slots(f), round ? 350 : 300);
+			KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+			KUNIT_EXPECT_EQ(test, kmm_policy_check(&f->lru.global.policy), 0);
+			paging_expect_all(test, o, 300, 300);
+			paging_expect_all(test, p, 0, 50);
+			KUNIT_EXPECT_TRUE(test, paging_has(o, 299, 0));
+			KUNIT_EXPECT_EQ(test, o->resident, 300);
+			KUNIT_EXPECT_EQ(test, o->swapped, 0);
+			KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+		}
+		KUNIT_EXPECT_GE(test, paging_event(f, KMM_PSWPOUT), 300);
+		KUNIT_EXPECT_GE(test, paging_event(f, KMM_PSWPIN), 1000);
+		KUNIT_EXPECT_GE(test, paging_event(f, KMM_WORKINGSET_REFAULT), 1000);
+		/* in all three states */
+		kmm_object_pageout(o, 400, 100);
+		paging_destroy(test, o);
+		paging_destroy(test, p);
+		paging_end(test, f);
+	}
+}
+
+static void what_was_never_written_is_dropped(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 20);
+	unsigned int i;
+
+	for (i = 0; i < 20; i++)
+		KUNIT_EXPECT_EQ(test, paging_touch(o, i), 0);
+	paging_put(test, o, 7, 8);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 20), 20);
+	KUNIT_EXPECT_EQ(test, o->swapped, 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&f->store.nr_write), 1);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PGDROP_CLEAN), 19);
+	/* a shadow is a hole */
+	KUNIT_EXPECT_EQ(test, kmm_object_seek(o, 0, true), 7 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, kmm_object_seek(o, 7 * PAGE_SIZE, false), 8 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, kmm_object_seek(o, 8 * PAGE_SIZE, true), 20 * PAGE_SIZE);
+	for (i = 0; i < 20; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, i == 7 ? 8 : 0));
+	KUNIT_EXPECT_EQ(test, o->resident, 1);
+	for (i = 0; i < 20; i++)
+		KUNIT_EXPECT_EQ(test, paging_touch(o, i), 0);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_WORKINGSET_REFAULT), 20);
+	for (i = 0; i < 20; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, i == 7 ? 8 : 0));
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+static void a_clean_page_leaves_without_a_write(struct kunit *test)
+{
+	unsigned int k, i;
+
+	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct paging *f = paging_begin(test, kinds[k], 100, NULL);
+		struct kmm_object *o = paging_create(test, f, 40);
+		kmm_swp_t was[40];
+
+		paging_put_all(test, o, 0, 40);
+		KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 40), 40);
+		for (i = 0; i < 40; i++)
+			was[i] = paging_entry(o, i);
+		paging_expect_all(test, o, 0, 40);
+		KUNIT_EXPECT_EQ(test, paging_slots(f), 40);
+		/* one is written again */
+		paging_put(test, o, 33, 1000);
+		KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 40), 40);
+		KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PSWPOUT), 41);
+		KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PGDROP_CLEAN), 39);
+		KUNIT_EXPECT_EQ(test, paging_slots(f), 40);
+		for (i = 0; i < 40; i++)
+			KUNIT_EXPECT_EQ(test, paging_entry(o, i) == was[i], i != 33);
+		KUNIT_EXPECT_TRUE(test, paging_has(o, 33, 1000));
+		paging_expect_all(test, o, 0, 33);
+		paging_destroy(test, o);
+		paging_end(test, f);
+	}
+}
+
+static void an_area_that_is_half_full_gets_its_slots_back(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 100, NULL);
+	struct kmm_object *o = paging_create(test, f, 70);
+
+	paging_put_all(test, o, 0, 70);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 70), 70);
+	/* two requests with their neighbours */
+	paging_expect_all(test, o, 0, 16);
+	KUNIT_EXPECT_EQ(test, paging_slots(f), 54);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 16), 16);
+	KUNIT_EXPECT_EQ(test, paging_slots(f), 70);
+	KUNIT_EXPECT_EQ(test, atomic_read(&f->store.nr_write), 86);
+	paging_expect_all(test, o, 0, 70);
+	KUNIT_EXPECT_EQ(test, paging_slots(f), 50);
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+static void who_is_pinned_or_held_stays_and_is_counted(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 10);
+	struct kmm_evict_result res;
+	struct page *page;
+
+	paging_put_all(test, o, 0, 10);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 10), 0);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PGSKIP_PINNED), 10);
+	kmm_evict_any(&f->lru, 4, KMM_EVICT_KSWAPD, &res);
+	KUNIT_EXPECT_EQ(test, res.scanned, 4);
+	KUNIT_EXPECT_EQ(test, res.stolen, 0);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PGSKIP_PINNED), 14);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PGSCAN_KSWAPD), 4);
+	kmm_object_unpin(o, true);
+
+	page = kmm_object_get_page(o, 5, false);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 10), 9);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PGSKIP_PINNED), 15);
+	KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(page, 6));
+	KUNIT_EXPECT_TRUE(test, paging_is_resident(o, 5));
+	put_page(page);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 10), 1);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PGSTEAL_DIRECT), 10);
+	paging_expect_all(test, o, 0, 10);
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+static void without_a_slot_the_page_stays(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 4, NULL);
+	struct kmm_object *o = paging_create(test, f, 10);
+
+	paging_put_all(test, o, 0, 10);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 10), 4);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PGSKIP_NOSWAP), 6);
+	KUNIT_EXPECT_EQ(test, o->resident, 6);
+	KUNIT_EXPECT_EQ(test, evict_all(f), 0);
+	paging_expect_all(test, o, 0, 10);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 10), 4);
+	paging_destroy(test, o);
+	paging_end(test, f);
+
+	f = paging_begin(test, PAGING_NO_SWAP, 0, NULL);
+	o = paging_create(test, f, 10);
+	paging_put_all(test, o, 0, 5);
+	KUNIT_EXPECT_EQ(test, paging_touch(o, 5), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 10), 1);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PGSKIP_NOSWAP), 5);
+	paging_expect_all(test, o, 0, 5);
+	KUNIT_EXPECT_TRUE(test, paging_has(o, 5, 0));
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+static void a_page_that_cannot_be_written_stays(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 40);
+
+	paging_put_all(test, o, 0, 40);
+	f->store.fail_write = true;
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 40), 0);
+	KUNIT_EXPECT_EQ(test, evict_all(f), 0);
+	KUNIT_EXPECT_GT(test, paging_event(f, KMM_SWPOUT_ERROR), 80);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PSWPOUT), 0);
+	KUNIT_EXPECT_EQ(test, paging_slots(f), 0);
+	KUNIT_EXPECT_EQ(test, o->resident, 40);
+	paging_expect_all(test, o, 0, 40);
+	f->store.fail_write = false;
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 40), 40);
+	paging_expect_all(test, o, 0, 40);
+	paging_destroy(test, o);
+	paging_end(test, f);
+
+	/* compressed memory beyond its limit: the slot is there, the write fails */
+	f = paging_begin(test, PAGING_RAM, 8, NULL);
+	o = paging_create(test, f, 40);
+	paging_put_all(test, o, 0, 40);
+	KUNIT_EXPECT_LE(test, kmm_object_pageout(o, 0, 40), 16);
+	paging_expect_all(test, o, 0, 40);
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+/* === While it is being written === */
+
+/* Pages 0-7 of @o are written, and the write does not end before paging_release(). */
+static void begin_write(struct kunit *test, struct paging *f, struct kmm_object *o,
+			struct paging_job *j)
+{
+	paging_put_all(test, o, 0, 8);
+	paging_hold(&f->store, true, false);
+	*j = (struct paging_job){ .fn = paging_job_pageout, .f = f, .o = o, .nr = 8 };
+	paging_job_start(test, j, -1);
+	paging_inside(test, &f->store, 1);
+}
+
+static long end_write(struct kunit *test, struct paging *f, struct paging_job *j)
+{
+	paging_release(&f->store);
+	return paging_job_end(test, j);
+}
+
+static void a_page_that_is_wanted_is_rescued(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 16);
+	struct page *pages[8], *page;
+	struct paging_job j;
+	unsigned int i;
+
+	begin_write(test, f, o, &j);
+	/* written, mapped, read: none of them waits */
+	paging_put(test, o, 0, 1000);
+	KUNIT_EXPECT_EQ(test, kmm_object_lock_pages(o, 3, pages, 8), 1);
+	kmm_test_fill(pages[0], 1003);
+	SetPageDirty(pages[0]);
+	kmm_object_unlock(o);
+	page = kmm_object_get_page(o, 5, false);
+	KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(page, 6));
+	KUNIT_EXPECT_FALSE(test, paging_job_is_done(&j, 20));
+	KUNIT_EXPECT_EQ(test, end_write(test, f, &j), 5);
+	KUNIT_EXPECT_EQ(test, paging_event(f, KMM_PGRESCUED), 2);
+	KUNIT_EXPECT_EQ(test, paging_slots(f), 5);
+	KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(page, 6));
+	put_page(page);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_EQ(test, paging_is_resident(o, i), i == 0 || i == 3 || i == 5);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, i == 0 || i == 3 ? 1000 + i : i + 1));
+	/* they leave again as they are now */
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 8), 8);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, i == 0 || i == 3 ? 1000 + i : i + 1));
+	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+static void a_page_that_is_given_up_is_freed_by_its_writer(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 16);
+	struct paging_job j;
+	unsigned int i;
+
+	begin_write(test, f, o, &j);
+	/* one of them rescued, and then given up, too */
+	paging_put(test, o, 2, 1002);
+	KUNIT_EXPECT_EQ(test, kmm_object_punch(o, PAGE_SIZE, 3 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, o->resident, 5);
+	for (i = 1; i < 4; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, 0));
+	/* something else takes the place of one */
+	paging_put(test, o, 3, 1003);
+	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+	/* the end goes, too, and comes back */
+	KUNIT_EXPECT_EQ(test, kmm_object_resize(o, 6 * PAGE_SIZE + 10), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_resize(o, 9 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_FALSE(test, paging_job_is_done(&j, 20));
+	/* 0, 4, 5 left; 1, 3 and 7 were given up */
+	KUNIT_EXPECT_EQ(test, end_write(test, f, &j), 6);
+	KUNIT_EXPECT_EQ(test, paging_slots(f), 3);
+	KUNIT_EXPECT_TRUE(test, paging_has(o, 0, 1));
+	for (i = 1; i < 3; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, 0));
+	KUNIT_EXPECT_TRUE(test, paging_has(o, 3, 1003));
+	KUNIT_EXPECT_TRUE(test, paging_has(o, 4, 5));
+	KUNIT_EXPECT_TRUE(test, paging_has(o, 5, 6));
+	KUNIT_EXPECT_TRUE(test, paging_has(o, 7, 0));
+	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+static void who_destroys_waits_for_the_writer(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 600);
+	struct paging_job j, d = { .fn = paging_job_destroy, .f = f, .o = o };
+
+	paging_put_all(test, o, 560, 5);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 560, 5), 5);
+	begin_write(test, f, o, &j);
+	paging_job_start(test, &d, -1);
+	KUNIT_EXPECT_FALSE(test, paging_job_is_done(&d, 50));
+	KUNIT_EXPECT_EQ(test, end_write(test, f, &j), 8);
+	paging_job_end(test, &d);
+	paging_expect_empty(test, f);
+	paging_end(test, f);
+}
+
+static void pages_that_are_written_are_taken_as_copies(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 16);
+	struct page *pages[8] = { };
+	unsigned int copied, i;
+	struct paging_job j;
+
+	begin_write(test, f, o, &j);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(o, 0, 8, f->a, pages, &copied), 8);
+	KUNIT_EXPECT_EQ(test, copied, 8);
+	for (i = 0; i < 8; i++) {
+		KUNIT_EXPECT_TRUE(test, kmm_test_is_filled(pages[i], i + 1));
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, 0));
+	}
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(o, 8, 8, f->a, pages), 0);
+	KUNIT_EXPECT_EQ(test, end_write(test, f, &j), 8);
+	KUNIT_EXPECT_EQ(test, paging_slots(f), 0);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, 8 + i, i + 1));
+
+	/* others take their place */
+	begin_write(test, f, o, &j);
+	KUNIT_EXPECT_EQ(test, kmm_object_take_pages(o, 8, 8, f->a, pages, &copied), 8);
+	KUNIT_EXPECT_EQ(test, copied, 0);
+	for (i = 0; i < 8; i++)
+		kmm_test_fill(pages[i], 2000 + i);
+	KUNIT_EXPECT_EQ(test, kmm_object_put_pages(o, 0, 8, f->a, pages), 0);
+	KUNIT_EXPECT_EQ(test, end_write(test, f, &j), 8);
+	KUNIT_EXPECT_EQ(test, paging_slots(f), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, 2000 + i));
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 16), 8);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, 2000 + i));
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+static void a_pin_keeps_what_is_being_written(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 8);
+	struct page *pages[8];
+	struct paging_job j;
+	unsigned int i;
+
+	begin_write(test, f, o, &j);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pinned_pages(o, pages, 8), 8);
+	for (i = 0; i < 8; i++)
+		kmm_test_fill(pages[i], 100 + i);
+	KUNIT_EXPECT_EQ(test, end_write(test, f, &j), 0);
+	KUNIT_EXPECT_EQ(test, paging_slots(f), 0);
+	kmm_object_unpin(o, true);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 8), 8);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, 100 + i));
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+static void writing_is_no_reason_to_refuse_a_seal(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 8);
+	struct paging_job j;
+
+	begin_write(test, f, o, &j);
+	KUNIT_EXPECT_EQ(test, kmm_object_add_seals(o, KMM_SEAL_WRITE), 0);
+	KUNIT_EXPECT_EQ(test, end_write(test, f, &j), 8);
+	paging_expect_all(test, o, 0, 8);
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 8), 8);
+	paging_expect_all(test, o, 0, 8);
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+/* === Limits === */
+
+static void a_limit_holds_with_every_policy(struct kunit *test)
+{
+	unsigned int i, k, n, what;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, kmm_test_seed);
+	for (i = 0; i < kmm_nr_policies; i++) {
+		struct paging *f = paging_begin(test, kinds[i % 2], 512, NULL);
+		struct kmm_object *o = paging_create(test, f, 100), *p = paging_create(test, f, 9);
+		u32 model[100] = { };
+
+		paging_put_all(test, p, 0, 9);
+		paging_put_all(test, o, 0, 100);
+		for (n = 0; n < 100; n++)
+			model[n] = n + 1;
+		/* what is above the limit goes with the next fault */
+		KUNIT_EXPECT_EQ(test, kmm_object_set_limit(o, 20, kmm_policies[i], false), 0);
+		KUNIT_EXPECT_EQ(test, kmm_policy_check(&o->lruvec->policy), 0);
+		KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 50 * PAGE_SIZE, PAGE_SIZE), 0);
+		paging_put(test, o, 50, 51);
+		KUNIT_EXPECT_LE(test, o->resident, 20);
+		for (k = 0; k < 2000; k++) {
+			n = kmm_below(&rnd, kmm_below(&rnd, 3) ? 15 : 100);
+			what = prandom_u32_state(&rnd);
+			if (k % 2) {
+				paging_put(test, o, n, what);
+				model[n] = what;
+			} else if (!paging_has(o, n, model[n])) {
+				KUNIT_FAIL(test, "%s: page %u", kmm_policies[i]->name, n);
+			}
+			if (o->resident > 20)
+				KUNIT_FAIL(test, "%s: %lu resident", kmm_policies[i]->name,
+					   o->resident);
+		}
+		KUNIT_EXPECT_EQ(test, kmm_policy_check(&o->lruvec->policy), 0);
+		KUNIT_EXPECT_EQ(test, o->lruvec->policy.nr, o->resident);
+		/* the other one's stay */
+		KUNIT_EXPECT_EQ(test, p->resident, 9);
+		KUNIT_EXPECT_EQ(test, kmm_object_set_limit(o, 3, NULL, false), 0);
+		for (n = 0; n < 100; n++)
+			KUNIT_EXPECT_TRUE(test, paging_has(o, n, model[n]));
+		KUNIT_EXPECT_LE(test, o->resident, 3);
+		KUNIT_EXPECT_EQ(test, kmm_object_set_limit(o, 60, NULL, false), 0);
+		for (n = 0; n < 100; n++)
+			KUNIT_EXPECT_TRUE(test, paging_has(o, n, model[n]));
+		KUNIT_EXPECT_GT(test, o->resident, 30);
+		KUNIT_EXPECT_EQ(test, kmm_object_set_limit(o, 0, NULL, false), 0);
+		for (n = 0; n < 100; n++)
+			KUNIT_EXPECT_TRUE(test, paging_has(o, n, model[n]));
+		KUNIT_EXPECT_EQ(test, o->resident, 100);
+		KUNIT_EXPECT_EQ(test, kmm_policy_check(&o->lruvec->policy), 0);
+		paging_destroy(test, o);
+		paging_destroy(test, p);
+		paging_end(test, f);
+	}
+}
+
+/* As Belady's. */
+static const u8 belady[] = { 1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5 };
+
+static unsigned int run_belady(struct kunit *test, const char *name, u32 frames,
+			       enum paging_kind kind)
+{
+	struct paging *f = paging_begin(test, kind, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 6);
+	unsigned int i, faults = 0;
+	u64 word;
+	int ret;
+
+	KUNIT_EXPECT_EQ(test, kmm_object_set_limit(o, frames, kmm_policy_find(name), true), 0);
+	for (i = 0; i < ARRAY_SIZE(belady); i++) {
+		ret = kmm_object_reference(o, belady[i], true);
+		KUNIT_EXPECT_TRUE(test, ret == 0 || ret == 1);
+		faults += ret;
+		KUNIT_EXPECT_LE(test, o->resident, frames);
+	}
+	KUNIT_EXPECT_EQ(test, o->lruvec->references, ARRAY_SIZE(belady));
+	KUNIT_EXPECT_EQ(test, o->lruvec->faults, faults);
+	for (i = 1; i < 6; i++) {
+		struct page *page = kmm_object_get_page(o, i, false);
+
+		KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(page));
+		word = *(u64 *)page_address(page);
+		KUNIT_EXPECT_EQ(test, word, i);
+		put_page(page);
+	}
+	paging_destroy(test, o);
+	paging_end(test, f);
+	return faults;
+}
+
+static void exact_mode_counts_as_the_textbook(struct kunit *test)
+{
+	unsigned int k;
+
+	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+		KUNIT_EXPECT_EQ(test, run_belady(test, "fifo", 3, kinds[k]), 9);
+		KUNIT_EXPECT_EQ(test, run_belady(test, "fifo", 4, kinds[k]), 10);
+		KUNIT_EXPECT_EQ(test, run_belady(test, "lru", 3, kinds[k]), 10);
+		KUNIT_EXPECT_EQ(test, run_belady(test, "lru", 4, kinds[k]), 8);
+	}
+}
+
+static struct kunit_case evict_cases[] = {
+	KUNIT_CASE(dirty_pages_leave_and_come_back),
+	KUNIT_CASE(what_was_never_written_is_dropped),
+	KUNIT_CASE(a_clean_page_leaves_without_a_write),
+	KUNIT_CASE(an_area_that_is_half_full_gets_its_slots_back),
+	KUNIT_CASE(who_is_pinned_or_held_stays_and_is_counted),
+	KUNIT_CASE(without_a_slot_the_page_stays),
+	KUNIT_CASE(a_page_that_cannot_be_written_stays),
+	KUNIT_CASE(a_page_that_is_wanted_is_rescued),
+	KUNIT_CASE(a_page_that_is_given_up_is_freed_by_its_writer),
+	KUNIT_CASE(who_destroys_waits_for_the_writer),
+	KUNIT_CASE(pages_that_are_written_are_taken_as_copies),
+	KUNIT_CASE(a_pin_keeps_what_is_being_written),
+	KUNIT_CASE(writing_is_no_reason_to_refuse_a_seal),
+	KUNIT_CASE(a_limit_holds_with_every_policy),
+	KUNIT_CASE(exact_mode_counts_as_the_textbook),
+	{}
+};
+
+struct kunit_suite kmm_evict_suite = {
+	.name = "kmm_evict",
+	.exit = kmm_test_exit,
+	.test_cases = evict_cases,
+};
