@@ -37,7 +37,8 @@
  * It deliberately does not: record migration (nothing is migrated), or memory cgroups.
  */
 
-#define pr_fmt(fmt) "kmm: page_owner: " fmt
+/* the kernel's dump_page() has no prefix */
+#define pr_fmt(fmt) fmt
 
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -246,7 +247,8 @@ static u32 owner_block_start(const struct kmm_region *r, u32 index)
 		u32 start = index & ~((1U << order) - 1);
 		const struct kmm_frame *f = &r->frames[start];
 
-		if (kmm_frame_state(f) == KMM_FRAME_USED && start + (1U << kmm_frame_order(f)) > index)
+		if (kmm_frame_state(f) == KMM_FRAME_USED &&
+		    start + (1U << kmm_frame_order(f)) > index)
 			return start;
 	}
 	return index;
@@ -263,7 +265,8 @@ static u32 owner_block_start(const struct kmm_region *r, u32 index)
  */
 void kmm_page_owner_print(struct kmm_region *r, struct page *page)
 {
-	u32 index = owner_block_start(r, kmm_region_index(r, kmm_region_frame(r, page_to_pfn(page))));
+	const struct kmm_frame *f = kmm_region_frame(r, page_to_pfn(page));
+	u32 index = owner_block_start(r, kmm_region_index(r, f));
 	const struct kmm_page_owner *record = owner_record(r, index);
 	struct kmm_page_owner po;
 

@@ -380,9 +380,18 @@ KMM_EXPORT_INTERNAL(kmm_depot_save_here);
 unsigned int kmm_depot_fetch(const struct kmm_depot *d, u32 handle, const unsigned long **entries)
 {
 	const struct depot_record *rec = depot_record(d, handle);
+	size_t room;
 
-	*entries = rec ? rec->ip : NULL;
-	return rec ? rec->nr : 0;
+	*entries = NULL;
+	if (!rec)
+		return 0;
+	/* A handle that was written over may lead anywhere in a pool, but not out of it. */
+	room = KMM_DEPOT_POOL_BYTES - ((u64)handle - 1) * DEPOT_UNIT % KMM_DEPOT_POOL_BYTES;
+	if (room < sizeof(*rec) || rec->nr > KMM_DEPOT_DEPTH_MAX ||
+	    rec->nr * sizeof(*rec->ip) > room - sizeof(*rec))
+		return 0;
+	*entries = rec->ip;
+	return rec->nr;
 }
 KMM_EXPORT_INTERNAL(kmm_depot_fetch);
 

@@ -62,6 +62,7 @@ int cmd_space(struct options *o, int argc, char **argv);
 int cmd_trace(struct options *o, int argc, char **argv);
 int cmd_walk(struct options *o, int argc, char **argv);
 int cmd_lab(struct options *o, int argc, char **argv);
+int cmd_owner(struct options *o, int argc, char **argv);
 
 /**
  * struct verb_set - a verb that has verbs of its own

@@ -36,6 +36,7 @@ static const struct verb verbs[] = {
 	{ "trace", "page references: record those of an object or space, make some", cmd_trace },
 	{ "leak", "memory of clients to which no pointer is left", cmd_leak },
 	{ "walk", "every level of a translation in an address space", cmd_walk },
+	{ "owner", "who has the frames, by stack, command or process", cmd_owner },
 	{ "lab", "bugs on purpose: plant one, see who catches it; let allocations fail", cmd_lab },
 };
 

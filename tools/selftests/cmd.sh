@@ -73,13 +73,13 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..219"
+echo "1..228"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
 check "--help" 0 "$kmm" --help
 claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag slab vmap pipe msgq space walk lab policy trace; do
+for verb in info features doctor stat alloc object frag owner slab vmap pipe msgq space walk lab policy trace; do
 	check "$verb --help" 0 "$kmm" $verb --help
 	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
 done
@@ -172,6 +172,14 @@ check "object unlink" 0 "$kmm" object unlink "cmd one"
 check "object unlink of the other" 0 "$kmm" object unlink "cmd two"
 check "object open of what is gone fails" 1 "$kmm" object open "cmd one"
 claim "and says so" says err "cmd one.*No such file"
+# this module was loaded without page_owner=1; the check with the kernel's page_owner_sort has it
+check "owner without its space fails" 1 "$kmm" owner
+claim "owner says why" says err 'page_owner is off: load the module with page_owner=1'
+check "owner on without its space fails" 1 "$kmm" owner on
+claim "owner on says why" says err 'must be asked for when the module is loaded'
+check "owner off" 0 "$kmm" owner off
+check "owner --by nonsense is wrong usage" 64 "$kmm" owner --by nonsense
+check "owner perhaps is wrong usage" 64 "$kmm" owner perhaps
 check "frag --json --map" 0 "$kmm" frag --json --map
 claim "frag --json is right" json 'sum(n << o for o, n in enumerate(j["free_blocks"])) == j["free_pages"] and j["unusable_index"][0] == 0 and j["map"]'
 check "frag prints a line per order" 0 bash -c "$kmm"' frag | grep -cE "^ +(10|[0-9]) " | grep -qx 11'

@@ -29,7 +29,7 @@ bin=$top/build/selftests
 ko=$top/kmm.ko
 count=check
 # lifecycle loads and unloads the module itself; lab, last, plants bugs that silence lockdep
-all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth kmemleak cmd swap lifecycle lab)
+all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth kmemleak cmd swap lifecycle owner lab)
 smoke=(basic object mmap ops lifecycle lab)
 suites=()
 
@@ -82,9 +82,10 @@ for suite in "${suites[@]}"; do
 	params=()
 	case $suite in
 	lab|cmd) params=(lab=1 page_table_check=1 debug_pagealloc=1) ;;
+	owner) params=(page_owner=1) ;;
 	esac
 	case $suite in
-	lab|cmd|lifecycle) if [ -e /sys/module/kmm ]; then rmmod kmm; fi ;;
+	lab|cmd|lifecycle|owner) if [ -e /sys/module/kmm ]; then rmmod kmm; fi ;;
 	esac
 	if [ "$suite" != lifecycle ] && [ ! -e /sys/module/kmm ] && ! insmod "$ko" "${params[@]}"; then
 		echo "# insmod $ko failed"
