@@ -6,8 +6,8 @@
  *
  *	policies	the policies that there are, the one that decides marked
  *	policy		its name; write another one to change it
- *	stat		a line for each set of pages that compete: the global one, and one for each
- *			object that has a limit of its own
+ *	stat		a line for each set of pages that compete: the global one, and one for
+ *			each object that has a limit of its own
  *
  * The counters of eviction and swap are rows of vmstat, with Linux's names.
  *

@@ -11,14 +11,14 @@
  * References come in batches of any length; the sums go on from call to call. One call
  * takes at most KMM_REPLAY_MAX, ends early when a signal comes, and needs one page of host memory.
  *
- * What it holds is charged to the session that made it: frames, index and the policy's state, as for
+ * What it holds is charged to the session that made it: frames, index, the policy's state, as for
  * any object. Its frames are left alone by global reclaim; the limit of the user is what bounds
  * them.
  *
  * States: made; used; freed with the last copy of the descriptor.
  *
- * Locks: lock of the replay, around the references of one piece; inside it those of the object. User
- * memory is read without it, so two callers are served piece by piece.
+ * Locks: lock of the replay, around the references of one piece; inside it those of the object.
+ * User memory is read without it, so two callers are served piece by piece.
  *
  * What this deliberately does not do: OPT, which needs the whole trace (policy/opt.c).
  */

@@ -1135,7 +1135,7 @@ struct kmm_swap_info {
 /* === Page replacement === */
 
 /* kmm_policy_info.flags */
-#define KMM_POLICY_CURRENT	(1U << 0)	/* it decides for all objects without one of their own */
+#define KMM_POLICY_CURRENT	(1U << 0)	/* it decides for objects without their own */
 
 /**
  * struct kmm_policy_info - KMM_IOC_POLICY_INFO, on /dev/kmm: one of the replacement policies
@@ -1242,8 +1242,8 @@ struct kmm_object_young {
 };
 
 /* kmm_space_trace.flags */
-#define KMM_TRACE_START		(1U << 0)	/* record from now on; what was recorded is dropped */
-#define KMM_TRACE_STOP		(1U << 1)	/* record no more; what is left after this call is dropped */
+#define KMM_TRACE_START		(1U << 0)	/* record from now on */
+#define KMM_TRACE_STOP		(1U << 1)	/* record no more; what was not read is dropped */
 
 /* In an entry: the access wrote. */
 #define KMM_TRACE_WRITE		(1ULL << 63)

@@ -297,6 +297,12 @@ static void check_one(const struct result *r, const char *name, u32 s)
 
 /* === Replay === */
 
+static void print_row(const char *name, u32 frames, size_t nr, long faults)
+{
+	printf("{\"policy\": \"%s\", \"frames\": %u, \"references\": %zu, \"faults\": %ld}",
+	       name, frames, nr, faults);
+}
+
 static int replay(const char *frames_text, const char *path)
 {
 	u32 frames = strtoul(frames_text, NULL, 10), k;
@@ -305,7 +311,8 @@ static int replay(const char *frames_text, const char *path)
 	char why[100];
 
 	if (!f || !frames) {
-		fprintf(stderr, "policy_sim: %s\n", f ? "how many frames?" : "cannot open the trace");
+		fprintf(stderr, "policy_sim: %s\n",
+			f ? "how many frames?" : "cannot open the trace");
 		return 1;
 	}
 	if (!reftrace_read(&t, f, why, sizeof(why))) {
@@ -313,11 +320,13 @@ static int replay(const char *frames_text, const char *path)
 		return 1;
 	}
 	printf("{\"policies\": [");
-	for (k = 0; k < kmm_nr_policies; k++)
-		printf("{\"policy\": \"%s\", \"frames\": %u, \"references\": %zu, \"faults\": %ld}, ",
-		       kmm_policies[k]->name, frames, t.nr, run_policy(kmm_policies[k], &t, frames));
-	printf("{\"policy\": \"opt\", \"frames\": %u, \"references\": %zu, \"faults\": %ld}]}\n",
-	       frames, t.nr, run_opt(&t, frames));
+	for (k = 0; k < kmm_nr_policies; k++) {
+		print_row(kmm_policies[k]->name, frames, t.nr,
+			  run_policy(kmm_policies[k], &t, frames));
+		printf(", ");
+	}
+	print_row("opt", frames, t.nr, run_opt(&t, frames));
+	printf("]}\n");
 	reftrace_free(&t);
 	fclose(f);
 	return 0;

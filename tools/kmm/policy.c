@@ -3,8 +3,8 @@
  * kmm policy: page replacement. List the policies, say which one decides, and replay a reference
  * string with as many frames as one likes, to compare them.
  *
- * Replay is the live machinery: for each policy the module makes an object with a limit of N frames,
- * references its pages one by one, and counts the faults. Frames of the region are really
+ * Replay is the live machinery: for each policy the module makes an object with a limit of N
+ * frames, references its pages one by one, and counts the faults. Frames of the region are really
  * allocated, evicted, written to swap when they are dirty. Beside the policies stands OPT
  * (Belady), the fewest faults that anybody can have who knows the future; it is computed here.
  *
@@ -21,7 +21,8 @@
 #include "cmd.h"
 #include "reftrace.h"
 
-_Static_assert(REFTRACE_WRITE == KMM_REPLAY_WRITE, "a trace is what the module takes");
+/* A trace is what the module takes. */
+typedef char trace_as_module[REFTRACE_WRITE == KMM_REPLAY_WRITE ? 1 : -1];
 
 /* === list and set === */
 
@@ -32,7 +33,8 @@ static int policy_list(struct options *o, int argc, char **argv)
 	uint32_t index = 0;
 	int dev, ret;
 
-	parse_plain(o, "List the replacement policies; '*' is the one that decides now.", argc, argv);
+	parse_plain(o, "List the replacement policies; '*' is the one that decides now.", argc,
+		    argv);
 	dev = open_device();
 	if (dev < 0)
 		return EXIT_FAIL;
@@ -234,7 +236,8 @@ static void explain_replay(int err, const struct replay_input *in, const char *n
 	else
 		complain(err, "cannot replay with %s", name);
 	if (err == -ENOMEM)
-		fprintf(stderr, "     %s\n", in->write ? "Pages that were written need swap: kmm swap" :
+		fprintf(stderr, "     %s\n", in->write ?
+			"Pages that were written need swap: kmm swap on --help" :
 			"More frames than the region has free, or written pages and no swap?");
 	else if (err == -EDQUOT)
 		fputs("     A limit was reached: kmm info shows them.\n", stderr);
@@ -363,7 +366,8 @@ static const struct verb policy_verbs[] = {
 int cmd_policy(struct options *o, int argc, char **argv)
 {
 	static const struct verb_set set = {
-		.name = "policy", .args_doc = "list\nset NAME\nreplay --frames N [--policy NAME|all] FILE|-",
+		.name = "policy",
+		.args_doc = "list\nset NAME\nreplay --frames N [--policy NAME|all] FILE|-",
 		.doc = "Page replacement: which page leaves when memory is short.\v"
 		       "kmm policy replay --help tells more.\n",
 		.verbs = policy_verbs, .nr = sizeof(policy_verbs) / sizeof(policy_verbs[0]),

@@ -4,8 +4,8 @@
  * or make some.
  *
  * A space is recorded exactly: the module notes each page that an access touches, in order. An
- * object is sampled: every few milliseconds the Accessed bits of all its pages are read and cleared.
- * What happens between two looks is not seen: how often a page was used, and in which order. The
+ * object is sampled: every few milliseconds the Accessed bits of all its pages are read and
+ * cleared. What happens between two looks is not seen: how often a page was used, and in which order. The
  * first lines of the file say which of the two it is.
  *
  * What is recorded is a descriptor: one that was inherited (3, as "kmm object create" and "kmm
@@ -420,7 +420,8 @@ static int trace_make(struct options *o, int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &in);
 	if (!reftrace_make(&t, in.name, in.pages, in.references, in.seed)) {
-		complain(0, "no trace '%s', or no memory for it; kmm trace list lists them", in.name);
+		complain(0, "no trace '%s', or no memory for it; kmm trace list lists them",
+			 in.name);
 		return EXIT_FAIL;
 	}
 	out = open_output(in.path);
@@ -472,7 +473,8 @@ static const struct verb trace_verbs[] = {
 int cmd_trace(struct options *o, int argc, char **argv)
 {
 	static const struct verb_set set = {
-		.name = "trace", .args_doc = "record [OPTION...] [COMMAND]\nmake NAME [OPTION...]\nlist",
+		.name = "trace",
+		.args_doc = "record [OPTION...] [COMMAND]\nmake NAME [OPTION...]\nlist",
 		.doc = "Page references, for kmm policy replay.\v"
 		       "kmm trace record --help tells more.\n",
 		.verbs = trace_verbs, .nr = sizeof(trace_verbs) / sizeof(trace_verbs[0]),

@@ -476,7 +476,8 @@ static int fail_trace(int dev, int obj)
 
 	if (space < 0)
 		return space;
-	ret = kmm_space_map(space, &at, PAGE, KMM_PROT_READ, KMM_MAP_PRIVATE | KMM_MAP_FIXED, -1, 0);
+	ret = kmm_space_map(space, &at, PAGE, KMM_PROT_READ, KMM_MAP_PRIVATE | KMM_MAP_FIXED, -1,
+			    0);
 	if (!ret)
 		ret = kmm_space_trace(space, KMM_TRACE_START, NULL, 0, NULL);
 	if (!ret)

@@ -178,8 +178,7 @@ TEST_F(kmm, trace_that_nobody_reads_loses_the_newest)
 
 	ASSERT_LE(0, space);
 	for (i = 0; all < KMM_TRACE_ENTRIES + 100; i++, all += 16)
-		ASSERT_EQ(0, kmm_space_read(space, BASE + i % 2 * sizeof(buf), buf,
-						      sizeof(buf)));
+		ASSERT_EQ(0, kmm_space_read(space, BASE + i % 2 * sizeof(buf), buf, sizeof(buf)));
 	n = kmm_space_trace(space, 0, got, ARRAY_SIZE(got), &lost);
 	EXPECT_EQ(KMM_TRACE_ENTRIES, n);
 	EXPECT_EQ(all - KMM_TRACE_ENTRIES, lost);
@@ -203,7 +202,8 @@ TEST_F(kmm, trace_hostile)
 
 	ASSERT_LE(0, space);
 	EXPECT_EQ(-EBUSY, kmm_space_trace(space, KMM_TRACE_START, NULL, 0, &lost));
-	EXPECT_EQ(-EINVAL, kmm_space_trace(space, KMM_TRACE_START | KMM_TRACE_STOP, NULL, 0, &lost));
+	EXPECT_EQ(-EINVAL, kmm_space_trace(space, KMM_TRACE_START | KMM_TRACE_STOP, NULL, 0,
+					   &lost));
 	EXPECT_EQ(-EINVAL, kmm_space_trace(space, 4, NULL, 0, &lost));
 	EXPECT_EQ(0, kmm_space_read(space, BASE, &byte, 1));
 	/* what cannot be written is lost, and said to be */
@@ -340,7 +340,7 @@ TEST_F(kmm, policy_is_set_by_debugfs)
 	current_policy(self->dev, before);
 	EXPECT_EQ(0, write_policy("sieve\n"));
 	EXPECT_STREQ("sieve", current_policy(self->dev, now));
-	EXPECT_EQ(-ENOENT, write_policy("sieve \n"));
+	EXPECT_EQ(-ENOENT, write_policy(" sieve\n"));
 	EXPECT_EQ(-ENOENT, write_policy("nobody"));
 	EXPECT_EQ(-EINVAL, write_policy("sixteen letters."));
 	EXPECT_EQ(-EINVAL, write_policy("more than sixteen letters"));
@@ -466,6 +466,47 @@ TEST_F(kmm, replay_hostile)
 	EXPECT_EQ(1, run.faults);
 	close(fd);
 	munmap(p, 2 * PAGE);
+}
+
+/* Written pages go to swap and come back, and that makes no difference to who leaves. */
+TEST_F(kmm, replay_of_writes_goes_through_swap)
+{
+	static uint32_t refs[2000], writes[2000];
+	struct kmm_replay_run run;
+	struct kmm_swap_info swap;
+	struct kmm_policy_info i;
+	uint64_t seed = seed_from_env();
+	unsigned int k;
+	int fd, id;
+
+	for (k = 0; k < ARRAY_SIZE(refs); k++) {
+		uint32_t a = next_random(&seed) % 100, b = next_random(&seed) % 100;
+
+		refs[k] = a < b ? a : b;
+		writes[k] = refs[k] | (a & 1 ? KMM_REPLAY_WRITE : 0);
+	}
+	/* without swap a dirty page cannot leave; what was before it is done */
+	fd = kmm_replay_create(self->dev, "fifo", 2, 4);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, kmm_replay_run(fd, (uint32_t[]){ KMM_REPLAY_WRITE, 1 | KMM_REPLAY_WRITE, 2 },
+				    3, &run));
+	EXPECT_EQ(2, run.done);
+	EXPECT_EQ(-ENOMEM, kmm_replay_run(fd, (uint32_t[]){ 2 }, 1, &run));
+	close(fd);
+
+	id = kmm_swap_on_ram(self->dev, "lz4", 4 << 20, 1);
+	ASSERT_LE(0, id);
+	for (k = 0; !kmm_policy_info(self->dev, k, &i); k++) {
+		long want = replay(self->dev, (char *)i.name, 30, refs, ARRAY_SIZE(refs), 100);
+
+		EXPECT_LT(0, want);
+		EXPECT_EQ(want, replay(self->dev, (char *)i.name, 30, writes, ARRAY_SIZE(refs), 100))
+			TH_LOG("%s", i.name);
+	}
+	EXPECT_EQ(0, kmm_swap_info(self->dev, id, &swap));
+	EXPECT_LT(100 * k, swap.written);
+	EXPECT_EQ(0, swap.used);
+	EXPECT_EQ(0, kmm_swap_off(self->dev, id));
 }
 
 /* Frames of a replay are the caller's: what he may not have he does not get. */
