@@ -24,6 +24,7 @@
 #define pr_fmt(fmt) fmt
 
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/debug_locks.h>
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -42,6 +43,7 @@
 #include <kmm/dev.h>
 #include <kmm/hardening.h>
 #include <kmm/inject.h>
+#include <kmm/kmemleak.h>
 #include <kmm/msgq.h>
 #include <kmm/page_table_check.h>
 #include <kmm/pgtable.h>
@@ -203,6 +205,45 @@ static int lab_destroy_early(struct kmm_cache *s, void *obj)
 static int plant_objects_remaining(struct kmm_account *a)
 {
 	return lab_with_object(SLAB_STORE_USER, lab_destroy_early);
+}
+
+static const char *missing_kmemleak(void)
+{
+	return kmm_dev_env.leak && READ_ONCE(kmm_dev_env.leak->enabled) ? NULL :
+	       "load with kmemleak=1";
+}
+
+/* Two scans, as soon as an object that is new now is old enough. Return: leaks found. */
+static int lab_scan(struct kmm_leak *l)
+{
+	struct kmm_leak_stat before, now;
+	int i, err = 0;
+
+	kmm_leak_get_stat(l, &before);
+	msleep(before.min_age_ms + 10);
+	/* our own stack has stale copies of the pointer */
+	kmm_leak_set_stack_scan(l, false);
+	for (i = 0; i < 2 && !err; i++)
+		err = kmm_leak_scan(l);
+	kmm_leak_set_stack_scan(l, before.stack_scan);
+	kmm_leak_get_stat(l, &now);
+	return err ?: now.nr_leaks - before.nr_leaks;
+}
+
+static int lab_forget(struct kmm_cache *s, void *obj)
+{
+	/* no word of it is a pointer to the object */
+	unsigned long hidden = ~(unsigned long)obj;
+	int nr = lab_scan(kmm_dev_env.leak);
+
+	kmm_cache_free(s, (void *)~hidden);
+	return nr;
+}
+
+static int plant_leak(struct kmm_account *a)
+{
+	/* a cache with debugging has no stacks of objects, where it would be found */
+	return lab_with_object(SLAB_STORE_USER, lab_forget);
 }
 
 /* === Pages === */
@@ -841,6 +882,15 @@ const struct lab_bug lab_bugs[] = {
 		.report = "BUG lab: Objects remaining in lab on kmm_cache_destroy\\(\\)",
 		.read = "one line for each object that is alive, ten at most, each with who allocated it (SLAB_STORE_USER). The cache stays usable: free them, destroy again.",
 		.plant = plant_objects_remaining,
+	},
+	{
+		.name = "leak",
+		.what = "loses the last pointer to an object",
+		.detector = "kmemleak, by the second scan; the gym waits kmemleak_min_age_ms and scans",
+		.report = "kmemleak: 1 new suspected memory leaks",
+		.read = "the log only counts: debugfs kmm/kmemleak has the object, its first bytes and the stack that allocated it, as long as it is not freed. A pointer anywhere in kmm's memory or a registered root would have saved it.",
+		.missing = missing_kmemleak,
+		.plant = plant_leak,
 	},
 	{
 		.name = "page-double-free",

@@ -66,6 +66,7 @@ esac
 # slow kernels get more time, not less work
 scale=1
 if [ -e /sys/kernel/debug/kmemleak ] || grep -qs kasan /proc/kallsyms; then scale=4; fi
+if [ $scale -gt 1 ] && [ "$count" = check ]; then export KMM_LOAD_STEP=7; fi
 importer=$(dirname "$ko")/kmm_importer.ko
 export KMM_KO=$ko KMM_COMMAND=$top/build/kmm
 
@@ -81,7 +82,8 @@ for suite in "${suites[@]}"; do
 	start=$(date +%s)
 	params=()
 	case $suite in
-	lab|cmd) params=(lab=1 page_table_check=1 debug_pagealloc=1) ;;
+	lab|cmd)
+		params=(lab=1 page_table_check=1 debug_pagealloc=1 kmemleak=1 kmemleak_min_age_ms=200 kmemleak_scan_secs=0) ;;
 	owner) params=(page_owner=1) ;;
 	esac
 	case $suite in
