@@ -82,7 +82,8 @@ for suite in "${suites[@]}"; do
 	start=$(date +%s)
 	params=()
 	case $suite in
-	lab|cmd)
+	cmd) params=(lab=1) ;;
+	lab)
 		params=(lab=1 page_table_check=1 debug_pagealloc=1 kmemleak=1 kmemleak_min_age_ms=200 kmemleak_scan_secs=0) ;;
 	owner) params=(page_owner=1) ;;
 	esac
