@@ -11,6 +11,8 @@
 
 #include <harness/slab.h>
 
+#include <kmm/debug_objects.h>
+
 char harness_pcpu_static[NR_CPUS * HARNESS_PCPU_STRIDE];
 
 struct workqueue_struct *alloc_workqueue(const char *name, unsigned int flags, int max_active)
@@ -69,4 +71,48 @@ const void *memchr_inv(const void *p, int c, size_t n)
 		if (*b != (unsigned char)c)
 			return b;
 	return NULL;
+}
+
+/* === The tracker of life cycles is off === */
+
+struct static_key_false kmm_debug_objects_key;
+
+static bool never(void)
+{
+	harness_die("the tracker was asked although it is off");
+}
+
+bool __kmm_debug_object_init(const void *addr, enum kmm_debug_type type)
+{
+	return never();
+}
+
+bool __kmm_debug_object_activate(const void *addr, enum kmm_debug_type type)
+{
+	return never();
+}
+
+bool __kmm_debug_object_destroy(const void *addr, enum kmm_debug_type type)
+{
+	return never();
+}
+
+bool __kmm_debug_object_free(const void *addr, enum kmm_debug_type type)
+{
+	return never();
+}
+
+bool __kmm_debug_object_use(const void *addr, enum kmm_debug_type type)
+{
+	return never();
+}
+
+void __kmm_debug_object_unuse(const void *addr)
+{
+	never();
+}
+
+bool __kmm_debug_check_no_obj_freed(const void *addr, size_t size)
+{
+	return never();
 }

@@ -139,6 +139,7 @@ void rcu_barrier(void);
 #define SLAB_RECLAIM_ACCOUNT	0x00020000u
 #define SLAB_PANIC		0x00040000u
 #define SLAB_TYPESAFE_BY_RCU	0x00080000u
+#define SLAB_NOLEAKTRACE	0x00800000u
 #define ZERO_SIZE_PTR		((void *)16)
 #define ZERO_OR_NULL_PTR(p)	((unsigned long)(p) <= 16)
 #define SLUB_RED_INACTIVE	0xbb
