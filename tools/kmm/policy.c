@@ -11,6 +11,7 @@
  * Page numbers in the input may be any; they are numbered anew (reftrace.c). The input is sent in
  * pieces, so a long one can be interrupted, and on a terminal one sees how far it is.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,8 +22,7 @@
 #include "cmd.h"
 #include "reftrace.h"
 
-/* A trace is what the module takes. */
-typedef char trace_as_module[REFTRACE_WRITE == KMM_REPLAY_WRITE ? 1 : -1];
+static_assert(REFTRACE_WRITE == KMM_REPLAY_WRITE, "a trace is what the module takes");
 
 /* === list and set === */
 

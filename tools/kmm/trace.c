@@ -5,8 +5,8 @@
  *
  * A space is recorded exactly: the module notes each page that an access touches, in order. An
  * object is sampled: every few milliseconds the Accessed bits of all its pages are read and
- * cleared. What happens between two looks is not seen: how often a page was used, and in which order. The
- * first lines of the file say which of the two it is.
+ * cleared. What happens between two looks is not seen: how often a page was used, and in which
+ * order. The first lines of the file say which of the two it is.
  *
  * What is recorded is a descriptor: one that was inherited (3, as "kmm object create" and "kmm
  * space run" pass it on), or one of another process, fetched with pidfd_getfd(2).
