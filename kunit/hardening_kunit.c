@@ -10,7 +10,7 @@
  * The switches are the module's own, the exit puts them back. debug_pagealloc needs a part in
  * the page_ext of a region: cases make theirs with a table of their own.
  *
- * Reports are rate limited (ten in five seconds): this suite has seven.
+ * Reports are rate limited (ten in five seconds): this suite has eight.
  */
 
 #include <linux/kthread.h>
@@ -22,6 +22,7 @@
 #include <kmm/debug_pagealloc.h>
 #include <kmm/hardening.h>
 #include <kmm/page_ext.h>
+#include <kmm/page_owner.h>
 #include <kmm/paths.h>
 #include <kmm/vmap.h>
 
@@ -211,6 +212,47 @@ static void a_range_is_looked_at_too(struct kunit *test)
 	kmm_test_end(test);
 }
 
+static bool yes(void)
+{
+	return true;
+}
+
+static size_t owner_size(void)
+{
+	return sizeof(struct kmm_page_owner);
+}
+
+static const struct kmm_page_ext_client owner = {
+	.name = "page_owner", .need = yes, .size = owner_size,
+};
+
+static const struct kmm_page_ext_client * const owner_only[KMM_NR_PAGE_EXT] = {
+	[KMM_PAGE_EXT_OWNER] = &owner,
+};
+
+static void the_report_tells_who_freed_it(struct kunit *test)
+{
+	struct kmm_test *t = kmm_test_create(test, &kmm_layout_one);
+	u64 mark;
+
+	kmm_hardening_set(KMM_PAGE_POISON);
+	KUNIT_ASSERT_EQ(test, kmm_test_start_region(t), 0);
+	KUNIT_ASSERT_EQ(test, kmm_page_ext_init(&t->region, owner_only), 0);
+	KUNIT_ASSERT_EQ(test, kmm_test_start(t), 0);
+	kmm_test_free_blocks(t, t->initial);
+	KUNIT_ASSERT_GE(test, kmm_page_owner_start(&t->region), 0L);
+	kmm_stay_on_cpu(0);
+	kmm_expect("^pagealloc: memory corruption", 1);
+	mark = kmm_log_mark();
+	write_after_free(test, 0, 8, 0xff);
+	kmm_expect_end();
+	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, "page_owner tracks the page as freed"), 1);
+	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, "page last free stack trace:"), 1);
+	kmm_go_anywhere();
+	kmm_page_owner_stop(&t->region);
+	kmm_test_end(test);
+}
+
 /* What lies free from the time before says nothing. */
 static void on_and_off_at_run_time(struct kunit *test)
 {
@@ -362,11 +404,6 @@ static void an_overrun_is_found_at_the_free(struct kunit *test)
 }
 
 /* === debug_pagealloc === */
-
-static bool yes(void)
-{
-	return true;
-}
 
 static size_t part_size(void)
 {
@@ -615,6 +652,7 @@ static struct kunit_case hardening_cases[] = {
 	KUNIT_CASE(free_frames_have_the_pattern),
 	KUNIT_CASE(a_write_after_free_is_found),
 	KUNIT_CASE(a_range_is_looked_at_too),
+	KUNIT_CASE(the_report_tells_who_freed_it),
 	KUNIT_CASE(on_and_off_at_run_time),
 	KUNIT_CASE(a_pinned_frame_is_wiped_at_home),
 	KUNIT_CASE(small_blocks_have_guards),

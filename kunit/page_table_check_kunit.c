@@ -7,7 +7,7 @@
  * module itself does breaks no rule is shown by all other suites, run with page_table_check=1
  * (make soak), and by the last case here: a random mix of what is allowed.
  *
- * Reports are rate limited, ten in five seconds: the cases together plant nine, and the first one
+ * Reports are rate limited, ten in five seconds: the cases together plant ten, and the first one
  * waits until the limit is fresh.
  */
 
@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include <kmm/page_ext.h>
+#include <kmm/page_owner.h>
 #include <kmm/page_table_check.h>
 #include <kmm/paths.h>
 #include <kmm/pgtable.h>
@@ -41,7 +42,17 @@ static const struct kmm_page_ext_client wanted = {
 	.name = "page_table_check", .need = yes, .size = part_size,
 };
 
+static size_t owner_size(void)
+{
+	return sizeof(struct kmm_page_owner);
+}
+
+static const struct kmm_page_ext_client owner = {
+	.name = "page_owner", .need = yes, .size = owner_size,
+};
+
 static const struct kmm_page_ext_client * const clients[KMM_NR_PAGE_EXT] = {
+	[KMM_PAGE_EXT_OWNER] = &owner,
 	[KMM_PAGE_EXT_TABLE_CHECK] = &wanted,
 };
 
@@ -311,6 +322,27 @@ static void a_mapping_that_never_came_does_not_go(struct kunit *test)
 	end(test);
 }
 
+static void a_report_tells_who_owns_the_frame(struct kunit *test)
+{
+	struct kmm_test *t = begin(test);
+	struct kmm_pgtable *a = tree(test);
+	struct planted p;
+	struct page *page;
+
+	KUNIT_ASSERT_GE(test, kmm_page_owner_start(&t->region), 0L);
+	page = get(test, 0);
+	map(test, a, 0, page, PAGE_SHARED, FILE);
+	p = plant(test, "freed while it is mapped", 1);
+	put(test, page);
+	found(test, &p, 1);
+	KUNIT_EXPECT_EQ(test, kmm_log_count(p.mark, "page_owner tracks the page as allocated"), 1);
+	KUNIT_EXPECT_EQ(test, kmm_log_count(p.mark, "page last allocated via order 0"), 1);
+	kmm_page_owner_stop(&t->region);
+	unmap(a);
+	kmm_pgtable_destroy(a);
+	end(test);
+}
+
 /* === What is allowed === */
 
 static void huge_leaves_count_in_each_frame(struct kunit *test)
@@ -389,6 +421,7 @@ static struct kunit_case page_table_check_cases[] = {
 	KUNIT_CASE(a_process_does_not_map_a_private_frame),
 	KUNIT_CASE(a_frame_that_is_mapped_is_neither_freed_nor_taken),
 	KUNIT_CASE(a_mapping_that_never_came_does_not_go),
+	KUNIT_CASE(a_report_tells_who_owns_the_frame),
 	KUNIT_CASE(huge_leaves_count_in_each_frame),
 	KUNIT_CASE(what_is_allowed_brings_no_report),
 	{}
