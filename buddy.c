@@ -335,6 +335,18 @@ static void kmm_list_add_guards(struct kmm_buddy *b, u32 start, u32 end, unsigne
 	kmm_list_add_rest(b, start, end, mt);
 }
 
+/* The guard at @index ends. Return: false when there is none. */
+static noinline bool kmm_guard_del(struct kmm_buddy *b, u32 index, unsigned int order)
+{
+	struct kmm_frame *f = &b->region->frames[index];
+
+	if (f->tag != KMM_FRAME_TAG(KMM_FRAME_GUARD, order))
+		return false;
+	f->tag = KMM_FRAME_TAG(KMM_FRAME_TAIL, 0);
+	b->nr_guard -= 1UL << order;
+	return true;
+}
+
 /* A block whose tag is not FREE any more or not yet becomes free, and merges. */
 static void kmm_free_block(struct kmm_buddy *b, u32 index, unsigned int order)
 {
@@ -346,14 +358,10 @@ static void kmm_free_block(struct kmm_buddy *b, u32 index, unsigned int order)
 	while (order < KMM_MAX_ORDER) {
 		u32 buddy = index ^ (1U << order);
 
-		if (frames[buddy].tag == KMM_FRAME_TAG(KMM_FRAME_FREE, order)) {
+		if (likely(frames[buddy].tag == KMM_FRAME_TAG(KMM_FRAME_FREE, order)))
 			kmm_list_del(b, buddy, order);
-		} else if (frames[buddy].tag == KMM_FRAME_TAG(KMM_FRAME_GUARD, order)) {
-			frames[buddy].tag = KMM_FRAME_TAG(KMM_FRAME_TAIL, 0);
-			b->nr_guard -= 1UL << order;
-		} else {
+		else if (likely(!b->nr_guard) || !kmm_guard_del(b, buddy, order))
 			break;
-		}
 		index &= ~(1U << order);
 		order++;
 	}
@@ -490,17 +498,17 @@ static unsigned int kmm_take_blocks(struct kmm_buddy *b, struct kmm_pcp *pcp,
 
 		if (!kmm_find_block(b, pcp, order, mt, &index, &found))
 			break;
-		n = min3((unsigned long)want - got, 1UL << (found - order), spare >> order);
-		if (order < b->guard_minorder)
-			n = 1;
 		f = &r->frames[index];
 		type = f->mt;
 		page = kmm_region_page(r, index);
 		kmm_list_del(b, index, found);
-		if (order < b->guard_minorder)
+		if (unlikely(order < b->guard_minorder)) {
+			n = 1;
 			kmm_list_add_guards(b, index + (1U << order), index + (1U << found), type);
-		else
+		} else {
+			n = min3((unsigned long)want - got, 1UL << (found - order), spare >> order);
 			kmm_list_add_rest(b, index + (n << order), index + (1U << found), type);
+		}
 		for (i = 0; i < n; i++) {
 			struct kmm_pcp_entry *e = &entry[got + n - 1 - i];
 

@@ -197,6 +197,8 @@ enum vmap_part { PART_SMALL, PART_HUGE, NR_PARTS };
  * @lazy_max: frames that one CPU may have waiting; immutable
  * @lazy_single_max: single ones: what a purge gives back should fit into the buddy's cache
  * @lazy_pages_max: addresses likewise; 0 with debug_pagealloc: each free purges; immutable
+ * @ram_run_max: RAM_RUN_PAGES; 0 with debug_pagealloc: runs have guards, and each unmapping
+ *	purges; immutable
  * @pool_max: addresses that one CPU may have in pools; immutable
  * @ram_dirty: runs of vm_map_ram were taken back since the last flush
  * @work: a purge that could not be made on the spot
@@ -215,6 +217,7 @@ struct kmm_vmap {
 	unsigned long lazy_max;
 	unsigned long lazy_single_max;
 	unsigned long lazy_pages_max;
+	unsigned int ram_run_max;
 	unsigned long pool_max;
 	unsigned long ram_dirty;
 	struct work_struct work;
@@ -238,7 +241,7 @@ static inline enum vmap_part vmap_part(const struct kmm_vmap *v, unsigned long a
 	return v->window.huge_nr && addr >= v->window.huge_first ? PART_HUGE : PART_SMALL;
 }
 
-static inline struct vmap_cpu *vmap_cpu_lock(struct kmm_vmap *v, unsigned long *flags)
+static __always_inline struct vmap_cpu *vmap_cpu_lock(struct kmm_vmap *v, unsigned long *flags)
 {
 	struct vmap_cpu *c;
 
@@ -248,7 +251,7 @@ static inline struct vmap_cpu *vmap_cpu_lock(struct kmm_vmap *v, unsigned long *
 	return c;
 }
 
-static inline void vmap_cpu_unlock(struct vmap_cpu *c, unsigned long flags)
+static __always_inline void vmap_cpu_unlock(struct vmap_cpu *c, unsigned long flags)
 {
 	spin_unlock_irqrestore(&c->lock, flags);
 }
@@ -1026,12 +1029,6 @@ KMM_EXPORT_INTERNAL(kmm_vmap_unmap);
 
 /* === vm_map_ram === */
 
-/* debug_pagealloc, and for this instance. */
-static inline bool vmap_nothing_is_lazy(const struct kmm_vmap *v)
-{
-	return static_branch_unlikely(&kmm_debug_pagealloc_key) && !v->lazy_pages_max;
-}
-
 /* A block whose addresses are used up and free again, or that is taken out of use. */
 static void vmap_ram_retire(struct kmm_vmap *v, struct kmm_vmap_area *a)
 {
@@ -1085,6 +1082,41 @@ static bool vmap_ram_open(struct kmm_vmap *v)
 	return true;
 }
 
+/* @guard: pages behind the run that stay unmapped, known when compiling. */
+static __always_inline void *vmap_map_ram(struct kmm_vmap *v, struct page **pages,
+					  unsigned int nr_pages, unsigned int guard)
+{
+	unsigned long addr, flags;
+	struct kmm_vmap_area *a;
+	struct vmap_cpu *c;
+
+	for (;;) {
+		c = vmap_cpu_lock(v, &flags);
+		a = c->block;
+		if (likely(a && a->used + nr_pages + guard <= RAM_BLOCK_PAGES))
+			break;
+		vmap_cpu_unlock(c, flags);
+		if (!vmap_ram_open(v))
+			return NULL;
+	}
+	addr = a->start + a->used * PAGE_SIZE;
+	a->used += nr_pages + guard;
+	a->live += nr_pages;
+	c->event[KMM_VMAP_ALLOC]++;
+	vmap_cpu_unlock(c, flags);
+	kmm_window_map(&v->window, addr, pages, nr_pages, PAGE_KERNEL);
+	return (void *)addr;
+}
+
+/* More pages than a run of this instance has: with debug_pagealloc, as they may be, all. */
+static noinline void *vmap_map_ram_slow(struct kmm_vmap *v, struct page **pages,
+					unsigned int nr_pages, void *caller)
+{
+	if (nr_pages > RAM_RUN_PAGES)
+		return kmm_vmap_map(v, pages, nr_pages, PAGE_KERNEL, caller);
+	return vmap_map_ram(v, pages, nr_pages, 1);
+}
+
 /**
  * kmm_vmap_map_ram() - Show a few pages for a short time.
  * @v: vmalloc
@@ -1095,39 +1127,16 @@ static bool vmap_ram_open(struct kmm_vmap *v)
  */
 void *kmm_vmap_map_ram(struct kmm_vmap *v, struct page **pages, unsigned int nr_pages)
 {
-	unsigned int run = nr_pages;
-	unsigned long addr, flags;
-	struct kmm_vmap_area *a;
-	struct vmap_cpu *c;
-
 	if (unlikely(!nr_pages || kmm_should_fail()))
 		return NULL;
-	if (nr_pages > RAM_RUN_PAGES)
-		return kmm_vmap_map(v, pages, nr_pages, PAGE_KERNEL, __builtin_return_address(0));
-	/* A guard page behind each run. */
-	if (vmap_nothing_is_lazy(v))
-		run++;
-	for (;;) {
-		c = vmap_cpu_lock(v, &flags);
-		a = c->block;
-		if (likely(a && a->used + run <= RAM_BLOCK_PAGES))
-			break;
-		vmap_cpu_unlock(c, flags);
-		if (!vmap_ram_open(v))
-			return NULL;
-	}
-	addr = a->start + a->used * PAGE_SIZE;
-	a->used += run;
-	a->live += nr_pages;
-	c->event[KMM_VMAP_ALLOC]++;
-	vmap_cpu_unlock(c, flags);
-	kmm_window_map(&v->window, addr, pages, nr_pages, PAGE_KERNEL);
-	return (void *)addr;
+	if (nr_pages > v->ram_run_max)
+		return vmap_map_ram_slow(v, pages, nr_pages, __builtin_return_address(0));
+	return vmap_map_ram(v, pages, nr_pages, 0);
 }
 KMM_EXPORT_INTERNAL(kmm_vmap_map_ram);
 
 /* The block that has all of a run; NULL: none. */
-static struct kmm_vmap_area *vmap_ram_find(struct kmm_vmap *v, unsigned long addr,
+static __always_inline struct kmm_vmap_area *vmap_ram_find(struct kmm_vmap *v, unsigned long addr,
 					   unsigned int nr_pages)
 {
 	struct kmm_vmap_area *a;
@@ -1140,27 +1149,14 @@ static struct kmm_vmap_area *vmap_ram_find(struct kmm_vmap *v, unsigned long add
 	return nr_pages <= RAM_RUN_PAGES && addr + nr_pages * PAGE_SIZE <= vmap_end(a) ? a : NULL;
 }
 
-/**
- * kmm_vmap_unmap_ram() - Undo kmm_vmap_map_ram().
- * @v: vmalloc
- * @addr: what it returned
- * @nr_pages: what it was given
- *
- * Flushed as kmm_vmap_unmap().
- *
- * Context: task, may sleep.
- */
-void kmm_vmap_unmap_ram(struct kmm_vmap *v, const void *addr, unsigned int nr_pages)
+static __always_inline void vmap_unmap_ram(struct kmm_vmap *v, const void *addr,
+					   unsigned int nr_pages)
 {
 	struct kmm_vmap_area *a;
 	struct vmap_cpu *c;
 	unsigned long flags;
 	bool idle;
 
-	if (unlikely(nr_pages > RAM_RUN_PAGES)) {
-		kmm_vmap_unmap(v, addr);
-		return;
-	}
 	a = vmap_ram_find(v, (unsigned long)addr, nr_pages);
 	if (unlikely(!a)) {
 		vmap_report_bad(v, addr, "vm_unmap_ram");
@@ -1178,8 +1174,34 @@ void kmm_vmap_unmap_ram(struct kmm_vmap *v, const void *addr, unsigned int nr_pa
 	spin_unlock_irqrestore(&c->lock, flags);
 	if (unlikely(idle))
 		vmap_ram_retire(v, a);
-	if (vmap_nothing_is_lazy(v))
-		vmap_purge_soon(v);
+}
+
+static noinline void vmap_unmap_ram_slow(struct kmm_vmap *v, const void *addr,
+					 unsigned int nr_pages)
+{
+	if (nr_pages > RAM_RUN_PAGES) {
+		kmm_vmap_unmap(v, addr);
+		return;
+	}
+	vmap_unmap_ram(v, addr, nr_pages);
+	vmap_purge_soon(v);
+}
+
+/**
+ * kmm_vmap_unmap_ram() - Undo kmm_vmap_map_ram().
+ * @v: vmalloc
+ * @addr: what it returned
+ * @nr_pages: what it was given
+ *
+ * Flushed as kmm_vmap_unmap().
+ *
+ * Context: task, may sleep.
+ */
+void kmm_vmap_unmap_ram(struct kmm_vmap *v, const void *addr, unsigned int nr_pages)
+{
+	if (unlikely(nr_pages > v->ram_run_max))
+		return vmap_unmap_ram_slow(v, addr, nr_pages);
+	vmap_unmap_ram(v, addr, nr_pages);
 }
 KMM_EXPORT_INTERNAL(kmm_vmap_unmap_ram);
 
@@ -1467,6 +1489,7 @@ static void vmap_debug_pagealloc(struct kmm_vmap *v)
 	if (!kmm_debug_pagealloc_on(v->region))
 		return;
 	v->lazy_pages_max = 0;
+	v->ram_run_max = 0;
 	v->region->forget_ctx = v;
 	v->region->forget = vmap_forget;
 }
@@ -1517,6 +1540,7 @@ struct kmm_vmap *kmm_vmap_create(struct kmm_region *r, struct kmm_buddy *b,
 	v->lazy_single_max = b->pcp_high[0] / 2;
 	v->lazy_pages_max = clamp(v->window.nr_pages / LAZY_WINDOW_SHARE / num_online_cpus(), 1UL,
 				  LAZY_PAGES_MAX);
+	v->ram_run_max = RAM_RUN_PAGES;
 	v->pool_max = nr_small / POOL_SHARE / num_online_cpus();
 	err = vmap_add_part(v, v->window.base, nr_small) ?:
 	      vmap_add_part(v, v->window.huge_first, v->window.huge_nr << HUGE_ORDER);

@@ -108,6 +108,12 @@ title "Page replacement: the reference string of the books, 3 frames, then 4: fi
 run sh -c "echo 1 2 3 4 1 2 5 1 2 3 4 5 | $kmm policy replay --frames 3 -"
 run sh -c "echo 1 2 3 4 1 2 5 1 2 3 4 5 | $kmm policy replay --frames 4 --policy fifo -"
 
+title "Hardening, switched at run time with Linux's precedence"
+switches=/sys/module/kmm/parameters
+run sh -c "echo 1 >$switches/init_on_alloc; $kmm info | grep debugging"
+run sh -c "echo 1 >$switches/page_poison; $kmm info | grep debugging; dmesg | grep auto-init: | tail -n 1"
+run sh -c "echo 0 >$switches/page_poison; $kmm info | grep debugging; echo 0 >$switches/init_on_alloc"
+
 title "The bug gym: a bug on purpose, who catches it, how to read the report"
 run sh -c "$kmm lab list | head -n 12"
 echo "kmm-expect: ^BUG lab \\(kmm\\): Poison overwritten x1" >/dev/kmsg

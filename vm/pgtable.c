@@ -565,7 +565,6 @@ int kmm_pt_map_huge(struct kmm_pgtable *pt, unsigned long addr, struct page *pag
 {
 	unsigned long *table, entry;
 	struct kmm_frame *f;
-	int err = -EEXIST;
 
 	entry = kmm_pt_make_entry(page, __pgprot(pgprot_val(prot) | KMM_PT_HUGE));
 	table = pt_make(pt, addr, KMM_PT_PMD, PT_GFP);
@@ -574,16 +573,18 @@ int kmm_pt_map_huge(struct kmm_pgtable *pt, unsigned long addr, struct page *pag
 	f = pt_frame(pt->set, table);
 	spin_lock(&pt->lock);
 	pt_lock_table(f);
-	if (!table[pt_index(addr, KMM_PT_PMD)]) {
-		pt_write(&table[pt_index(addr, KMM_PT_PMD)], KMM_PT_PMD, entry);
-		kmm_page_table_check(pt_region(pt->set), addr, 0, entry, true);
-		f->prev++;
-		atomic_long_add(PT_ENTRIES, &pt->resident);
-		err = 0;
+	if (table[pt_index(addr, KMM_PT_PMD)]) {
+		pt_unlock_table(f);
+		spin_unlock(&pt->lock);
+		return -EEXIST;
 	}
+	pt_write(&table[pt_index(addr, KMM_PT_PMD)], KMM_PT_PMD, entry);
+	kmm_page_table_check(pt_region(pt->set), addr, 0, entry, true);
+	f->prev++;
+	atomic_long_add(PT_ENTRIES, &pt->resident);
 	pt_unlock_table(f);
 	spin_unlock(&pt->lock);
-	return err;
+	return 0;
 }
 KMM_EXPORT_INTERNAL(kmm_pt_map_huge);
 
@@ -879,6 +880,22 @@ void kmm_pt_gather_page(struct kmm_pt_gather *g, struct page *page)
 }
 KMM_EXPORT_INTERNAL(kmm_pt_gather_page);
 
+static __always_inline void pt_drop(struct kmm_pt_gather *g, const struct pt_range *r,
+				    unsigned int i, unsigned long entry)
+{
+	if (g->drop)
+		g->drop(g, pt_range_addr(r, i), entry, kmm_pt_entry_page(entry, r->huge),
+			r->huge ? PT_ENTRIES : 1);
+}
+
+/* Counted before the drop function may let a share go. */
+static noinline void pt_drop_checked(struct kmm_pt_gather *g, const struct pt_range *r,
+				     unsigned int i, unsigned long entry)
+{
+	__kmm_page_table_check(pt_region(g->pt->set), pt_range_addr(r, i), entry, 0, r->huge);
+	pt_drop(g, r, i, entry);
+}
+
 /**
  * kmm_pt_zap() - Take the leaves of a range out.
  * @g: gather
@@ -908,11 +925,10 @@ void kmm_pt_zap(struct kmm_pt_gather *g, unsigned long start, unsigned long end)
 				continue;
 			entry = xchg(&r.table[i], 0);
 			nr++;
-			kmm_page_table_check(pt_region(pt->set), pt_range_addr(&r, i), entry, 0,
-					     r.huge);
-			if (g->drop)
-				g->drop(g, pt_range_addr(&r, i), entry,
-					kmm_pt_entry_page(entry, r.huge), nr_pages);
+			if (static_branch_unlikely(&kmm_page_table_check_key))
+				pt_drop_checked(g, &r, i, entry);
+			else
+				pt_drop(g, &r, i, entry);
 		}
 		f->prev -= nr;
 		pt_unlock_table(f);

@@ -197,6 +197,66 @@ void kmm_window_fini(struct kmm_window *w)
 }
 KMM_EXPORT_INTERNAL(kmm_window_fini);
 
+/* The loops of map: inlined twice, so that what debug_pagealloc counts costs nothing when off. */
+static __always_inline void window_map(struct kmm_window *w, unsigned long addr,
+				       struct page **pages, unsigned long nr_pages, pgprot_t prot)
+{
+	while (nr_pages) {
+		pte_t *pte = window_pte(w, addr);
+		unsigned long nr = min_t(unsigned long, nr_pages, PTRS_PER_PTE - pte_index(addr));
+
+		addr += nr * PAGE_SIZE;
+		nr_pages -= nr;
+		while (nr--)
+			set_pte(pte++, pfn_pte(page_to_pfn(*pages++), prot));
+	}
+}
+
+static __always_inline void window_map_block(struct kmm_window *w, unsigned long addr,
+					     unsigned long pfn, unsigned long nr_pages,
+					     pgprot_t prot)
+{
+	while (nr_pages) {
+		pte_t *pte = window_pte(w, addr);
+		unsigned long nr = min_t(unsigned long, nr_pages, PTRS_PER_PTE - pte_index(addr));
+
+		addr += nr * PAGE_SIZE;
+		nr_pages -= nr;
+		while (nr--)
+			set_pte(pte++, pfn_pte(pfn++, prot));
+	}
+}
+
+static noinline void window_map_counted(struct kmm_window *w, unsigned long addr,
+					struct page **pages, unsigned long nr_pages, pgprot_t prot)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr_pages; i++)
+		window_count(w, page_to_pfn(pages[i]), 1, 1);
+	window_map(w, addr, pages, nr_pages, prot);
+}
+
+static noinline void window_map_block_counted(struct kmm_window *w, unsigned long addr,
+					      unsigned long pfn, unsigned long nr_pages,
+					      pgprot_t prot)
+{
+	window_count(w, pfn, nr_pages, 1);
+	window_map_block(w, addr, pfn, nr_pages, prot);
+}
+
+/* Who takes an entry out counts it, see kmm_window_forget(). */
+static noinline void window_unmap_counted(struct kmm_window *w, unsigned long addr,
+					  unsigned long nr_pages)
+{
+	for (; nr_pages--; addr += PAGE_SIZE) {
+		pte_t old = __pte(xchg((unsigned long *)window_pte(w, addr), 0));
+
+		if (pte_present(old))
+			window_count(w, pte_pfn(old), 1, -1);
+	}
+}
+
 /**
  * kmm_window_map() - Map single pages where nothing is.
  * @w: window
@@ -210,17 +270,9 @@ KMM_EXPORT_INTERNAL(kmm_window_fini);
 void kmm_window_map(struct kmm_window *w, unsigned long addr, struct page **pages,
 		    unsigned long nr_pages, pgprot_t prot)
 {
-	while (nr_pages) {
-		pte_t *pte = window_pte(w, addr);
-		unsigned long nr = min_t(unsigned long, nr_pages, PTRS_PER_PTE - pte_index(addr));
-
-		addr += nr * PAGE_SIZE;
-		nr_pages -= nr;
-		while (nr--) {
-			window_count(w, page_to_pfn(*pages), 1, 1);
-			set_pte(pte++, pfn_pte(page_to_pfn(*pages++), prot));
-		}
-	}
+	if (static_branch_unlikely(&kmm_debug_pagealloc_key))
+		return window_map_counted(w, addr, pages, nr_pages, prot);
+	window_map(w, addr, pages, nr_pages, prot);
 }
 KMM_EXPORT_INTERNAL(kmm_window_map);
 
@@ -237,31 +289,11 @@ KMM_EXPORT_INTERNAL(kmm_window_map);
 void kmm_window_map_block(struct kmm_window *w, unsigned long addr, struct page *page,
 			  unsigned long nr_pages, pgprot_t prot)
 {
-	unsigned long pfn = page_to_pfn(page);
-
-	window_count(w, pfn, nr_pages, 1);
-	while (nr_pages) {
-		pte_t *pte = window_pte(w, addr);
-		unsigned long nr = min_t(unsigned long, nr_pages, PTRS_PER_PTE - pte_index(addr));
-
-		addr += nr * PAGE_SIZE;
-		nr_pages -= nr;
-		while (nr--)
-			set_pte(pte++, pfn_pte(pfn++, prot));
-	}
+	if (static_branch_unlikely(&kmm_debug_pagealloc_key))
+		return window_map_block_counted(w, addr, page_to_pfn(page), nr_pages, prot);
+	window_map_block(w, addr, page_to_pfn(page), nr_pages, prot);
 }
 KMM_EXPORT_INTERNAL(kmm_window_map_block);
-
-/* The same for debug_pagealloc: who takes the entry out counts it, see kmm_window_forget(). */
-static noinline void window_unmap_counted(struct kmm_window *w, pte_t *pte, unsigned long nr)
-{
-	for (; nr--; pte++) {
-		pte_t old = __pte(xchg((unsigned long *)pte, 0));
-
-		if (pte_present(old))
-			window_count(w, pte_pfn(old), 1, -1);
-	}
-}
 
 /**
  * kmm_window_unmap() - Take single pages out.
@@ -273,16 +305,14 @@ static noinline void window_unmap_counted(struct kmm_window *w, pte_t *pte, unsi
  */
 void kmm_window_unmap(struct kmm_window *w, unsigned long addr, unsigned long nr_pages)
 {
+	if (static_branch_unlikely(&kmm_debug_pagealloc_key))
+		return window_unmap_counted(w, addr, nr_pages);
 	while (nr_pages) {
 		pte_t *pte = window_pte(w, addr);
 		unsigned long nr = min_t(unsigned long, nr_pages, PTRS_PER_PTE - pte_index(addr));
 
 		addr += nr * PAGE_SIZE;
 		nr_pages -= nr;
-		if (static_branch_unlikely(&kmm_debug_pagealloc_key)) {
-			window_unmap_counted(w, pte, nr);
-			continue;
-		}
 		while (nr--)
 			set_pte(pte++, __pte(0));
 	}
@@ -394,9 +424,9 @@ KMM_EXPORT_INTERNAL(kmm_window_protect);
 void kmm_window_map_huge(struct kmm_window *w, unsigned long addr, struct page *page,
 			 pgprot_t prot)
 {
-	window_count(w, page_to_pfn(page), PTRS_PER_PTE, 1);
 	set_pmd(w->pmds[window_table(w, addr)],
 		pmd_mkhuge(pfn_pmd(page_to_pfn(page), prot)));
+	window_count(w, page_to_pfn(page), PTRS_PER_PTE, 1);
 }
 KMM_EXPORT_INTERNAL(kmm_window_map_huge);
 
@@ -415,6 +445,17 @@ void kmm_window_attach(struct kmm_window *w, unsigned long addr)
 }
 KMM_EXPORT_INTERNAL(kmm_window_attach);
 
+static noinline void window_clear_slots_counted(struct kmm_window *w, unsigned long addr,
+						unsigned long nr)
+{
+	for (; nr--; addr += PMD_SIZE) {
+		pmd_t pmd = READ_ONCE(*w->pmds[window_table(w, addr)]);
+
+		if (window_is_huge(pmd_val(pmd)))
+			window_count(w, pmd_pfn(pmd), PTRS_PER_PTE, -1);
+	}
+}
+
 /**
  * kmm_window_clear_slots() - Take everything out of slots; they have nothing then.
  * @w: window
@@ -425,6 +466,8 @@ KMM_EXPORT_INTERNAL(kmm_window_attach);
  */
 void kmm_window_clear_slots(struct kmm_window *w, unsigned long addr, unsigned long nr)
 {
+	if (static_branch_unlikely(&kmm_debug_pagealloc_key))
+		window_clear_slots_counted(w, addr, nr);
 	for (; nr--; addr += PMD_SIZE) {
 		pmd_t *pmd = w->pmds[window_table(w, addr)];
 
@@ -432,8 +475,6 @@ void kmm_window_clear_slots(struct kmm_window *w, unsigned long addr, unsigned l
 			continue;
 		if (!window_is_huge(pmd_val(*pmd)))
 			kmm_window_unmap(w, addr, PTRS_PER_PTE);
-		else
-			window_count(w, pmd_pfn(*pmd), PTRS_PER_PTE, -1);
 		pmd_clear(pmd);
 	}
 }

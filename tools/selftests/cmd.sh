@@ -73,7 +73,7 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..228"
+echo "1..230"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
@@ -86,9 +86,11 @@ done
 
 check "info" 0 "$kmm" info
 claim "info names the provider" says out 'from provider (cma|contig|chunks)'
+claim "info tells what is on" says out '^debugging, hardening '
 claim "no colour into a file" no_escape
 check "--json info" 0 "$kmm" --json info
 claim "--json info is right" json 'j["region_bytes"] > 0 and j["page_size"] == 4096 and j["order_max"] == 10'
+claim "--json info tells of the switches" json 'j["debugging"]["page_poison"] in (0, 1) and j["debugging"]["page_table_check"] in (0, 1)'
 check "info --json" 0 "$kmm" info --json
 claim "info --json is right" json 'j["file_limits"]["frames"] is None or j["file_limits"]["frames"] > 0'
 check "features --json" 0 "$kmm" features --json
