@@ -15,9 +15,7 @@
 #include <linux/mm.h>
 #include <linux/vmalloc.h>
 
-#include <kmm/gift.h>
 #include <kmm/inject.h>
-#include <kmm/space.h>
 
 #include "paging.h"
 
@@ -457,7 +455,7 @@ static void a_limit_holds_with_every_policy(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 50 * PAGE_SIZE, PAGE_SIZE), 0);
 		paging_put(test, o, 50, 51);
 		KUNIT_EXPECT_LE(test, o->resident, 20);
-		for (k = 0; k < 2000; k++) {
+		for (k = 0; k < 400; k++) {
 			n = kmm_below(&rnd, kmm_below(&rnd, 3) ? 15 : 100);
 			what = prandom_u32_state(&rnd);
 			if (k % 2) {
@@ -539,6 +537,381 @@ static void exact_mode_counts_as_the_textbook(struct kunit *test)
 	}
 }
 
+/* === Together === */
+
+static void pinned_pages_keep_nobody_else_in(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 100, NULL);
+	struct kmm_object *o = paging_create(test, f, 50), *p = paging_create(test, f, 10);
+	struct kmm_evict_result res;
+
+	paging_put_all(test, o, 0, 50);
+	paging_put_all(test, p, 0, 10);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_set_limit(o, 60, NULL, false), 0);
+	/* @o's list is the longest; @p's pages are used, once */
+	kmm_evict_any(&f->lru, KMM_EVICT_BATCH, KMM_EVICT_KSWAPD, &res);
+	kmm_evict_any(&f->lru, KMM_EVICT_BATCH, KMM_EVICT_KSWAPD, &res);
+	KUNIT_EXPECT_EQ(test, res.stolen, 10);
+	KUNIT_EXPECT_EQ(test, p->swapped, 10);
+	kmm_object_unpin(o, true);
+	paging_destroy(test, o);
+	paging_destroy(test, p);
+	paging_end(test, f);
+}
+
+#define WORK_PAGES	200
+
+/* Writes and verifies its own part of @o; the number of pages that were wrong or failed. */
+static long job_work(struct paging_job *j)
+{
+	unsigned long ops = kmm_test_nr_ops / 40, n;
+	u32 *model = kcalloc(j->nr, sizeof(*model), GFP_KERNEL);
+	struct rnd_state rnd;
+	long bad = 0;
+
+	if (!model)
+		return -ENOMEM;
+	prandom_seed_state(&rnd, kmm_test_seed + j->first);
+	for (n = 0; n < ops + 2 * j->nr; n++) {
+		u32 i = n < ops ? kmm_below(&rnd, j->nr) : n % j->nr, r = kmm_below(&rnd, 8);
+		struct page *page;
+
+		if (r < 4 && n < ops) {
+			page = kmm_object_get_page(j->o, j->first + i, true);
+			bad += IS_ERR(page);
+			if (!IS_ERR(page)) {
+				model[i] = prandom_u32_state(&rnd);
+				kmm_test_fill(page, model[i]);
+				put_page(page);
+			}
+		} else if (r == 4 && n < ops) {
+			bad += kmm_object_pageout(j->o, j->first + i, 4) < 0;
+		} else {
+			bad += !paging_has(j->o, j->first + i, model[i]);
+		}
+		cond_resched();
+	}
+	kfree(model);
+	return bad;
+}
+
+/* Two threads, each with its half of @o. */
+static void work_with_two(struct kunit *test, struct paging *f, struct kmm_object *o,
+			  const char *what)
+{
+	unsigned long half = o->nr_pages / 2;
+	struct paging_job j[2];
+	unsigned int i;
+	long bad;
+
+	for (i = 0; i < 2; i++) {
+		j[i] = (struct paging_job){ .fn = job_work, .f = f, .o = o, .nr = half,
+					    .first = i * half };
+		paging_job_start(test, &j[i], i);
+	}
+	for (i = 0; i < 2; i++) {
+		bad = paging_job_end(test, &j[i]);
+		KUNIT_EXPECT_EQ_MSG(test, bad, 0, "%s", what);
+	}
+	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+	KUNIT_EXPECT_EQ(test, kmm_policy_check(&o->lruvec->policy), 0);
+}
+
+static void two_threads_share_a_limit(struct kunit *test)
+{
+	static const u32 limits[] = { 1, 2, 30 };
+	unsigned int k, i;
+
+	for (k = 0; k < ARRAY_SIZE(kinds); k++)
+		for (i = 0; i < ARRAY_SIZE(limits); i++) {
+			struct paging *f = paging_begin(test, kinds[k], 500, NULL);
+			struct kmm_object *o = paging_create(test, f, WORK_PAGES);
+
+			KUNIT_EXPECT_EQ(test, kmm_object_set_limit(o, limits[i], NULL, false), 0);
+			work_with_two(test, f, o, "limit");
+			KUNIT_EXPECT_LE(test, o->resident, limits[i]);
+			paging_destroy(test, o);
+			paging_end(test, f);
+		}
+}
+
+static void who_comes_second_waits_for_the_writer(struct kunit *test)
+{
+	struct paging *f = paging_begin(test, PAGING_STORE, 100, NULL);
+	struct kmm_object *o = paging_create(test, f, 10);
+	struct paging_job j[2];
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, kmm_object_set_limit(o, 1, NULL, false), 0);
+	paging_put(test, o, 0, 1);
+	paging_hold(&f->store, true, false);
+	for (i = 0; i < 2; i++) {
+		j[i] = (struct paging_job){ .fn = paging_job_touch, .f = f, .o = o,
+					    .first = 1 + i };
+		paging_job_start(test, &j[i], -1);
+		paging_inside(test, &f->store, 1);
+	}
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_FALSE(test, paging_job_is_done(&j[i], 50));
+	paging_release(&f->store);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, paging_job_end(test, &j[i]), 0);
+	KUNIT_EXPECT_TRUE(test, paging_has(o, 0, 1));
+	KUNIT_EXPECT_LE(test, o->resident, 1);
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+static void a_user_at_the_quota_evicts_his_own(struct kunit *test)
+{
+	static const struct kmm_limits limits = {
+		.frames = 40, .objects = 10, .names = 10, .host_bytes = KMM_NO_LIMIT,
+	};
+	unsigned int k;
+
+	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct paging *f = paging_begin(test, kinds[k], 500, &limits);
+		struct kmm_object *o = paging_create(test, f, WORK_PAGES);
+
+		work_with_two(test, f, o, "quota");
+		KUNIT_EXPECT_LE(test, o->resident, 40);
+		KUNIT_EXPECT_LE(test, kmm_account_used(f->a, KMM_RES_FRAMES), 40);
+		paging_destroy(test, o);
+		paging_end(test, f);
+	}
+}
+
+/* Two and a half times the region. */
+#define LARGE_PAGES	2400
+
+static long job_switch(struct paging_job *j)
+{
+	unsigned int n = 0;
+
+	while (!READ_ONCE(j->nr)) {
+		if (kmm_lruvec_set_policy(&j->f->lru.global, kmm_policies[n++ % kmm_nr_policies]))
+			return -1;
+		usleep_range(500, 1500);
+	}
+	return n;
+}
+
+static void an_object_may_be_larger_than_the_region(struct kunit *test)
+{
+	unsigned int k, i;
+
+	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct paging *f = paging_begin(test, kinds[k], 4000, NULL);
+		struct kmm_object *o = paging_create(test, f, LARGE_PAGES);
+		struct paging_job s = { .fn = job_switch, .f = f };
+
+		paging_reclaim(test, f);
+		paging_put_all(test, o, 0, LARGE_PAGES);
+		KUNIT_EXPECT_GT(test, o->swapped, LARGE_PAGES - 1024);
+		paging_job_start(test, &s, -1);
+		paging_expect_all(test, o, 0, LARGE_PAGES);
+		/* from here on each thread has contents of its own */
+		KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 0, U64_MAX), 0);
+		work_with_two(test, f, o, "switch");
+		WRITE_ONCE(s.nr, 1);
+		KUNIT_EXPECT_GT(test, paging_job_end(test, &s), 0);
+		for (i = k; i < kmm_nr_policies; i += ARRAY_SIZE(kinds)) {
+			KUNIT_EXPECT_EQ(test, kmm_lruvec_set_policy(&f->lru.global,
+								    kmm_policies[i]), 0);
+			KUNIT_EXPECT_EQ(test, kmm_policy_check(&f->lru.global.policy), 0);
+			paging_put_all(test, o, 0, LARGE_PAGES / 2);
+			paging_expect_all(test, o, 0, LARGE_PAGES / 2);
+		}
+		/* what must come in when all of the region is this object's */
+		KUNIT_EXPECT_EQ(test, kmm_object_pin(o, true), -ENOMEM);
+		KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 100, 1000 * PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, paging_event(f, KMM_OOM), 0);
+		paging_destroy(test, o);
+		paging_end(test, f);
+	}
+}
+
+#define RANDOM_PAGES	600UL
+
+static long job_evict(struct paging_job *j)
+{
+	struct kmm_evict_result res;
+	long nr = 0;
+
+	while (!READ_ONCE(j->nr)) {
+		kmm_evict_any(&j->f->lru, KMM_EVICT_BATCH, KMM_EVICT_KSWAPD, &res);
+		nr += res.stolen;
+		if (!res.stolen)
+			usleep_range(50, 100);
+		cond_resched();
+	}
+	return nr;
+}
+
+static int random_write(struct kmm_object *o, u64 at, const u8 *from, unsigned long len)
+{
+	while (len) {
+		unsigned long in = offset_in_page(at), n = min(len, PAGE_SIZE - in);
+		struct page *page = kmm_object_get_page(o, at >> PAGE_SHIFT, true);
+
+		if (IS_ERR(page))
+			return PTR_ERR(page);
+		memcpy(page_address(page) + in, from, n);
+		put_page(page);
+		at += n;
+		from += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static bool random_equals(struct kmm_object *o, u64 at, const u8 *ref, unsigned long len)
+{
+	while (len) {
+		unsigned long in = offset_in_page(at), n = min(len, PAGE_SIZE - in);
+		struct page *page = kmm_object_get_page(o, at >> PAGE_SHIFT, false);
+		bool same;
+
+		if (IS_ERR(page))
+			return false;
+		same = page ? !memcmp(page_address(page) + in, ref, n) : !memchr_inv(ref, 0, n);
+		if (page)
+			put_page(page);
+		if (!same)
+			return false;
+		at += n;
+		ref += n;
+		len -= n;
+	}
+	return true;
+}
+
+/* Takes pages out and puts them in again elsewhere. */
+static int random_move(struct paging *f, struct kmm_object *o, u8 *ref, pgoff_t from, pgoff_t to,
+		       unsigned int nr)
+{
+	struct page *pages[16] = { };
+	unsigned int copied;
+	int ret = kmm_object_take_pages(o, from, nr, f->a, pages, &copied);
+
+	if (ret < 0)
+		return ret;
+	memmove(ref + to * PAGE_SIZE, ref + from * PAGE_SIZE, nr * PAGE_SIZE);
+	memset(ref + from * PAGE_SIZE, 0, nr * PAGE_SIZE);
+	return kmm_object_put_pages(o, to, nr, f->a, pages);
+}
+
+static int random_step(struct paging *f, struct kmm_object *o, u8 *ref, struct rnd_state *rnd,
+		       u8 fill)
+{
+	unsigned long size = o->size_bytes, at = size ? kmm_below(rnd, size) : 0, i;
+	unsigned long len = min_t(unsigned long, kmm_below(rnd, kmm_below(rnd, 20) ? 3 * PAGE_SIZE :
+							   100 * PAGE_SIZE), size - at);
+	u32 r = kmm_below(rnd, 100);
+	int err;
+
+	if (r < 35) {
+		for (i = 0; i < len; i++)
+			ref[at + i] = fill + i * 7;
+		return random_write(o, at, ref + at, len);
+	}
+	if (r < 60)
+		return random_equals(o, at, ref + at, len) ? 0 : -EBADMSG;
+	if (r < 70) {
+		memset(ref + at, 0, len);
+		return kmm_object_punch(o, at, len);
+	}
+	if (r < 80)
+		return min(kmm_object_pageout(o, at >> PAGE_SHIFT, len >> PAGE_SHIFT), 0L);
+	if (r < 84)
+		return kmm_lruvec_set_policy(o->lruvec, kmm_policies[at % kmm_nr_policies]);
+	if (r < 87)
+		return kmm_object_populate(o, at >> PAGE_SHIFT, len >> PAGE_SHIFT);
+	if (r < 88)
+		return kmm_object_set_limit(o, 20 + kmm_below(rnd, 50) * 10, NULL, false);
+	if (r < 94 && o->nr_pages > 80) {
+		/* the two ranges do not overlap, and the last page, which may be a part, is left */
+		u32 n = 1 + kmm_below(rnd, 16), from = kmm_below(rnd, o->nr_pages / 2 - 20);
+
+		return random_move(f, o, ref, from, o->nr_pages / 2 + from, n);
+	}
+	at = kmm_below(rnd, RANDOM_PAGES * PAGE_SIZE);
+	err = kmm_object_resize(o, at);
+	if (!err && at < size)
+		memset(ref + at, 0, size - at);
+	return err;
+}
+
+static void random_against_byte_array(struct kunit *test)
+{
+	unsigned long ops = kmm_test_nr_ops / 40 + 100, i;
+	unsigned int k;
+
+	for (k = 0; k < 4; k++) {
+		struct paging *f = paging_begin(test, kinds[k % 2], 1500, NULL);
+		struct kmm_object *o = paging_create(test, f, RANDOM_PAGES / 2);
+		struct paging_job e = { .fn = job_evict, .f = f };
+		u8 *ref = vzalloc(RANDOM_PAGES * PAGE_SIZE);
+		struct rnd_state rnd;
+		int err;
+
+		KUNIT_ASSERT_NOT_NULL(test, ref);
+		prandom_seed_state(&rnd, kmm_test_seed + k);
+		if (k / 2)
+			paging_job_start(test, &e, -1);
+		for (i = 0; i < ops; i++) {
+			err = random_step(f, o, ref, &rnd, i);
+			if (err) {
+				KUNIT_FAIL(test, "seed %lu, kind %u, step %lu: %d", kmm_test_seed,
+					   k, i, err);
+				break;
+			}
+			if (i % 256 == 0)
+				KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+			cond_resched();
+		}
+		KUNIT_EXPECT_TRUE(test, random_equals(o, 0, ref, o->size_bytes));
+		WRITE_ONCE(e.nr, 1);
+		if (k / 2)
+			KUNIT_EXPECT_GT(test, paging_job_end(test, &e), 0);
+		KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+		vfree(ref);
+		paging_destroy(test, o);
+		paging_end(test, f);
+	}
+}
+
+static void every_failure_point_of_a_round_leaves_the_pages(struct kunit *test)
+{
+	unsigned int k, n;
+
+	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct paging *f = paging_begin(test, kinds[k], 100, NULL);
+		struct kmm_object *o = paging_create(test, f, 16);
+
+		for (n = 1; n < 100; n++) {
+			bool fired;
+			long out;
+
+			paging_put_all(test, o, 0, 16);
+			kmm_inject_arm(n);
+			out = kmm_object_pageout(o, 0, 16);
+			fired = kmm_inject_disarm();
+			KUNIT_EXPECT_GE(test, out, 15);
+			KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+			KUNIT_EXPECT_EQ(test, paging_slots(f), o->swapped);
+			paging_expect_all(test, o, 0, 16);
+			if (!fired)
+				break;
+		}
+		KUNIT_EXPECT_GT(test, n, 16);
+		KUNIT_EXPECT_LT(test, n, 100);
+		paging_destroy(test, o);
+		paging_end(test, f);
+	}
+}
+
 static struct kunit_case evict_cases[] = {
 	KUNIT_CASE(dirty_pages_leave_and_come_back),
 	KUNIT_CASE(what_was_never_written_is_dropped),
@@ -555,6 +928,13 @@ static struct kunit_case evict_cases[] = {
 	KUNIT_CASE(writing_is_no_reason_to_refuse_a_seal),
 	KUNIT_CASE(a_limit_holds_with_every_policy),
 	KUNIT_CASE(exact_mode_counts_as_the_textbook),
+	KUNIT_CASE(pinned_pages_keep_nobody_else_in),
+	KUNIT_CASE(two_threads_share_a_limit),
+	KUNIT_CASE(who_comes_second_waits_for_the_writer),
+	KUNIT_CASE(a_user_at_the_quota_evicts_his_own),
+	KUNIT_CASE(an_object_may_be_larger_than_the_region),
+	KUNIT_CASE(random_against_byte_array),
+	KUNIT_CASE(every_failure_point_of_a_round_leaves_the_pages),
 	{}
 };
 

@@ -50,6 +50,9 @@
 
 /* === Data === */
 
+/* Whoever is at a limit sleeps so often, up to a millisecond each, before he gives up. */
+#define ROOM_TRIES	20
+
 /**
  * struct evict_round - one object's candidates in one round
  * @o: object
@@ -565,6 +568,7 @@ int kmm_object_make_room(struct kmm_object *o)
 	struct kmm_lruvec *v = o->lruvec;
 	unsigned long scanned = 0, nr_frames, most;
 	struct kmm_evict_result res;
+	unsigned int tries = 0;
 	u32 limit;
 
 	most = 4 * (unsigned long)READ_ONCE(v->policy.nr) + KMM_EVICT_BATCH;
@@ -584,9 +588,12 @@ int kmm_object_make_room(struct kmm_object *o)
 		scanned += res.scanned ?: 1;
 		if (scanned <= most)
 			continue;
-		if (!READ_ONCE(o->hold[0].end) && !READ_ONCE(o->hold[1].end))
+		/* A read(2) or write(2) of others holds its page for a moment. */
+		if (tries++ == ROOM_TRIES && !READ_ONCE(o->hold[0].end) &&
+		    !READ_ONCE(o->hold[1].end))
 			return -ENOMEM;
-		usleep_range(100, 200);
+		tries = min_t(unsigned int, tries, ROOM_TRIES);
+		usleep_range(500, 1000);
 	}
 }
 
