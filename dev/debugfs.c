@@ -257,15 +257,16 @@ static int objects_show(struct seq_file *m, void *v)
 	struct kmm_object *o;
 
 	if (v == &kmm_dev_env.objects->list) {
-		seq_printf(m, "%8s %14s %12s %10s %5s %5s %5s %8s %8s %s\n", "id", "size",
-			   "resident_kB", "host_bytes", "flags", "seals", "pins", "uid", "pid",
+		seq_printf(m, "%8s %14s %12s %10s %10s %5s %5s %5s %8s %8s %s\n", "id", "size",
+			   "resident_kB", "swapped_kB", "host_bytes", "flags", "seals", "pins", "uid", "pid",
 			   "comm");
 		return 0;
 	}
 	/* An object leaves the list before anything of it goes. */
 	o = list_entry(v, struct kmm_object, node);
-	seq_printf(m, "%8llu %14llu %12lu %10llu %#5x %#5x %5u %8u %8d ", o->id,
+	seq_printf(m, "%8llu %14llu %12lu %10lu %10llu %#5x %#5x %5u %8u %8d ", o->id,
 		   READ_ONCE(o->size_bytes), READ_ONCE(o->resident) << (PAGE_SHIFT - 10),
+		   READ_ONCE(o->swapped) << (PAGE_SHIFT - 10),
 		   READ_ONCE(o->host_bytes), o->flags, READ_ONCE(o->seals), READ_ONCE(o->nr_pins),
 		   from_kuid_munged(seq_user_ns(m), o->uid), o->pid);
 	seq_escape(m, o->comm, " \t\n\\");

@@ -8,8 +8,8 @@
  *
  *  1. Candidates are taken from the policy (kmm_lru_isolate()), sorted by object and index.
  *  2. Object by object, under its lock: those that are pinned, held from outside or gone are
- *     skipped. The Accessed bits of all mappings, of processes and spaces, are read and cleared, and
- *     the policy decides. Those that go are unmapped, neighbours in one step. Now nobody
+ *     skipped. The Accessed bits of all mappings, of processes and spaces, are read and cleared,
+ *     and the policy decides. Those that go are unmapped, neighbours in one step. Now nobody
  *     can write to them, and Dirty is complete in PG_dirty.
  *  3. Clean ones leave at once: either swap has the same contents since they came from there, or
  *     they were never written and are a hole again. Dirty ones get a slot each.
@@ -24,8 +24,8 @@
  * it were new, so that it is not tried again at once. So a full or broken swap costs time, never
  * data.
  *
- * Page-out by advice and an object's own eviction take pages by index in place of the policy,
- * and do not ask it (step 2).
+ * Page-out by advice takes pages by index in place of the policy, and does not ask it (step 2).
+ * A space at its limit goes by its own tables.
  *
  * Locks: the object's lock in steps 2, 3 and 5, the lruvec's inside of it. Whoever calls may
  * hold what comes before an object's lock, and no object's lock.
@@ -35,6 +35,7 @@
  */
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -487,6 +488,37 @@ static bool evict_others_work(struct kmm_object *o)
 }
 
 /**
+ * kmm_object_cold() - Forget that pages of a range were used.
+ * @o: object
+ * @first: first page
+ * @nr: how many; what lies behind the end is left out
+ *
+ * Their Accessed bits are cleared, and the policy has them as new ones.
+ *
+ * Context: task, may sleep. Return: pages.
+ */
+unsigned long kmm_object_cold(struct kmm_object *o, pgoff_t first, unsigned long nr)
+{
+	pgoff_t end = nr > ULONG_MAX - first ? ULONG_MAX : first + nr;
+	unsigned long done = 0;
+	struct kmm_candidate c;
+
+	while (o->lruvec && evict_pick(o, &first, end, &c, 1)) {
+		mutex_lock(&o->lock);
+		if (evict_is_there_locked(o, &c)) {
+			evict_is_young(o, &c);
+			kmm_lru_putback_locked(o, c.page, kmm_lru_slot(o->lruvec->lru, c.page));
+			done++;
+		}
+		mutex_unlock(&o->lock);
+		kmm_lru_put_object(o);
+		cond_resched();
+	}
+	return done;
+}
+KMM_EXPORT_INTERNAL(kmm_object_cold);
+
+/**
  * kmm_object_evict_own() - An object's pages go in favour of another page of it.
  * @o: object
  * @nr: candidates, at most KMM_EVICT_BATCH
@@ -526,7 +558,94 @@ bool kmm_object_evict_own(struct kmm_object *o, unsigned int nr)
 }
 KMM_EXPORT_INTERNAL(kmm_object_evict_own);
 
-/* === Limits === */
+/* === Limits of spaces === */
+
+/* Leaves of one look at the tables. */
+#define TRIM_BATCH	32
+
+struct trim {
+	unsigned int nr;
+	unsigned long addr[TRIM_BATCH];
+};
+
+static int trim_leaf(void *ctx, unsigned long addr, unsigned int shift, unsigned long entry,
+		     unsigned long effective)
+{
+	struct trim *t = ctx;
+
+	if (shift == PAGE_SHIFT && !(entry & KMM_PT_PRIVATE) && !kmm_espfix_covers(addr))
+		t->addr[t->nr++] = addr;
+	return t->nr == TRIM_BATCH;
+}
+
+/**
+ * kmm_space_over_limit() - Has a space as many pages as it may have?
+ * @s: space
+ *
+ * Context: any. Return: true if so.
+ */
+bool kmm_space_over_limit(struct kmm_space *s)
+{
+	u64 limit = READ_ONCE(s->limit_pages);
+
+	return unlikely(limit) && atomic_long_read(&s->pt.resident) >= limit;
+}
+
+/* The leaf at @addr goes, and its page, when nobody else shows it. */
+static void trim_one(struct kmm_space *s, unsigned long addr)
+{
+	struct kmm_area *area = kmm_space_find_locked(s, addr);
+	struct kmm_pt_gather g;
+	struct kmm_object *o;
+	bool alone;
+
+	/* It has gone meanwhile, or was used. */
+	if (!area || !area->object || kmm_pt_test_and_clear(&s->pt, addr, _PAGE_ACCESSED))
+		return;
+	o = area->object;
+	kmm_rmap_lock(area);
+	kmm_pt_gather_init(&g, &s->pt, kmm_space_drop, s);
+	g.keep = KMM_PT_PRIVATE;
+	kmm_pt_zap(&g, addr, addr + PAGE_SIZE);
+	kmm_pt_gather_finish(&g);
+	alone = list_is_singular(&o->areas);
+	kmm_rmap_unlock(area);
+	if (alone && (!o->mapping || !mapping_mapped(o->mapping)))
+		kmm_object_pageout(o, area->pgoff + ((addr - area->start) >> PAGE_SHIFT), 1);
+}
+
+/**
+ * kmm_space_trim_locked() - A space that is at its limit lets pages of objects go.
+ * @s: space, locked for reading
+ *
+ * A hand goes round its tables; pages that were used since it came by last stay. Twice round is
+ * enough for all.
+ *
+ * Context: task, may sleep, also for I/O; no object is locked.
+ * Return: true: there is room; false: there is nothing but private frames and what cannot go.
+ */
+bool kmm_space_trim_locked(struct kmm_space *s)
+{
+	unsigned int rounds = 2 * (2 + atomic_long_read(&s->pt.resident) / TRIM_BATCH), i;
+	struct trim t;
+
+	while (kmm_space_over_limit(s)) {
+		unsigned long hand = READ_ONCE(s->trim_hand);
+
+		if (!rounds-- || fatal_signal_pending(current))
+			return false;
+		t.nr = 0;
+		kmm_pt_for_each(&s->pt, false, hand, kmm_space_end(), trim_leaf, &t);
+		WRITE_ONCE(s->trim_hand,
+			   t.nr == TRIM_BATCH ? t.addr[TRIM_BATCH - 1] + PAGE_SIZE : 0);
+		for (i = 0; i < t.nr && kmm_space_over_limit(s); i++)
+			trim_one(s, t.addr[i]);
+		cond_resched();
+	}
+	return true;
+}
+
+/* === Limits of objects === */
 
 /* Frames that @o has, also those that pages are being read into. */
 static unsigned long evict_nr_frames(const struct kmm_object *o)

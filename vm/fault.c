@@ -343,7 +343,8 @@ void kmm_fault_handle(struct kmm_space *s, struct kmm_fault *f)
 	f->rule = fault_check(s, f, &area);
 	if (f->rule == KMM_RULE_NONE) {
 		do {
-			err = fault_resolve(s, area, f->addr & PAGE_MASK, f->code);
+			err = kmm_space_over_limit(s) && !kmm_space_trim_locked(s) ? -ENOMEM :
+				fault_resolve(s, area, f->addr & PAGE_MASK, f->code);
 		} while (err == -EAGAIN);
 		if (!err)
 			atomic64_inc(&s->faults);

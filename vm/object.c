@@ -1826,6 +1826,8 @@ void kmm_object_info(struct kmm_object *o, struct kmm_object_info *info)
 	info->host_bytes = o->host_bytes;
 	info->flags = o->flags;
 	info->seals = o->seals;
+	info->swapped = o->swapped;
+	info->limit = o->own_lruvec ? o->lruvec->limit_pages : 0;
 	mutex_unlock(&o->lock);
 }
 KMM_EXPORT_INTERNAL(kmm_object_info);

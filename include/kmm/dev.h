@@ -262,6 +262,9 @@ struct kmm_call {
 		struct kmm_space_access space_access;
 		struct kmm_space_walk space_walk;
 		struct kmm_space_info space_info;
+		struct kmm_space_limit space_limit;
+		struct kmm_object_advise object_advise;
+		struct kmm_object_limit object_limit;
 		struct kmm_policy_info policy_info;
 		struct kmm_policy_set policy_set;
 		struct kmm_replay_create replay_create;
@@ -323,6 +326,11 @@ int kmm_call_space_clone(struct kmm_call *call);
 int kmm_call_space_access(struct kmm_call *call);
 int kmm_call_space_walk(struct kmm_call *call);
 int kmm_call_space_info(struct kmm_call *call);
+
+/* dev/advise.c */
+int kmm_call_object_advise(struct kmm_call *call);
+int kmm_call_object_limit(struct kmm_call *call);
+int kmm_call_space_limit(struct kmm_call *call);
 
 /* dev/lab.c */
 int kmm_call_lab_bug(struct kmm_call *call);

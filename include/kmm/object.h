@@ -269,6 +269,7 @@ void kmm_object_free_frame(struct kmm_object *o, struct page *page);
 
 /* vm/evict.c */
 bool kmm_object_evict_own(struct kmm_object *o, unsigned int nr);
+unsigned long kmm_object_cold(struct kmm_object *o, pgoff_t first, unsigned long nr);
 long kmm_object_pageout(struct kmm_object *o, pgoff_t first, unsigned long nr);
 int kmm_object_set_limit(struct kmm_object *o, u32 limit_pages, const struct kmm_policy_ops *ops,
 			 bool exact);

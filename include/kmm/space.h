@@ -95,6 +95,8 @@ struct kmm_area {
  * @faults: demand faults
  * @cow_faults: copies made
  * @switches: times in CR3
+ * @limit_pages: most pages in its tables; 0: no limit
+ * @trim_hand: where the limit's hand looks next
  * @trace_lock: protects @trace and what it points to; a leaf
  * @trace: accesses are recorded in it; NULL: they are not. See vm/reftrace.c
  * @id: unique since load; immutable
@@ -116,6 +118,8 @@ struct kmm_space {
 	atomic64_t faults;
 	atomic64_t cow_faults;
 	atomic64_t switches;
+	u64 limit_pages;
+	unsigned long trim_hand;
 	spinlock_t trace_lock;	/* a leaf; protects trace */
 	struct kmm_reftrace *trace;
 	u64 id;
@@ -198,6 +202,10 @@ struct kmm_fault {
 	u32 rule;
 	int error;
 };
+
+/* vm/evict.c: a space at its limit */
+bool kmm_space_over_limit(struct kmm_space *s);
+bool kmm_space_trim_locked(struct kmm_space *s);
 
 /* vm/fault.c: demand and copy-on-write faults */
 void kmm_fault_handle(struct kmm_space *s, struct kmm_fault *f);

@@ -242,6 +242,8 @@ struct kmm_object_create {
  * @host_bytes: host memory that describes it
  * @flags: KMM_OBJECT_* of its creation
  * @seals: KMM_SEAL_*
+ * @swapped: pages that it has in swap
+ * @limit: frames that it may hold, 0: no limit; see struct kmm_object_limit
  */
 struct kmm_object_info {
 	__u64 id;
@@ -250,6 +252,46 @@ struct kmm_object_info {
 	__u64 host_bytes;
 	__u32 flags;
 	__u32 seals;
+	__u64 swapped;
+	__u64 limit;
+};
+
+/* kmm_object_advise.advice */
+#define KMM_ADVISE_PAGEOUT	1	/* evict, whatever the policy thinks */
+#define KMM_ADVISE_COLD		2	/* forget that they were used */
+#define KMM_ADVISE_WILLNEED	3	/* bring in what is in swap */
+
+/**
+ * struct kmm_object_advise - KMM_IOC_OBJECT_ADVISE, on an object: what is to come of a range
+ * @offset: first byte; the page that it is in counts as whole, so does the last one
+ * @len: bytes; what lies behind the end is left out
+ * @advice: KMM_ADVISE_*
+ * @flags: 0
+ * @done: out: pages: evicted; forgotten; in memory afterwards
+ *
+ * Contents never change. Pages that are pinned, or find no place in swap, stay.
+ * Errors: -EINVAL; -EPERM frames of LOCKED and CONTIG objects stay; WILLNEED also -EIO, -EDQUOT,
+ * -ENOMEM; -EINTR killed.
+ */
+struct kmm_object_advise {
+	__u64 offset;
+	__u64 len;
+	__u32 advice;
+	__u32 flags;
+	__u64 done;
+};
+
+/**
+ * struct kmm_object_limit - KMM_IOC_OBJECT_LIMIT, on an object: how many frames it may hold
+ * @pages: frames; 0: no limit any more
+ *
+ * Above it, its own pages leave in favour of new ones, by the policy of the region at that time.
+ * CAP_SYS_ADMIN.
+ * Errors: -EPERM also for LOCKED and CONTIG objects; -EINVAL more than the region has; -EDQUOT;
+ * -ENOMEM.
+ */
+struct kmm_object_limit {
+	__u64 pages;
 };
 
 /* kmm_object_reopen.flags */
@@ -737,6 +779,19 @@ struct kmm_space_walk {
 	__u16 index[KMM_WALK_LEVELS];
 	__u16 reserved[3];
 	__u64 entry[KMM_WALK_LEVELS];
+};
+
+/**
+ * struct kmm_space_limit - KMM_IOC_SPACE_LIMIT, on a space: how many pages may be in its tables
+ * @pages: pages, private ones included; 0: no limit any more
+ *
+ * Above it, pages of objects that it has not used lately leave its tables, and the region when
+ * nobody else shows them; private frames stay, and a fault that finds nothing but these fails with
+ * KMM_RULE_LIMIT. CAP_SYS_ADMIN.
+ * Errors: -EPERM.
+ */
+struct kmm_space_limit {
+	__u64 pages;
 };
 
 /**
@@ -1293,6 +1348,9 @@ struct kmm_space_trace {
 #define KMM_IOC_OBJECT_EXPORT	_IOWR(KMM_IOC_MAGIC, 0x15, struct kmm_object_export)
 #define KMM_IOC_OBJECT_IMPORT	_IOWR(KMM_IOC_MAGIC, 0x16, struct kmm_object_import)
 
+#define KMM_IOC_OBJECT_ADVISE	_IOWR(KMM_IOC_MAGIC, 0x1a, struct kmm_object_advise)
+#define KMM_IOC_OBJECT_LIMIT	_IOWR(KMM_IOC_MAGIC, 0x1b, struct kmm_object_limit)
+
 #define KMM_IOC_SPACE_CREATE	_IOWR(KMM_IOC_MAGIC, 0x20, struct kmm_space_create)
 #define KMM_IOC_SPACE_MAP	_IOWR(KMM_IOC_MAGIC, 0x21, struct kmm_space_map)
 #define KMM_IOC_SPACE_UNMAP	_IOWR(KMM_IOC_MAGIC, 0x22, struct kmm_space_unmap)
@@ -1301,6 +1359,7 @@ struct kmm_space_trace {
 #define KMM_IOC_SPACE_ACCESS	_IOWR(KMM_IOC_MAGIC, 0x25, struct kmm_space_access)
 #define KMM_IOC_SPACE_WALK	_IOWR(KMM_IOC_MAGIC, 0x26, struct kmm_space_walk)
 #define KMM_IOC_SPACE_INFO	_IOWR(KMM_IOC_MAGIC, 0x27, struct kmm_space_info)
+#define KMM_IOC_SPACE_LIMIT	_IOWR(KMM_IOC_MAGIC, 0x28, struct kmm_space_limit)
 #define KMM_IOC_PIPE_CREATE	_IOWR(KMM_IOC_MAGIC, 0x40, struct kmm_pipe_create)
 #define KMM_IOC_PIPE_RESIZE	_IOWR(KMM_IOC_MAGIC, 0x41, struct kmm_pipe_resize)
 #define KMM_IOC_PIPE_INFO	_IOWR(KMM_IOC_MAGIC, 0x42, struct kmm_pipe_info)

@@ -399,7 +399,8 @@ static error_t names_parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (in->nr < in->wanted)
-			argp_error(state, in->wanted == 2 ? "which names?" : "which name?");
+			argp_error(state, in->wanted == 2 ? "two names, or a name and what to do?" :
+							    "which name?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -479,6 +480,108 @@ static int object_gift(struct options *o, int argc, char **argv)
 	return ret ? EXIT_FAIL : EXIT_OK;
 }
 
+/* === advise, limit === */
+
+/* The object that in.name[0] names; -1 after a complaint. */
+static int open_named(const struct names_input *in)
+{
+	int dev = open_device(), fd;
+
+	if (dev < 0)
+		return -1;
+	fd = kmm_shm_open(dev, in->name[0], 0, 0, 0, 0);
+	close(dev);
+	if (fd < 0)
+		complain(fd, "name '%s'", in->name[0]);
+	return fd < 0 ? -1 : fd;
+}
+
+static int object_advise(struct options *o, int argc, char **argv)
+{
+	static const struct {
+		const char *name, *what;
+		uint32_t advice;
+	} advices[] = {
+		{ "pageout", "evicted", KMM_ADVISE_PAGEOUT },
+		{ "cold", "cold", KMM_ADVISE_COLD },
+		{ "willneed", "in memory", KMM_ADVISE_WILLNEED },
+	}, *a;
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp_option options[] = {
+		{ "offset", 'f', "BYTES", 0, "Where to begin (0)", 0 },
+		{ "length", 'l', "BYTES", 0, "How much (all from there on)", 0 },
+		{ 0 }
+	};
+	const struct argp argp = {
+		.options = options, .parser = names_parse, .children = children,
+		.args_doc = "NAME pageout|cold|willneed",
+		.doc = "Say what is to come of the pages of an object: evict them, forget that they "
+		       "were used, bring in what is in swap.",
+	};
+	struct names_input in = { .o = o, .wanted = 2 };
+	struct kmm_object_info info;
+	int64_t pages;
+	int fd;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	for (a = advices; a < advices + 3 && strcmp(a->name, in.name[1]); a++)
+		;
+	if (a == advices + 3) {
+		fprintf(stderr, "kmm: '%s' is none of pageout, cold, willneed\n", in.name[1]);
+		return EXIT_USAGE;
+	}
+	fd = open_named(&in);
+	if (fd < 0)
+		return EXIT_FAIL;
+	if (!in.length)
+		in.length = UINT64_MAX - in.offset;
+	pages = kmm_object_advise(fd, in.offset, in.length, a->advice);
+	if (pages < 0 || kmm_object_info(fd, &info)) {
+		complain(pages, "%s of '%s'", a->name, in.name[0]);
+		close(fd);
+		return EXIT_FAIL;
+	}
+	close(fd);
+	if (o->json) {
+		struct json_object *j = json_object_new_object();
+
+		json_object_object_add(j, "pages", json_object_new_uint64(pages));
+		json_object_object_add(j, "resident", json_object_new_uint64(info.resident));
+		json_object_object_add(j, "swapped", json_object_new_uint64(info.swapped));
+		return print_json(j);
+	}
+	printf("%lld pages %s; now %llu in memory, %llu in swap\n", (long long)pages, a->what,
+	       info.resident, info.swapped);
+	return EXIT_OK;
+}
+
+static int object_limit(struct options *o, int argc, char **argv)
+{
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp argp = {
+		.parser = names_parse, .children = children, .args_doc = "NAME BYTES",
+		.doc = "Let an object hold so much memory at most; what is more goes to swap, its own "
+		       "pages first. 0: no limit any more.",
+	};
+	struct names_input in = { .o = o, .wanted = 2 };
+	uint64_t bytes;
+	int fd, ret;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	if (!parse_size(in.name[1], &bytes)) {
+		fprintf(stderr, "kmm: '%s' is no size: try 64K, 1M, 0\n", in.name[1]);
+		return EXIT_USAGE;
+	}
+	fd = open_named(&in);
+	if (fd < 0)
+		return EXIT_FAIL;
+	ret = kmm_object_limit(fd, (bytes + 4095) / 4096);
+	close(fd);
+	if (ret < 0)
+		complain(ret, "limit of '%s'", in.name[0]);
+	return ret < 0 ? EXIT_FAIL : EXIT_OK;
+}
+
 /* === list === */
 
 static int object_names(struct options *o, int argc, char **argv)
@@ -508,6 +611,7 @@ static error_t object_parse(int key, char *arg, struct argp_state *state)
 		int (*run)(struct options *o, int argc, char **argv);
 	} object_verbs[] = {
 		{ "create", object_create }, { "open", object_open }, { "gift", object_gift },
+		{ "advise", object_advise }, { "limit", object_limit },
 		{ "unlink", object_unlink }, { "names", object_names }, { "list", object_list },
 		{ 0 }
 	}, *v;
@@ -522,13 +626,14 @@ static error_t object_parse(int key, char *arg, struct argp_state *state)
 			if (!strcmp(arg, v->name))
 				in->run = v->run;
 		if (!in->run)
-			argp_error(state, "'%s' is none of create, open, gift, unlink, names, list",
+			argp_error(state, "'%s' is none of create, open, gift, advise, limit, unlink, "
+				   "names, list",
 				   arg);
 		in->at = state->next - 1;
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "create, open, gift, unlink, names or list?");
+		argp_error(state, "create, open, gift, advise, limit, unlink, names or list?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -541,7 +646,8 @@ int cmd_object(struct options *o, int argc, char **argv)
 	const struct argp argp = {
 		.parser = object_parse, .children = children,
 		.args_doc = "create [OPTION...] [-- COMMAND...]\nopen NAME [-- COMMAND...]\n"
-			    "gift FROM TO\nunlink NAME\nnames\nlist",
+			    "gift FROM TO\nadvise NAME pageout|cold|willneed\n"
+			    "limit NAME BYTES\nunlink NAME\nnames\nlist",
 		.doc = "Make memory objects, find them by name, or list those that live.\v"
 		       "kmm object create --help tells more.\n",
 	};

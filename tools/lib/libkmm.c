@@ -161,6 +161,28 @@ int kmm_object_gift(int src, uint64_t src_offset, int dst, uint64_t dst_offset, 
 	return g.done < len;
 }
 
+int64_t kmm_object_advise(int obj, uint64_t offset, uint64_t len, uint32_t advice)
+{
+	struct kmm_object_advise a = { .offset = offset, .len = len, .advice = advice };
+	int ret = call(obj, KMM_IOC_OBJECT_ADVISE, &a);
+
+	return ret < 0 ? ret : (int64_t)a.done;
+}
+
+int kmm_object_limit(int obj, uint64_t pages)
+{
+	struct kmm_object_limit l = { .pages = pages };
+
+	return call(obj, KMM_IOC_OBJECT_LIMIT, &l);
+}
+
+int kmm_space_limit(int space, uint64_t pages)
+{
+	struct kmm_space_limit l = { .pages = pages };
+
+	return call(space, KMM_IOC_SPACE_LIMIT, &l);
+}
+
 int kmm_ops(int dev, struct kmm_op *ops, uint32_t nr, uint32_t flags, uint32_t *failed)
 {
 	struct kmm_ops b = { .ops = (uintptr_t)ops, .nr = nr, .flags = flags };

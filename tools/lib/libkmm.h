@@ -163,6 +163,31 @@ int kmm_object_gift(int src, uint64_t src_offset, int dst, uint64_t dst_offset, 
 		    struct kmm_object_gift *gift);
 
 /**
+ * kmm_object_advise() - Say what is to come of a range.
+ * @obj: descriptor of an object
+ * @offset: first byte
+ * @len: bytes
+ * @advice: KMM_ADVISE_*
+ *
+ * Return: pages, see struct kmm_object_advise; a negative errno.
+ */
+int64_t kmm_object_advise(int obj, uint64_t offset, uint64_t len, uint32_t advice);
+
+/**
+ * kmm_object_limit() - How many frames may an object hold?
+ * @obj: descriptor of an object
+ * @pages: frames; 0: no limit any more
+ */
+int kmm_object_limit(int obj, uint64_t pages);
+
+/**
+ * kmm_space_limit() - How many pages may be in the tables of a space?
+ * @space: descriptor of a space
+ * @pages: pages; 0: no limit any more
+ */
+int kmm_space_limit(int space, uint64_t pages);
+
+/**
  * kmm_ops() - Run a batch of allocator operations.
  * @dev: descriptor of /dev/kmm; it owns what the slots hold
  * @ops: operations; each one's result is written

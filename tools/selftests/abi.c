@@ -87,6 +87,13 @@ static const struct target targets[] = {
 	{ "SPACE_TRACE", 0x65, sizeof(struct kmm_space_trace), SPACE,
 	  offsetof(struct kmm_space_trace, done), 0,
 	  offsetof(struct kmm_space_trace, flags), KMM_TRACE_START | KMM_TRACE_STOP },
+	{ "OBJECT_ADVISE", 0x1a, sizeof(struct kmm_object_advise), OBJ,
+	  offsetof(struct kmm_object_advise, done), 0,
+	  offsetof(struct kmm_object_advise, flags), 0 },
+	{ "OBJECT_LIMIT", 0x1b, sizeof(struct kmm_object_limit), OBJ,
+	  sizeof(struct kmm_object_limit), 0, -1, 0 },
+	{ "SPACE_LIMIT", 0x28, sizeof(struct kmm_space_limit), SPACE,
+	  sizeof(struct kmm_space_limit), 0, -1, 0 },
 };
 
 /* What other suites walk: they need more than a struct, or return nothing. */
@@ -171,6 +178,7 @@ static void good(const struct target *t, void *buf, size_t size)
 	struct kmm_policy_set ps = { .name = "twolist" };
 	struct kmm_replay_create rc = { .policy = "fifo", .nr_frames = 1, .nr_pages = 1 };
 	struct kmm_replay_run rr = { .refs = (uintptr_t)no_refs, .nr = 1 };
+	struct kmm_object_advise a = { .len = PAGE, .advice = KMM_ADVISE_COLD };
 	struct kmm_object_young y = { .nr = 4, .bitmap = (uintptr_t)access_buf };
 	struct kmm_ops o = { .ops = (uintptr_t)one_op, .nr = 1, .flags = KMM_OPS_KEEP_GOING };
 	/* Of holes, within the object. */
@@ -193,6 +201,8 @@ static void good(const struct target *t, void *buf, size_t size)
 	one_op[0] = (struct kmm_op){ .kind = KMM_OP_PAGES_FREE, .slot = 3 };
 	if (t->nr == 0x10)
 		memcpy(buf, &c, sizeof(c) < size ? sizeof(c) : size);
+	else if (t->nr == 0x1a)
+		memcpy(buf, &a, sizeof(a) < size ? sizeof(a) : size);
 	else if (t->nr == 0x12)
 		memcpy(buf, &r, sizeof(r) < size ? sizeof(r) : size);
 	else if (t->nr == 0x30)
@@ -366,7 +376,8 @@ TEST_F(abi, numbers)
 		KMM_IOC_MSGQ_CREATE, KMM_IOC_MSGQ_INFO, KMM_IOC_MSGQ_REOPEN,
 		KMM_IOC_PIPE_CREATE, KMM_IOC_PIPE_RESIZE, KMM_IOC_PIPE_INFO,
 		KMM_IOC_POLICY_INFO, KMM_IOC_POLICY_SET, KMM_IOC_REPLAY_CREATE, KMM_IOC_REPLAY_RUN,
-		KMM_IOC_OBJECT_YOUNG, KMM_IOC_SPACE_TRACE,
+		KMM_IOC_OBJECT_YOUNG, KMM_IOC_SPACE_TRACE, KMM_IOC_OBJECT_ADVISE,
+		KMM_IOC_OBJECT_LIMIT, KMM_IOC_SPACE_LIMIT,
 	};
 
 	ASSERT_EQ(ARRAY_SIZE(want), ARRAY_SIZE(targets));
@@ -420,7 +431,8 @@ TEST_F(abi, smaller)
 
 	FOR_EACH_TARGET(t) {
 		/* what has grown since is filled as far as the caller has room */
-		size_t first = t->nr == 0x02 ? offsetof(struct kmm_stat, user_names) : t->size;
+		size_t first = t->nr == 0x02 ? offsetof(struct kmm_stat, user_names) :
+			       t->nr == 0x11 ? offsetof(struct kmm_object_info, swapped) : t->size;
 
 		for (size_t size = 0; size < t->size; size++) {
 			int want = size < first ? EINVAL : 0;

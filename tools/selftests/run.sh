@@ -29,7 +29,7 @@ bin=$top/build/selftests
 ko=$top/kmm.ko
 count=check
 # lifecycle loads and unloads the module itself; lab, last, plants bugs that silence lockdep
-all=(basic object mmap sync seals memfd_seals shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth kmemleak cmd swap lifecycle owner lab)
+all=(basic object mmap sync seals memfd_seals advise shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth kmemleak cmd swap lifecycle owner lab)
 smoke=(basic object mmap ops lifecycle lab)
 suites=()
 
