@@ -57,7 +57,7 @@ before=$(cma_used)
 run "$kmm" doctor || true
 
 title "insmod: the module takes its region"
-run insmod "$ko" lab=1 "${params[@]}"
+run insmod "$ko" lab=1 page_owner=1 "${params[@]}"
 memory
 during=$(cma_used)
 run "$kmm" info
@@ -68,6 +68,9 @@ run "$top/build/examples/demo"
 title "How it started: the steps of mm_init, and where the region is"
 show $debugfs/mm_init
 show $debugfs/region
+
+title "page_owner: who has the frames, while a command holds an object of 4 MiB"
+run "$kmm" object create --size 4M --pattern -- "$kmm" owner --top 2
 
 title "Who has what: an object of 4 MiB while a command holds it"
 run "$kmm" object create --size 4M --pattern -- cat $debugfs/objects $debugfs/meminfo

@@ -643,8 +643,8 @@ TEST_F_TIMEOUT(lifecycle, each_failure_of_loading, 300)
 	/* on slow kernels not each of them, but others in each run */
 	step = env_number("KMM_LOAD_STEP", 1);
 	for (nth = getpid() % step; nth < 300; nth += step) {
-		snprintf(params, sizeof(params), SMALL " provider=%s fail=1,100,%d,1", provider,
-			 nth);
+		snprintf(params, sizeof(params), SMALL " provider=%s page_owner=1 fail=1,100,%d,1",
+			 provider, nth);
 		ret = load(params);
 		if (!ret && fail_times_left() == 1)
 			break;
