@@ -132,7 +132,7 @@ static void a_record_follows_the_block(struct kunit *test)
 		KUNIT_EXPECT_STREQ(test, po.comm, current->comm);
 		KUNIT_EXPECT_NE(test, po.ts_nsec, 0);
 		KUNIT_EXPECT_EQ(test, po.free_ts_nsec, 0);
-		KUNIT_EXPECT_TRUE(test, stack_has(test, po.handle, "a_record_follows_the_block+"));
+		KUNIT_EXPECT_TRUE(test, stack_has(test, po.handle, __func__));
 		if (orders[i])
 			KUNIT_EXPECT_FALSE(test, kmm_page_owner_get(&t->region,
 								    index_of(t, page) + 1, &po));
@@ -140,8 +140,7 @@ static void a_record_follows_the_block(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, kmm_page_owner_get(&t->region, index_of(t, page), &po));
 		KUNIT_EXPECT_EQ(test, rec->state, KMM_OWNER_FREED);
 		KUNIT_EXPECT_GE(test, rec->free_ts_nsec, rec->ts_nsec);
-		KUNIT_EXPECT_TRUE(test, stack_has(test, rec->free_handle,
-						  "a_record_follows_the_block+"));
+		KUNIT_EXPECT_TRUE(test, stack_has(test, rec->free_handle, __func__));
 		/* not the same block for the next order */
 		kmm_buddy_drain_all(&t->buddy);
 		memset((void *)rec, 0, sizeof(*rec));
@@ -330,7 +329,7 @@ static void the_dump_has_the_kernels_format(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, strncmp(rest, strstr(want, "), pid"), strlen(strstr(want, "), pid"))),
 			0);
 	/* a stack, and an empty line at the end */
-	KUNIT_EXPECT_NOT_NULL(test, strstr(text, " the_dump_has_the_kernels_format+"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, __func__));
 	KUNIT_EXPECT_STREQ(test, text + n - 2, "\n\n");
 	/* too small: cut off, never beyond */
 	memset(text, 0x7f, PAGE_SIZE);
@@ -365,7 +364,7 @@ static void a_bad_free_tells_the_owner(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, "page_owner tracks the page as freed"), 1);
 	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, "page last free stack trace:"), 1);
 	/* once where it was allocated, once where it was freed, once who frees it again */
-	KUNIT_EXPECT_GE(test, kmm_log_count(mark, "a_bad_free_tells_the_owner+"), 3);
+	KUNIT_EXPECT_GE(test, kmm_log_count(mark, __func__), 3);
 	mark = kmm_log_mark();
 	kmm_buddy_free(&t->buddy, metadata, 0);
 	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, "register_early_stack+"), 1);

@@ -434,14 +434,14 @@ static void prints_as_the_kernel_does(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n, strlen(text));
 	/* the first is this function: what called the one that was left out */
 	snprintf(want, PAGE_SIZE, " %pS\n", (void *)ip[0]);
-	KUNIT_EXPECT_NOT_NULL(test, strstr(want, "prints_as_the_kernel_does+"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(want, __func__));
 	KUNIT_EXPECT_EQ(test, strncmp(text, want, strlen(want)), 0);
 	mark = kmm_log_mark();
 	kmm_depot_print(d, handle);
-	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, "prints_as_the_kernel_does+"), 1);
+	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, __func__), 1);
 	mark = kmm_log_mark();
 	kmm_depot_print(d, 0);
-	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, "prints_as_the_kernel_does+"), 0);
+	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, __func__), 0);
 	end_depot(test);
 }
 

@@ -80,8 +80,8 @@ static __always_inline void kmm_hook_page_free(struct kmm_region *r, struct page
 
 /*
  * From now on nobody has a reason to look at these frames: at mem_init all; after
- * kmm_hook_page_free() those that are not pinned, later those that come home from quarantine. Any context, perhaps under a lock
- * of the buddy with IRQs off.
+ * kmm_hook_page_free() those that are not pinned, later those that come home from quarantine.
+ * Any context, perhaps under a lock of the buddy with IRQs off.
  */
 static __always_inline void kmm_hook_page_idle(struct kmm_region *r, struct page *page,
 					       unsigned int order)
