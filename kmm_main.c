@@ -13,6 +13,7 @@
  *	buddy.relieve, buddy.wake -> reclaim.c
  *	buddy.uncharge -> vm/account.c
  *	debug_objects' cache -> slab.c
+ *	kfence.divert -> slab.c
  *	reclaim's shrinkers -> slab.c, vm/pgtable.c, vmap.c
  *	leak.early -> slab.c
  *
@@ -83,6 +84,10 @@ static unsigned int max_slots = KMM_DEFAULT_MAX_SLOTS;
 module_param(max_slots, uint, 0444);
 MODULE_PARM_DESC(max_slots, "Slots of one open file for KMM_IOC_OPS (default 65536)");
 
+static unsigned int kfence_num_objects = KMM_KFENCE_DEFAULT_OBJECTS;
+module_param(kfence_num_objects, uint, 0444);
+MODULE_PARM_DESC(kfence_num_objects, "Objects of the guarded pool (default 255; 0: no pool)");
+
 /* 0 stands for the default; -1 for no limit. */
 #define KMM_LIMIT_PARAM(name, what)						\
 	static long name;							\
@@ -102,6 +107,40 @@ KMM_LIMIT_PARAM(file_host_kb, "The same for one open file, KiB (default 0: as th
 #define KMM_REGION_MB_MIN	4
 
 static struct kmm kmm;
+
+/* === kfence_sample_interval: at load, and at any time === */
+
+/* Milliseconds. With @kfence_runs protected by kernel_param_lock(). */
+static unsigned long kfence_interval;
+/* The pool can be told: kmm is up. */
+static bool kfence_runs;
+
+static int kfence_interval_set(const char *val, const struct kernel_param *kp)
+{
+	unsigned long interval;
+	int err = val ? kstrtoul(val, 0, &interval) : -EINVAL;
+
+	if (!err && interval > KMM_KFENCE_MAX_INTERVAL)
+		err = -ERANGE;
+	if (!err && kfence_runs)
+		err = kmm_kfence_set_interval(&kmm.kfence, interval);
+	if (!err)
+		kfence_interval = interval;
+	return err;
+}
+
+static int kfence_interval_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%lu\n", kfence_interval);
+}
+
+static const struct kernel_param_ops kfence_interval_ops = {
+	.set = kfence_interval_set,
+	.get = kfence_interval_get,
+};
+
+module_param_cb(kfence_sample_interval, &kfence_interval_ops, NULL, 0644);
+MODULE_PARM_DESC(kfence_sample_interval, "Guard one allocation of an object every so many ms (default 0: off)");
 
 /* === Steps === */
 
@@ -205,12 +244,19 @@ static void kmm_debug_cache_free(void *ctx, void *entry)
 
 /* === mm_init, in the kernel's order === */
 
-/* The kernel addresses that vmalloc_init will own; no window is no error, vmap says so then. */
+static unsigned int kmm_kfence_objects(const struct kmm *k)
+{
+	return min_t(unsigned long, kfence_num_objects,
+		     k->region.nr_frames / KMM_KFENCE_REGION_SHARE);
+}
+
+/* The addresses that vmalloc_init and kfence will own; no window is no error, vmap says so then. */
 static int kmm_reserve_window(struct kmm *k, struct kmm_mm_init_step *said)
 {
 	unsigned long nr_pages = window_mb ? (unsigned long)window_mb << (20 - PAGE_SHIFT) :
 					     2 * k->region.nr_frames;
 
+	nr_pages += kmm_kfence_pool_pages(kmm_kfence_objects(k));
 	if (kmm_region_init_window(&k->region, nr_pages))
 		kmm_step_says(said, "none: the host has no %lu MiB of addresses", nr_pages >> 8);
 	else
@@ -299,6 +345,25 @@ static void kmm_stack_depot_fini(struct kmm *k)
 	kmm_stacks_fini();
 }
 
+/* The first part of the window, and the pool's frames while there is only the early allocator. */
+static int kmm_kfence_alloc_pool_step(struct kmm *k, struct kmm_mm_init_step *said)
+{
+	struct kmm_kfence *kf = &k->kfence;
+
+	kmm_kfence_alloc_pool(kf, &k->region, kmm_kfence_objects(k), kfence_interval);
+	kf->slab = &k->slab;
+	kf->divert = kmm_slab_divert;
+	k->slab.kfence = kf;
+	if (!kf->base)
+		kmm_step_says(said, "no pool: %s",
+			      kfence_num_objects ? "no addresses" : "kfence_num_objects=0");
+	else if (kf->early)
+		kmm_step_says(said, "%u objects, every %lu ms", kf->nr_objects, kfence_interval);
+	else
+		kmm_step_says(said, "addresses for %u objects, frames when needed", kf->nr_objects);
+	return 0;
+}
+
 /* Hand the region less its metadata, the last of which are the slab allocator's maps, over. */
 static int kmm_mem_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
@@ -370,6 +435,8 @@ static int kmm_kmem_cache_init(struct kmm *k, struct kmm_mm_init_step *said)
 static void kmm_kmem_cache_fini(struct kmm *k)
 {
 	kmm_slab_fini(&k->slab);
+	/* Now no object of its pool is out; the buddy may have frames to get back. */
+	kmm_kfence_fini(&k->kfence);
 }
 
 static void kmm_leak_early_one(void *ctx, const void *p, size_t size_bytes)
@@ -537,7 +604,7 @@ static const struct kmm_step kmm_steps[] = {
 	{ "page_ext_init_flatmem", kmm_page_ext_init_flatmem },
 	{ "init_mem_debugging_and_hardening", kmm_init_mem_debugging_and_hardening,
 	  kmm_fini_mem_debugging_and_hardening },
-	/* kfence_alloc_pool */
+	{ "kfence_alloc_pool", kmm_kfence_alloc_pool_step },
 	{ "report_meminit", kmm_report_meminit },
 	{ "stack_depot_init", kmm_stack_depot_init, kmm_stack_depot_fini },
 	{ "mem_init", kmm_mem_init, kmm_mem_fini },
@@ -639,12 +706,37 @@ static void kmm_set_limits(struct kmm *k)
 	kmm_accounts_init(&k->accounts, &file, &user);
 }
 
+/* The kernel's kfence_init(), after mm_init: sampling starts. What fails only leaves it off. */
+static void kmm_start_kfence(struct kmm *k)
+{
+	int err;
+
+	kernel_param_lock(THIS_MODULE);
+	err = kmm_kfence_init(&k->kfence, &k->buddy, &k->tables, kfence_interval);
+	if (err) {
+		pr_err("kfence: could not start (error %d)\n", err);
+		kfence_interval = 0;
+	}
+	kfence_runs = true;
+	kernel_param_unlock(THIS_MODULE);
+}
+
+/* From here on the parameter does not reach the pool. */
+static void kmm_stop_kfence(struct kmm *k)
+{
+	kernel_param_lock(THIS_MODULE);
+	kfence_runs = false;
+	kmm_kfence_stop(&k->kfence);
+	kernel_param_unlock(THIS_MODULE);
+}
+
 static int kmm_open_front(struct kmm *k)
 {
 	const struct kmm_dev_env env = {
 		.region = &k->region,
 		.buddy = &k->buddy,
 		.slab = &k->slab,
+		.kfence = &k->kfence,
 		.tables = &k->tables,
 		.vmap = k->vmap,
 		.accounts = &k->accounts,
@@ -716,6 +808,7 @@ static int __init kmm_init(void)
 	err = kmm_mm_init(k);
 	if (err)
 		goto fini_region;
+	kmm_start_kfence(k);
 	/* Half of the window serves single pages; of this no user has more than half. */
 	k->accounts.window_limit = k->region.window_pages / 4;
 	err = kmm_init_eviction(k);
@@ -763,6 +856,7 @@ fini_reclaim:
 fini_eviction:
 	kmm_fini_eviction(k);
 fini_mm:
+	kmm_stop_kfence(k);
 	kmm_mm_fini(k);
 fini_region:
 	kmm_accounts_fini(&k->accounts);
@@ -786,6 +880,7 @@ static void __exit kmm_exit(void)
 
 	kmm_dev_fini();
 	kmm_leak_set_client(NULL);
+	kmm_stop_kfence(k);
 	kmm_vmap_set_client(NULL);
 	kmm_slab_set_client(NULL);
 	kmm_buddy_set_client(NULL);

@@ -35,6 +35,10 @@
  * frame.owner counts its free objects. So a slab has no header, and 64 objects of 64 bytes fill
  * a page.
  *
+ * Diversion. kmm_slab_divert() makes the fast paths of all caches find a stack that is busy (a
+ * plain store to each cache), so that they take their slow paths once, where debugging can serve a
+ * request by other memory (kfence).
+ *
  * Contexts. The stack is used with preemption off and its @depth raised, before the count
  * is read. An interrupt that finds it raised already takes and gives objects at the slabs,
  * under @lock with IRQs off. So every function works where Linux's does, NMI excluded. Stacks
@@ -531,17 +535,29 @@ static __always_inline void kmm_stack_leave(struct kmm_cache_cpu __percpu *c)
 static struct kmm_cache_cpu *kmm_stack_get(struct kmm_cache *s)
 {
 	preempt_disable();
-	if (kmm_stack_enter(s->cpu))
-		return raw_cpu_ptr(s->cpu);
-	kmm_stack_leave(s->cpu);
+	if (kmm_stack_enter(s->stacks))
+		return raw_cpu_ptr(s->stacks);
+	kmm_stack_leave(s->stacks);
 	preempt_enable();
 	return NULL;
 }
 
 static void kmm_stack_put(struct kmm_cache *s)
 {
-	kmm_stack_leave(s->cpu);
+	kmm_stack_leave(s->stacks);
 	preempt_enable();
+}
+
+/* An operation of a diverted cache was seen: no more are wanted. */
+static noinline void kmm_cache_resume(struct kmm_cache *s)
+{
+	if (!kmm_hook_object_wanted(s->slab))
+		WRITE_ONCE(s->cpu, s->stacks);
+}
+
+static __always_inline bool kmm_cache_is_diverted(const struct kmm_cache *s)
+{
+	return unlikely(READ_ONCE(s->cpu) != s->stacks);
 }
 
 /* === A new slab === */
@@ -660,11 +676,9 @@ static void kmm_cache_give(struct kmm_cache *s, void *obj);
 /* Memory that is no object of a slab; NULL: none is wanted now. */
 static void *kmm_object_instead(struct kmm_cache *s, gfp_t gfp, size_t size, unsigned long ip)
 {
-	void *obj = NULL;
+	void *obj = kmm_hook_object_instead(s, size, gfp);
 
-	if (static_branch_unlikely(&kmm_slab_hook_key))
-		obj = kmm_hook_object_instead(s, size, gfp);
-	if (!obj)
+	if (likely(!obj))
 		return NULL;
 	if (size)
 		trace_kmalloc(ip, obj, size, s->size, gfp);
@@ -738,8 +752,12 @@ static void *kmm_cache_alloc_good(struct kmm_cache *s, gfp_t gfp, size_t size, u
 
 static noinline void *kmm_cache_alloc_slow(struct kmm_cache *s, gfp_t gfp, size_t size)
 {
-	return kmm_object_instead(s, gfp, size, _RET_IP_) ?:
-	       kmm_cache_alloc_good(s, gfp, size, _RET_IP_);
+	void *obj = kmm_object_instead(s, gfp, size, _RET_IP_);
+
+	/* Also what could not be served, so that it is not asked again. */
+	if (kmm_cache_is_diverted(s))
+		WRITE_ONCE(s->cpu, s->stacks);
+	return obj ?: kmm_cache_alloc_good(s, gfp, size, _RET_IP_);
 }
 
 /* The object is good: put it away. */
@@ -747,6 +765,8 @@ static void kmm_cache_give(struct kmm_cache *s, void *obj)
 {
 	struct kmm_cache_cpu *c = s->cap ? kmm_stack_get(s) : NULL;
 
+	if (kmm_cache_is_diverted(s))
+		kmm_cache_resume(s);
 	if (!c)
 		return kmm_slabs_give(s, &obj, 1);
 	if (c->nr == s->cap)
@@ -819,7 +839,7 @@ static __always_inline void *kmm_cache_alloc_fast(struct kmm_cache *s, gfp_t gfp
 
 	might_alloc(gfp);
 	preempt_disable();
-	c = s->cpu;
+	c = READ_ONCE(s->cpu);
 	if (unlikely(!kmm_stack_enter(c)))
 		goto slow;
 	obj = raw_cpu_read(c->obj[raw_cpu_read(c->nr)]);
@@ -866,7 +886,7 @@ static __always_inline void kmm_cache_put_fast(struct kmm_cache *s, void *obj, b
 	if (unlikely(!checked && *word == mark))
 		return kmm_cache_free_slow(s, obj);
 	preempt_disable();
-	c = s->cpu;
+	c = READ_ONCE(s->cpu);
 	if (unlikely(!kmm_stack_enter(c)))
 		goto slow;
 	nr = raw_cpu_read(c->nr);
@@ -974,11 +994,18 @@ int kmm_cache_alloc_bulk(struct kmm_cache *s, gfp_t gfp, size_t nr, void **obj)
 	size_t i = 0, j;
 
 	might_alloc(gfp);
+	if (kmm_cache_is_diverted(s) && nr) {
+		obj[0] = kmm_cache_alloc_slow(s, gfp, 0);
+		if (!obj[0])
+			return 0;
+		i = 1;
+	}
 	while (i < nr) {
 		size_t n = kmm_stack_take(s, nr - i, obj + i);
 
 		if (!n) {
-			obj[i] = kmm_cache_alloc_good(s, gfp, 0, _RET_IP_);
+			obj[i] = kmm_object_instead(s, gfp, 0, _RET_IP_) ?:
+				 kmm_cache_alloc_good(s, gfp, 0, _RET_IP_);
 			if (!obj[i])
 				goto undo;
 			i++;
@@ -986,6 +1013,13 @@ int kmm_cache_alloc_bulk(struct kmm_cache *s, gfp_t gfp, size_t nr, void **obj)
 		}
 		for (j = i; unlikely(gfp & __GFP_ZERO || static_branch_unlikely(&kmm_slab_key)) &&
 		     j < i + n; j++) {
+			void *other = kmm_object_instead(s, gfp, 0, _RET_IP_);
+
+			if (other) {
+				kmm_cache_give_marked(s, obj[j]);
+				obj[j] = other;
+				continue;
+			}
 			obj[j] = kmm_object_trace(s, gfp, obj[j], 0, _RET_IP_) ?:
 				 kmm_cache_alloc_good(s, gfp, 0, _RET_IP_);
 			whole &= !!obj[j];
@@ -1131,7 +1165,7 @@ static void kmm_cache_drain(struct kmm_cache *s)
 	for_each_online_cpu(cpu) {
 		struct kmm_drain *d = per_cpu_ptr(&kmm_drains, cpu);
 
-		if (!READ_ONCE(per_cpu_ptr(s->cpu, cpu)->nr))
+		if (!READ_ONCE(per_cpu_ptr(s->stacks, cpu)->nr))
 			continue;
 		INIT_WORK(&d->work, kmm_drain_work);
 		d->s = s;
@@ -1211,6 +1245,26 @@ int kmm_cache_shrink(struct kmm_cache *s)
 }
 EXPORT_SYMBOL_GPL(kmm_cache_shrink);
 
+/**
+ * kmm_slab_divert() - The next operation of every cache takes the slow path.
+ * @sl: slab allocator
+ *
+ * For kmm_hook_object_instead(), which is asked there: the fast paths find the stacks busy. The
+ * first allocation from a cache ends it for this one.
+ *
+ * Context: may sleep.
+ */
+void kmm_slab_divert(struct kmm_slab *sl)
+{
+	struct kmm_cache *s;
+
+	mutex_lock(&sl->mutex);
+	list_for_each_entry(s, &sl->list, node)
+		WRITE_ONCE(s->cpu, sl->busy);
+	mutex_unlock(&sl->mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_slab_divert);
+
 /* A CPU went offline: its stacks have no user any more. */
 static int kmm_slab_cpu_dead(unsigned int cpu, struct hlist_node *node)
 {
@@ -1219,7 +1273,7 @@ static int kmm_slab_cpu_dead(unsigned int cpu, struct hlist_node *node)
 
 	mutex_lock(&sl->mutex);
 	list_for_each_entry(s, &sl->list, node) {
-		struct kmm_cache_cpu *c = per_cpu_ptr(s->cpu, cpu);
+		struct kmm_cache_cpu *c = per_cpu_ptr(s->stacks, cpu);
 
 		kmm_stack_empty(s, c);
 	}
@@ -1311,7 +1365,7 @@ static void kmm_cache_fini(struct kmm_cache *s)
 	if (s->hard)
 		static_branch_dec(&kmm_slab_key);
 	kvfree(s->depot);
-	free_percpu(s->cpu);
+	free_percpu(s->stacks);
 	kfree_const(s->name);
 }
 
@@ -1345,14 +1399,15 @@ static int kmm_cache_init(struct kmm_cache *s, struct kmm_slab *sl,
 	if (s->hard)
 		static_branch_inc(&kmm_slab_key);
 	s->name = kmm_should_fail() ? NULL : kstrdup_const(args->name, gfp);
-	s->cpu = kmm_should_fail() ? NULL :
-		 __alloc_percpu_gfp(struct_size(s->cpu, obj, s->cap + 1), cache_line_size(),
+	s->stacks = kmm_should_fail() ? NULL :
+		 __alloc_percpu_gfp(struct_size(s->stacks, obj, s->cap + 1), cache_line_size(),
 				    gfp);
 	s->depot = kmm_should_fail() ? NULL :
 		   kvmalloc_array(max(s->cap_depot, 1U), sizeof(*s->depot), gfp);
-	if (s->name && s->cpu && s->depot) {
+	s->cpu = s->stacks;
+	if (s->name && s->stacks && s->depot) {
 		for_each_possible_cpu(cpu)
-			per_cpu_ptr(s->cpu, cpu)->depth = -1;
+			per_cpu_ptr(s->stacks, cpu)->depth = -1;
 		return 0;
 	}
 	kmm_cache_fini(s);
@@ -1437,6 +1492,7 @@ static void kmm_report_alive(struct kmm_cache *s)
 			shown++;
 		}
 	}
+	kmm_hook_cache_live(s, true);
 	dump_stack();
 }
 
@@ -1445,10 +1501,13 @@ static int kmm_cache_end(struct kmm_cache *s)
 {
 	struct kmm_slab *sl = s->slab;
 
+	/* What was freed, but waits for readers. */
+	if (s->flags & SLAB_TYPESAFE_BY_RCU && kmm_hook_cache_live(s, false))
+		rcu_barrier();
 	cpus_read_lock();
 	mutex_lock(&sl->mutex);
 	kmm_slab_cache_shrink(s);
-	if (s->nr_slabs) {
+	if (s->nr_slabs || kmm_hook_cache_live(s, false)) {
 		mutex_unlock(&sl->mutex);
 		cpus_read_unlock();
 		kmm_report_alive(s);
@@ -1464,6 +1523,7 @@ static int kmm_cache_end(struct kmm_cache *s)
 		rcu_barrier();
 		rcu_barrier();
 	}
+	kmm_hook_cache_gone(s, false);
 	kmm_cache_fini(s);
 	if (s == &sl->boot)
 		return 0;
@@ -1515,7 +1575,7 @@ void kmm_slab_stat(struct kmm_cache *s, struct kmm_cache_stat *st)
 	st->nr_objects = s->nr_slabs * s->nr_per_slab;
 	st->nr_depot = s->nr_depot;
 	for_each_possible_cpu(cpu)
-		st->nr_stacked += READ_ONCE(per_cpu_ptr(s->cpu, cpu)->nr);
+		st->nr_stacked += READ_ONCE(per_cpu_ptr(s->stacks, cpu)->nr);
 	st->nr_active = st->nr_objects - min(st->nr_objects,
 					     s->nr_free + s->nr_depot + st->nr_stacked);
 	raw_spin_unlock_irqrestore(&s->lock, flags);
@@ -1734,11 +1794,14 @@ KMM_EXPORT_INTERNAL(kmm_slab_kfree);
  */
 size_t kmm_slab_ksize(const struct kmm_slab *sl, const void *p)
 {
+	struct kmm_stray found;
 	const struct kmm_cache *s;
 	u32 index;
 
 	if (ZERO_OR_NULL_PTR(p))
 		return 0;
+	if (kmm_hook_object_find(sl, p, &found))
+		return found.size;
 	s = kmm_slab_cache_of(sl, p);
 	if (s && s != &sl->large)
 		return s->object_size;
@@ -1747,6 +1810,36 @@ size_t kmm_slab_ksize(const struct kmm_slab *sl, const void *p)
 	return PAGE_SIZE << kmm_frame_order(&sl->region->frames[index]);
 }
 KMM_EXPORT_INTERNAL(kmm_slab_ksize);
+
+/**
+ * kmm_slab_krealloc() - Another size for what kmm_slab_kmalloc() gave.
+ * @sl: slab allocator
+ * @p: memory, NULL or ZERO_SIZE_PTR
+ * @new_size: bytes; 0 frees
+ * @gfp: Linux GFP flags
+ *
+ * Context: as kmm_slab_kmalloc(). Return: memory with the old contents; NULL, and @p stays; or
+ * ZERO_SIZE_PTR for @new_size 0.
+ */
+void *kmm_slab_krealloc(struct kmm_slab *sl, const void *p, size_t new_size, gfp_t gfp)
+{
+	size_t old = kmm_slab_ksize(sl, p);
+	void *new;
+
+	if (!new_size) {
+		kmm_kfree_any(sl, p);
+		return ZERO_SIZE_PTR;
+	}
+	if (old >= new_size)
+		return (void *)p;
+	new = kmm_kmalloc_any(sl, new_size, gfp);
+	if (new && !ZERO_OR_NULL_PTR(p)) {
+		memcpy(new, p, old);
+		kmm_kfree_any(sl, p);
+	}
+	return new;
+}
+KMM_EXPORT_INTERNAL(kmm_slab_krealloc);
 
 /**
  * kmm_slab_usercopy_ok() - May these bytes be copied to or from user space?
@@ -1761,13 +1854,21 @@ KMM_EXPORT_INTERNAL(kmm_slab_ksize);
 bool kmm_slab_usercopy_ok(const struct kmm_slab *sl, const void *p, size_t n)
 {
 	const struct kmm_cache *s = kmm_slab_cache_of(sl, p);
+	struct kmm_stray found;
 	const void *start;
 	size_t offset;
 
-	if (!s || s == &sl->large)
-		return true;
-	start = kmm_slab_object_start(s, p);
-	if (!start)
+	if (kmm_hook_object_find(sl, p, &found)) {
+		s = found.cache;
+		start = found.start;
+		if (p < start || p > start + found.size || n > start + found.size - p)
+			return false;
+	} else {
+		if (!s || s == &sl->large)
+			return true;
+		start = kmm_slab_object_start(s, p);
+	}
+	if (!s || !start)
 		return false;
 	offset = p - start;
 	return offset >= s->useroffset && n <= s->usersize &&
@@ -1837,6 +1938,7 @@ static void kmm_slab_move_caches(struct kmm_slab *sl, struct kmm_cache *to)
 	for (i = 0; i < sl->region->nr_index; i++)
 		if (sl->cache_of[i] == from)
 			WRITE_ONCE(sl->cache_of[i], to);
+	kmm_hook_cache_gone(from, false);
 	sl->caches = to;
 	mutex_unlock(&sl->mutex);
 }
@@ -1888,9 +1990,13 @@ int kmm_slab_init(struct kmm_slab *sl, struct kmm_buddy *b)
 		sl->base = (unsigned long)page_address(kmm_region_page(r, 0));
 		sl->nr_map = r->nr_index;
 	}
+	/* All zero, so always entered by somebody else. */
+	sl->busy = kmm_should_fail() ? NULL :
+		   __alloc_percpu_gfp(sizeof(*sl->busy), cache_line_size(),
+				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	/* Before the first object: no stack of a CPU that goes is forgotten. It cannot fail. */
 	cpuhp_state_add_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);
-	err = kmm_slab_boot(sl);
+	err = sl->busy ? kmm_slab_boot(sl) : -ENOMEM;
 	for (i = 0; i < KMM_KMALLOC_NR && !err; i++) {
 		const struct kmm_cache_args args = {
 			.name = kmm_kmalloc_classes[i].name,
@@ -1916,6 +2022,7 @@ static void kmm_cache_abandon(struct kmm_cache *s)
 	struct kmm_slab *sl = s->slab;
 	u32 index, i;
 
+	kmm_hook_cache_gone(s, true);
 	for (index = 0; index < sl->region->nr_index; index += 1U << s->order) {
 		if (sl->cache_of[index] != s)
 			continue;
@@ -1956,6 +2063,8 @@ void kmm_slab_fini(struct kmm_slab *sl)
 	}
 	sl->caches = NULL;
 	cpuhp_state_remove_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);
+	free_percpu(sl->busy);
+	sl->busy = NULL;
 }
 KMM_EXPORT_INTERNAL(kmm_slab_fini);
 
@@ -2099,20 +2208,6 @@ EXPORT_SYMBOL_GPL(kmm_ksize);
  */
 void *kmm_krealloc(const void *p, size_t new_size, gfp_t gfp)
 {
-	size_t old = kmm_slab_ksize(kmm_client, p);
-	void *new;
-
-	if (!new_size) {
-		kmm_kfree(p);
-		return ZERO_SIZE_PTR;
-	}
-	if (old >= new_size)
-		return (void *)p;
-	new = kmm_kmalloc_any(kmm_client, new_size, gfp);
-	if (new && !ZERO_OR_NULL_PTR(p)) {
-		memcpy(new, p, old);
-		kmm_kfree(p);
-	}
-	return new;
+	return kmm_slab_krealloc(kmm_client, p, new_size, gfp);
 }
 EXPORT_SYMBOL_GPL(kmm_krealloc);

@@ -436,6 +436,7 @@ void kmm_debugfs_init(void)
 	kmm_debugfs_swap_init(d);
 	kmm_debugfs_vmap_init(d);
 	kmm_debugfs_hardening_init(d);
+	kmm_debugfs_kfence_init(d);
 	kmm_debugfs_space_init(d);
 	kmm_debugfs_reclaim_init(d);
 	kmm_inject_debugfs(d);

@@ -43,6 +43,7 @@
 #include <kmm/dev.h>
 #include <kmm/hardening.h>
 #include <kmm/inject.h>
+#include <kmm/kfence.h>
 #include <kmm/kmemleak.h>
 #include <kmm/msgq.h>
 #include <kmm/page_table_check.h>
@@ -79,12 +80,19 @@ static unsigned long lab_bad_objects(void)
 static int lab_with_object(slab_flags_t flags, int (*plant)(struct kmm_cache *s, void *obj))
 {
 	struct kmm_cache *s = lab_cache("lab", flags);
+	bool guarded;
 	void *obj;
 	int nr;
 
 	if (IS_ERR(s))
 		return PTR_ERR(s);
-	obj = kmm_cache_alloc(s, LAB_GFP);
+	do {
+		obj = kmm_cache_alloc(s, LAB_GFP);
+		/* the guarded pool has bugs of its own */
+		guarded = obj && kmm_kfence_owns(kmm_dev_env.kfence, obj);
+		if (guarded)
+			kmm_cache_free(s, obj);
+	} while (guarded);
 	nr = obj ? plant(s, obj) : -ENOMEM;
 	kmm_slab_cache_destroy(s);
 	return nr;
@@ -244,6 +252,106 @@ static int plant_leak(struct kmm_account *a)
 {
 	/* a cache with debugging has no stacks of objects, where it would be found */
 	return lab_with_object(SLAB_STORE_USER, lab_forget);
+}
+
+/* === Objects of the guarded pool === */
+
+static const char *missing_kfence(void)
+{
+	return READ_ONCE(kmm_dev_env.kfence->objects) ? NULL :
+	       "no guarded pool: load with kfence_sample_interval=100";
+}
+
+/* An object of @s in the pool: the gate is opened for it, but others may be faster. */
+static void *lab_guarded(struct kmm_cache *s)
+{
+	struct kmm_kfence *kf = kmm_dev_env.kfence;
+	unsigned int tries;
+	void *obj;
+
+	for (tries = 0; tries < 100; tries++) {
+		if (kmm_kfence_sample(kf))
+			return NULL;
+		obj = kmm_cache_alloc(s, LAB_GFP);
+		if (!obj || kmm_kfence_owns(kf, obj))
+			return obj;
+		kmm_cache_free(s, obj);
+	}
+	return NULL;
+}
+
+static int lab_with_guarded(void (*plant)(struct kmm_cache *s, u8 *obj))
+{
+	atomic_long_t *bugs = &kmm_dev_env.kfence->counters[KMM_KFENCE_NR_BUGS];
+	struct kmm_cache *s = lab_cache("lab", 0);
+	long before;
+	void *obj;
+	int nr = -ENOMEM;
+
+	if (IS_ERR(s))
+		return PTR_ERR(s);
+	obj = lab_guarded(s);
+	if (obj) {
+		before = atomic_long_read(bugs);
+		plant(s, obj);
+		nr = atomic_long_read(bugs) - before;
+	}
+	kmm_slab_cache_destroy(s);
+	return nr;
+}
+
+/* The edge of the page that the object lies at. */
+static void lab_touch_guard(struct kmm_cache *s, u8 *obj)
+{
+	u8 *edge = PAGE_ALIGNED(obj) ? obj - 1 : (u8 *)PAGE_ALIGN((unsigned long)obj), byte;
+
+	kmm_kfence_read(kmm_dev_env.kfence, &byte, edge, 1);
+	kmm_cache_free(s, obj);
+}
+
+static int plant_kfence_out_of_bounds(struct kmm_account *a)
+{
+	return lab_with_guarded(lab_touch_guard);
+}
+
+static void lab_touch_freed(struct kmm_cache *s, u8 *obj)
+{
+	u8 byte;
+
+	kmm_cache_free(s, obj);
+	/* this task may be on another CPU now, which has not heard of it yet */
+	kmm_kfence_sync(kmm_dev_env.kfence);
+	kmm_kfence_read(kmm_dev_env.kfence, &byte, obj, 1);
+}
+
+static int plant_kfence_use_after_free(struct kmm_account *a)
+{
+	return lab_with_guarded(lab_touch_freed);
+}
+
+static void lab_free_guarded_twice(struct kmm_cache *s, u8 *obj)
+{
+	kmm_cache_free(s, obj);
+	kmm_cache_free(s, lab_wild(obj));
+}
+
+static int plant_kfence_double_free(struct kmm_account *a)
+{
+	return lab_with_guarded(lab_free_guarded_twice);
+}
+
+/* The other edge, where nothing faults. */
+static void lab_write_canary(struct kmm_cache *s, u8 *obj)
+{
+	u8 *inside = PAGE_ALIGNED(obj) ? obj + LAB_SIZE : obj - 1;
+
+	*lab_wild(inside) = 'x';
+	kmm_cache_free(s, obj);
+}
+
+static int plant_kfence_corruption(struct kmm_account *a)
+{
+	return lab_with_guarded(lab_write_canary);
 }
 
 /* === Pages === */
@@ -891,6 +999,42 @@ const struct lab_bug lab_bugs[] = {
 		.read = "the log only counts: debugfs kmm/kmemleak has the object, its first bytes and the stack that allocated it, as long as it is not freed. A pointer anywhere in kmm's memory or a registered root would have saved it.",
 		.missing = missing_kmemleak,
 		.plant = plant_leak,
+}
+
+		.name = "kfence-out-of-bounds",
+		.what = "reads one byte outside of a sampled object, where its page ends",
+		.detector = "kfence: the page beside the object's is not there",
+		.report = "^BUG: KFENCE: out-of-bounds read in ",
+		.read = "the first line names the function that reads, its stack follows; \"1B left of kfence-#N\" is where; below is whose object it is: its size, its cache, and the stack that allocated it. A real access like this is an oops of the host: its report comes first, this one behind it.",
+		.missing = missing_kfence,
+		.plant = plant_kfence_out_of_bounds,
+	},
+	{
+		.name = "kfence-use-after-free",
+		.what = "reads a sampled object that was freed",
+		.detector = "kfence: the page of a freed object is taken out",
+		.report = "^BUG: KFENCE: use-after-free read in ",
+		.read = "three stacks: who reads, who allocated, who freed. Between the last two somebody kept a pointer, or a reference count was wrong.",
+		.missing = missing_kfence,
+		.plant = plant_kfence_use_after_free,
+	},
+	{
+		.name = "kfence-double-free",
+		.what = "frees a sampled object twice",
+		.detector = "kfence: the object's state, looked at by each free",
+		.report = "^BUG: KFENCE: invalid free in ",
+		.read = "the first stack is the second free, \"freed by task\" the first one: which of them had no right to?",
+		.missing = missing_kfence,
+		.plant = plant_kfence_double_free,
+	},
+	{
+		.name = "kfence-corruption",
+		.what = "writes one byte beside a sampled object, inside of its page",
+		.detector = "kfence: the canary around the object, looked at when it is freed",
+		.report = "^BUG: KFENCE: memory corruption in ",
+		.read = "[ ! . . ]: the first byte beside the object was written, the 15 after it were not (no_hash_pointers on the host's command line shows values). The writer is gone; the stacks say whose object it was between the two.",
+		.missing = missing_kfence,
+		.plant = plant_kfence_corruption,
 	},
 	{
 		.name = "page-double-free",

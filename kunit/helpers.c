@@ -314,8 +314,10 @@ void kmm_test_exit(struct kunit *test)
 		kmm_test_clear_window(t);
 	kmm_vmap_destroy(t->vmap);
 	t->vmap = NULL;
+	kmm_kfence_stop(&t->kfence);
 	if (t->has_slab)
 		kmm_slab_fini(&t->slab);
+	kmm_kfence_fini(&t->kfence);
 	if (t->has_buddy)
 		kmm_buddy_fini(&t->buddy);
 	if (t->has_region) {

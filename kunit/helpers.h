@@ -7,6 +7,7 @@
 #include <linux/prandom.h>
 
 #include <kmm/buddy.h>
+#include <kmm/kfence.h>
 #include <kmm/pgtable.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
@@ -63,6 +64,7 @@ extern const struct kmm_test_layout kmm_layout_odd;
  * @region: what is tested
  * @buddy: what is tested
  * @slab: what is tested, on @buddy
+ * @kfence: what is tested, beside @slab
  * @tables: what is tested, on @buddy
  * @window: what is tested, on @region
  * @vmap: what is tested, on a window of its own; NULL: none
@@ -81,6 +83,7 @@ struct kmm_test {
 	struct kmm_region region;
 	struct kmm_buddy buddy;
 	struct kmm_slab slab;
+	struct kmm_kfence kfence;
 	struct kmm_pgtables tables;
 	struct kmm_window window;
 	struct kmm_vmap *vmap;
@@ -110,6 +113,7 @@ extern struct kunit_suite kmm_slab_suite;
 extern struct kunit_suite kmm_slab_load_suite;
 extern struct kunit_suite kmm_hardening_suite;
 extern struct kunit_suite kmm_page_table_check_suite;
+extern struct kunit_suite kmm_kfence_suite;
 extern struct kunit_suite kmm_object_suite;
 extern struct kunit_suite kmm_dmabuf_suite;
 extern struct kunit_suite kmm_names_suite;
@@ -170,6 +174,9 @@ struct page *kmm_test_alloc(struct kunit *test, gfp_t gfp, unsigned int order);
 bool kmm_test_is_zero(struct page *page, unsigned int order);
 void kmm_test_fill(struct page *page, u32 what);
 bool kmm_test_is_filled(struct page *page, u32 what);
+
+/* kfence_kunit.c: an access that nothing recovers. Return: only if there was none. */
+int kmm_kfence_stray(const char *kind);
 
 /* The kernel log, read back. */
 u64 kmm_log_mark(void);

@@ -18,6 +18,8 @@
  *	nmis	that tools/vm/run --nmi sends
  *	suite	run this one only
  *	kasan	plant a use after free that the host's KASAN reports; it switches lockdep off
+ *	stray	no suites: a real access to the guarded pool that is a bug, out-of-bounds or
+ *		use-after-free; it kills insmod, and the machine should be started again
  *
  * The suites are not registered with kunit_test_suites(): on 6.1 these run before the
  * module's parameters are parsed.
@@ -56,6 +58,10 @@ static char *kmm_test_suite;
 module_param_named(suite, kmm_test_suite, charp, 0444);
 MODULE_PARM_DESC(suite, "run this suite only");
 
+static char *kmm_test_stray;
+module_param_named(stray, kmm_test_stray, charp, 0444);
+MODULE_PARM_DESC(stray, "oops in kmm's guarded pool: out-of-bounds or use-after-free");
+
 static struct kunit_suite * const kmm_suites[] = {
 	&kmm_inject_suite,
 	&kmm_debug_objects_suite,
@@ -68,6 +74,7 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_slab_suite,
 	&kmm_slab_load_suite,
 	&kmm_hardening_suite,
+	&kmm_kfence_suite,
 	&kmm_object_suite,
 #if IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)
 	&kmm_dmabuf_suite,
@@ -97,6 +104,8 @@ static int __init kmm_kunit_init(void)
 {
 	unsigned int i, nr = 0;
 
+	if (kmm_test_stray)
+		return kmm_kfence_stray(kmm_test_stray);
 	if (!kmm_test_seed)
 		kmm_test_seed = (u32)ktime_get_ns() | 1;
 	pr_info("kmm_kunit: seed=%lu ops=%lu\n", kmm_test_seed, kmm_test_nr_ops);

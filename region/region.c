@@ -23,7 +23,7 @@
  *
  * Window. A range of kernel addresses is reserved at start by mapping one zero page over
  * all of it, read-only. Its page tables exist from then on; kfence and vmap.c put their
- * own entries there.
+ * own entries there. kfence takes its part from the low end before vmap.c has the rest.
  *
  * Invariants
  *   - extents are sorted, disjoint, and immutable after kmm_region_init_ops()
@@ -404,14 +404,36 @@ int kmm_region_init_window(struct kmm_region *r, unsigned long nr_pages)
 		return -ENOMEM;
 	for (i = 0; i < nr_pages; i++)
 		pages[i] = virt_to_page(zero);
-	r->window = kmm_should_fail() ? NULL : vmap(pages, nr_pages, VM_MAP, PAGE_KERNEL_RO);
+	r->window_start = kmm_should_fail() ? NULL :
+			  vmap(pages, nr_pages, VM_MAP, PAGE_KERNEL_RO);
 	kvfree(pages);
-	if (!r->window)
+	if (!r->window_start)
 		return -ENOMEM;
+	r->window = r->window_start;
 	r->window_pages = nr_pages;
 	return 0;
 }
 KMM_EXPORT_INTERNAL(kmm_region_init_window);
+
+/**
+ * kmm_region_take_window() - Addresses before vmap.c has the rest.
+ * @r: region, perhaps with a window
+ * @nr_pages: how many pages of addresses
+ *
+ * They go back with the window. Context: init only. Return: the first, read-only on the zero page
+ * until their owner puts own entries there; NULL when the window has no more.
+ */
+void *kmm_region_take_window(struct kmm_region *r, unsigned long nr_pages)
+{
+	void *p = r->window;
+
+	if (!p || nr_pages >= r->window_pages)
+		return NULL;
+	r->window += nr_pages * PAGE_SIZE;
+	r->window_pages -= nr_pages;
+	return p;
+}
+KMM_EXPORT_INTERNAL(kmm_region_take_window);
 
 /**
  * kmm_region_fini_window() - Give the kernel addresses back.
@@ -421,7 +443,8 @@ KMM_EXPORT_INTERNAL(kmm_region_init_window);
  */
 void kmm_region_fini_window(struct kmm_region *r)
 {
-	vunmap(r->window);
+	vunmap(r->window_start);
+	r->window_start = NULL;
 	r->window = NULL;
 	r->window_pages = 0;
 }

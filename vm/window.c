@@ -116,23 +116,24 @@ void kmm_tlb_flush_window(struct kmm_pgtables *set, unsigned long nr_pages)
 KMM_EXPORT_INTERNAL(kmm_tlb_flush_window);
 
 /**
- * kmm_window_init() - Take the reserved window over.
+ * kmm_window_init_range() - Take reserved addresses over.
  * @w: caller's memory
- * @r: region with a window
+ * @base: first address, of a part of a region's window
+ * @nr_pages: pages
+ * @huge: the upper half, by whole 2 MiB, loses its PTE tables: it is for leaves of 2 MiB
  * @set: for the ledger
- *
- * The upper half, by whole 2 MiB, loses its PTE tables: it is for leaves of 2 MiB.
  *
  * Context: task, may sleep. Return: 0; -ENOMEM; -ENXIO the host's tables are not as expected.
  */
-int kmm_window_init(struct kmm_window *w, struct kmm_region *r, struct kmm_pgtables *set)
+int kmm_window_init_range(struct kmm_window *w, unsigned long base, unsigned long nr_pages,
+			  bool huge, struct kmm_pgtables *set)
 {
 	unsigned long addr, end, i, first;
 
 	memset(w, 0, sizeof(*w));
 	w->set = set;
-	w->base = (unsigned long)r->window;
-	w->nr_pages = r->window_pages;
+	w->base = base;
+	w->nr_pages = nr_pages;
 	end = w->base + w->nr_pages * PAGE_SIZE;
 	w->nr_tables = window_table(w, end - 1) + 1;
 	w->tables = kmm_should_fail() ? NULL :
@@ -162,12 +163,26 @@ int kmm_window_init(struct kmm_window *w, struct kmm_region *r, struct kmm_pgtab
 		pte_clear(NULL, addr, window_pte(w, addr));
 
 	first = ALIGN(w->base, PMD_SIZE);
-	w->huge_nr = end > first ? (end - first) / PMD_SIZE / 2 : 0;
+	w->huge_nr = huge && end > first ? (end - first) / PMD_SIZE / 2 : 0;
 	w->huge_first = (end & PMD_MASK) - w->huge_nr * PMD_SIZE;
 	for (i = 0; i < w->huge_nr; i++)
 		pmd_clear(w->pmds[window_table(w, w->huge_first) + i]);
 	kmm_tlb_flush_window(set, w->nr_pages);
 	return 0;
+}
+KMM_EXPORT_INTERNAL(kmm_window_init_range);
+
+/**
+ * kmm_window_init() - Take what is left of the reserved window over.
+ * @w: caller's memory
+ * @r: region with a window
+ * @set: for the ledger
+ *
+ * Context: task, may sleep. Return: as kmm_window_init_range().
+ */
+int kmm_window_init(struct kmm_window *w, struct kmm_region *r, struct kmm_pgtables *set)
+{
+	return kmm_window_init_range(w, (unsigned long)r->window, r->window_pages, true, set);
 }
 KMM_EXPORT_INTERNAL(kmm_window_init);
 

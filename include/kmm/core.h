@@ -6,6 +6,7 @@
 #include <kmm/account.h>
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
+#include <kmm/kfence.h>
 #include <kmm/kmemleak.h>
 #include <kmm/names.h>
 #include <kmm/lru.h>
@@ -28,6 +29,7 @@
  * @region: memory from the host
  * @buddy: page frames
  * @slab: object caches
+ * @kfence: its guarded pool
  * @reclaim: background thread
  * @slab_shrinker: @slab's
  * @tables: page tables
@@ -52,6 +54,7 @@ struct kmm {
 	struct kmm_region region;
 	struct kmm_buddy buddy;
 	struct kmm_slab slab;
+	struct kmm_kfence kfence;
 	struct kmm_reclaim reclaim;
 	struct kmm_shrinker slab_shrinker;
 	struct kmm_pgtables tables;

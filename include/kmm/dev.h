@@ -24,6 +24,7 @@ struct kmm_msgq_set;
 struct kmm_object;
 struct kmm_object_set;
 struct kmm_pgtables;
+struct kmm_kfence;
 struct kmm_pipe_set;
 struct kmm_policy_ops;
 struct kmm_region;
@@ -57,6 +58,7 @@ struct kmm_mm_init_step {
  * @region: the region
  * @buddy: its allocator
  * @slab: object caches and kmalloc on it
+ * @kfence: its guarded pool
  * @tables: page tables
  * @vmap: vmalloc, or NULL
  * @accounts: who pays
@@ -78,6 +80,7 @@ struct kmm_dev_env {
 	struct kmm_region *region;
 	struct kmm_buddy *buddy;
 	struct kmm_slab *slab;
+	struct kmm_kfence *kfence;
 	struct kmm_pgtables *tables;
 	struct kmm_vmap *vmap;
 	struct kmm_accounts *accounts;
@@ -353,6 +356,7 @@ void kmm_debugfs_slab_fini(void);
 void kmm_debugfs_vmap_init(struct dentry *dir);
 void kmm_debugfs_hardening_init(struct dentry *dir);
 void kmm_debugfs_hardening_vmstat(struct seq_file *m, const struct kmm_buddy_stat *st);
+void kmm_debugfs_kfence_init(struct dentry *dir);
 void kmm_debugfs_vmap_vmstat(struct seq_file *m);
 
 /* dev/debugfs_owner.c */

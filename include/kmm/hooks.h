@@ -24,12 +24,14 @@
 #include <kmm/page_owner.h>
 #include <kmm/host_tools.h>
 #include <kmm/page_table_check.h>
+#include <kmm/kfence.h>
 #include <kmm/kmemleak.h>
 #include <kmm/paths.h>
 
 struct kmm_cache;
 struct kmm_region;
 struct kmm_slab;
+struct kmm_stray;
 struct kmm_vmap;
 struct page;
 
@@ -121,10 +123,13 @@ static __always_inline void kmm_hook_page_describe(struct kmm_region *r, struct 
 /*
  * Serve this request with other memory than an object of @s; @size is 0 for kmem_cache_alloc,
  * else what kmalloc was asked for. NULL: no. What is returned here is not the slab's: its free
- * arrives in kmm_hook_object_stray().
+ * arrives in kmm_hook_object_stray(). Also called when all keys are off, in the slow paths; who
+ * wants to be asked has kmm_slab_divert() send the caches there.
  */
 static __always_inline void *kmm_hook_object_instead(struct kmm_cache *s, size_t size, gfp_t gfp)
 {
+	if (static_branch_unlikely(&kmm_kfence_key))
+		return kmm_kfence_alloc(s, size, gfp);
 	return NULL;
 }
 
@@ -156,6 +161,14 @@ static __always_inline void kmm_hook_object_idle(struct kmm_cache *s, void *obj)
 		kmm_host_kasan_object_idle(s, obj);
 }
 
+/* Is kmm_hook_object_instead() to be asked? Also called when all keys are off. Any context. */
+static __always_inline bool kmm_hook_object_wanted(const struct kmm_slab *sl)
+{
+	if (static_branch_unlikely(&kmm_kfence_key))
+		return kmm_kfence_wants(sl);
+	return false;
+}
+
 /*
  * Freed, but in no slab of @sl; @s is the cache that was named, NULL for kfree. Also called when
  * all keys are off. True: it was taken care of; false: it is refused.
@@ -163,7 +176,38 @@ static __always_inline void kmm_hook_object_idle(struct kmm_cache *s, void *obj)
 static __always_inline bool kmm_hook_object_stray(struct kmm_slab *sl, struct kmm_cache *s,
 						  void *obj, unsigned long ip)
 {
+	if (static_branch_unlikely(&kmm_kfence_key))
+		return kmm_kfence_free(sl, s, obj);
 	return false;
+}
+
+/*
+ * Of which object, of other memory than a slab's, is @p? Also called when all keys are off. True:
+ * @found is filled. Any context.
+ */
+static __always_inline bool kmm_hook_object_find(const struct kmm_slab *sl, const void *p,
+						 struct kmm_stray *found)
+{
+	if (static_branch_unlikely(&kmm_kfence_key))
+		return kmm_kfence_find(sl, p, found);
+	return false;
+}
+
+/* === Caches; also called when all keys are off === */
+
+/* How many objects of @s, of other memory, do clients have? @print: log each. May sleep. */
+static __always_inline unsigned int kmm_hook_cache_live(struct kmm_cache *s, bool print)
+{
+	if (static_branch_unlikely(&kmm_kfence_key))
+		return kmm_kfence_cache_live(s, print);
+	return 0;
+}
+
+/* @s ends; @zombies: although clients still have objects of it. May sleep. */
+static __always_inline void kmm_hook_cache_gone(struct kmm_cache *s, bool zombies)
+{
+	if (static_branch_unlikely(&kmm_kfence_key))
+		kmm_kfence_cache_gone(s, zombies);
 }
 
 /* === Areas === */

@@ -265,6 +265,8 @@ struct kmm_window {
 #define KMM_WINDOW_TAKEN	_PAGE_SOFTW1
 
 int kmm_window_init(struct kmm_window *w, struct kmm_region *r, struct kmm_pgtables *set);
+int kmm_window_init_range(struct kmm_window *w, unsigned long base, unsigned long nr_pages,
+			  bool huge, struct kmm_pgtables *set);
 void kmm_window_fini(struct kmm_window *w);
 void kmm_window_map(struct kmm_window *w, unsigned long addr, struct page **pages,
 		    unsigned long nr_pages, pgprot_t prot);

@@ -65,8 +65,9 @@ struct kmm_region_ops {
  * @early_offset: bytes used of the frame before @early_pfn
  * @early_closed: the buddy has the rest
  * @ext: what debugging keeps for each frame, by the same index
- * @window: kernel address space, mapped read-only on one zero page until vmap.c takes it;
- *	NULL when there is none
+ * @window_start: first address of the reserved range; NULL when there is none
+ * @window: what of it kmm_region_take_window() left, mapped read-only on one zero page until
+ *	vmap.c takes it; NULL when there is none
  * @window_pages: its size in pages
  * @forget: takes frames out of the window, for debug_pagealloc; any context but NMI; returns
  *	entries. NULL: no window in use. Set and cleared by vmap.c while nobody else has one
@@ -101,6 +102,7 @@ struct kmm_region {
 	bool early_closed;
 	struct kmm_page_ext ext;
 
+	void *window_start;
 	void *window;
 	unsigned long window_pages;
 	unsigned long (*forget)(void *ctx, struct page *page, unsigned int order);
@@ -122,6 +124,7 @@ int kmm_region_init_ops(struct kmm_region *r, const struct kmm_region_ops *ops,
 			unsigned long nr_pages);
 unsigned long kmm_region_fini(struct kmm_region *r);
 int kmm_region_init_window(struct kmm_region *r, unsigned long nr_pages);
+void *kmm_region_take_window(struct kmm_region *r, unsigned long nr_pages);
 void kmm_region_fini_window(struct kmm_region *r);
 
 void *kmm_region_early_alloc(struct kmm_region *r, size_t size_bytes, size_t align_bytes);

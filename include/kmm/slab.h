@@ -16,6 +16,7 @@
 #include <kmm/kmm.h>
 
 struct dentry;
+struct kmm_kfence;
 struct kmm_slab;
 
 /* Most pointers of a CPU's stack: 2 KiB. */
@@ -41,7 +42,7 @@ struct kmm_cache_cpu {
 
 /**
  * struct kmm_cache - objects of one size
- * @cpu: stacks; immutable
+ * @cpu: what the fast paths use: @stacks, or kmm_slab.busy while they are diverted
  * @base: first address of @map
  * @nr_map: pages that @map describes; 0 when indexes are not linear in addresses, then
  *	every free takes the slow path
@@ -63,6 +64,7 @@ struct kmm_cache_cpu {
  * @hard: random order, and a bit at the slab's end for each place where an object can start,
  *	set while a client has it
  * @may_init: init_on_* may write: no constructor, RCU reader or poison to keep
+ * @stacks: one for each CPU
  * @used: of the bits of @hard in a slab
  * @used_shift: one such bit stands for 2^@used_shift bytes
  * @mask: bytes of a slab less one
@@ -71,7 +73,7 @@ struct kmm_cache_cpu {
  * @slab: the instance
  * @debugfs_dir: of whoever set the instance's @cache_added
  * @node: in the instance's list; protected by its mutex
- *	All of these are immutable after creation.
+ *	All of these but @cpu are immutable after creation.
  * @lock: protects what follows, and the free bits and frame words of its slabs
  * @partial: first slab with free and used objects; linked by frame.next and .prev
  * @empty: first slab with no used object
@@ -115,6 +117,7 @@ struct kmm_cache {
 	unsigned long mask;
 	void (*ctor)(void *obj);
 	const char *name;
+	struct kmm_cache_cpu __percpu *stacks;
 	struct kmm_slab *slab;
 	struct dentry *debugfs_dir;
 	struct list_head node;
@@ -145,6 +148,8 @@ struct kmm_cache {
  * struct kmm_slab - a slab allocator on a buddy
  * @region: of @buddy; immutable
  * @buddy: where slabs come from; immutable
+ * @busy: stacks without an object that are always busy, for kmm_slab_divert()
+ * @kfence: pool that samples allocations; NULL: none. Set before the first of them
  * @cache_of: the cache of each frame, by index; NULL: no slab. Written under that cache's lock
  * @bits: free objects of a slab, by index of its first frame, if there are at most
  *	KMM_SLAB_BITS. Protected by that cache's lock
@@ -165,6 +170,8 @@ struct kmm_cache {
 struct kmm_slab {
 	struct kmm_region *region;
 	struct kmm_buddy *buddy;
+	struct kmm_cache_cpu __percpu *busy;
+	struct kmm_kfence *kfence;
 	struct kmm_cache **cache_of;
 	u64 *bits;
 	unsigned long base;
@@ -219,6 +226,18 @@ struct kmm_cache_args {
 	void (*ctor)(void *obj);
 };
 
+/**
+ * struct kmm_stray - an object that is in no slab, see kmm_hook_object_instead()
+ * @cache: of it; NULL: there is none, or its cache is destroyed
+ * @start: first byte
+ * @size: bytes that the client asked for
+ */
+struct kmm_stray {
+	const struct kmm_cache *cache;
+	const void *start;
+	size_t size;
+};
+
 int kmm_slab_reserve(struct kmm_slab *sl, struct kmm_region *r);
 int kmm_slab_init(struct kmm_slab *sl, struct kmm_buddy *b);
 void kmm_slab_fini(struct kmm_slab *sl);
@@ -230,6 +249,7 @@ void *kmm_slab_object_start(const struct kmm_cache *s, const void *p);
 bool kmm_slab_object_is_free(const struct kmm_cache *s, const void *obj);
 unsigned long kmm_slab_cache_shrink(struct kmm_cache *s);
 unsigned long kmm_slab_shrink(struct kmm_slab *sl);
+void kmm_slab_divert(struct kmm_slab *sl);
 bool kmm_slab_usercopy_ok(const struct kmm_slab *sl, const void *p, size_t n);
 void kmm_slab_stat(struct kmm_cache *s, struct kmm_cache_stat *st);
 unsigned long kmm_slab_check(struct kmm_cache *s);
@@ -238,6 +258,7 @@ void kmm_slab_for_each_used(struct kmm_slab *sl,
 void *kmm_slab_kmalloc(struct kmm_slab *sl, size_t size, gfp_t gfp);
 void kmm_slab_kfree(struct kmm_slab *sl, const void *p);
 size_t kmm_slab_ksize(const struct kmm_slab *sl, const void *p);
+void *kmm_slab_krealloc(struct kmm_slab *sl, const void *p, size_t new_size, gfp_t gfp);
 
 /* The instance that serves kmm_kmalloc() and its like; NULL: none. */
 void kmm_slab_set_client(struct kmm_slab *sl);

@@ -412,6 +412,11 @@ static const struct bench_row bench_rows[] = {
 	BENCH_ROW(cache1k_pair, 1, 6000),
 	BENCH_ROW(cache4k_pair, 1, 6000),
 	BENCH_ROW(cache64_shuffle1000, BENCH_SHUFFLE, 4),
+	/* For the guest: with kfence off and on. Some five intervals of 100 ms under -icount. */
+	{
+		.name = "kfence_cache64_pair", .ops = 1, .calls = 400000, .mean = true,
+		.run = { cache64_pair_none, NULL, cache64_pair_kmm },
+	},
 };
 
 /* === Rows === */

@@ -52,7 +52,7 @@ static void print_limits(const char *who, const struct kmm_limits *l, uint32_t p
 /* Switches of debugging and hardening: module parameters. 0 and N are off. */
 static const char * const switches[] = {
 	"init_on_alloc", "init_on_free", "page_poison", "slab_hardened", "debug_pagealloc",
-	"debug_guardpage_minorder", "page_table_check",
+	"debug_guardpage_minorder", "page_table_check", "kfence_sample_interval",
 };
 
 #define NR_SWITCHES	(sizeof(switches) / sizeof(switches[0]))

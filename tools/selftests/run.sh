@@ -29,7 +29,7 @@ bin=$top/build/selftests
 ko=$top/kmm.ko
 count=check
 # lifecycle loads and unloads the module itself; lab, last, plants bugs that silence lockdep
-all=(basic object mmap sync seals memfd_seals advise shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth kmemleak cmd swap lifecycle owner lab)
+all=(basic object mmap sync seals memfd_seals advise shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth kmemleak cmd swap lifecycle owner kfence lab)
 smoke=(basic object mmap ops lifecycle lab)
 suites=()
 
@@ -84,11 +84,13 @@ for suite in "${suites[@]}"; do
 	case $suite in
 	cmd) params=(lab=1) ;;
 	lab)
-		params=(lab=1 page_table_check=1 debug_pagealloc=1 kmemleak=1 kmemleak_min_age_ms=200 kmemleak_scan_secs=0) ;;
+		params=(lab=1 page_table_check=1 debug_pagealloc=1 kmemleak=1 kmemleak_min_age_ms=200 kmemleak_scan_secs=0
+			kfence_sample_interval=604800000) ;;
 	owner) params=(page_owner=1) ;;
+	kfence) params=(kfence_sample_interval=1000) ;;
 	esac
 	case $suite in
-	lab|cmd|lifecycle|owner) if [ -e /sys/module/kmm ]; then rmmod kmm; fi ;;
+	lab|cmd|lifecycle|owner|kfence) if [ -e /sys/module/kmm ]; then rmmod kmm; fi ;;
 	esac
 	if [ "$suite" != lifecycle ] && [ ! -e /sys/module/kmm ] && ! insmod "$ko" "${params[@]}"; then
 		echo "# insmod $ko failed"

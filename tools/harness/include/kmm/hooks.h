@@ -6,6 +6,7 @@
 #include <kmm/paths.h>
 
 static inline void harness_hook(int unused, ...) { (void)unused; }
+static inline unsigned int harness_none(int unused, ...) { (void)unused; return 0; }
 #define kmm_hook_page_alloc(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_page_client(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_page_free(...)		harness_hook(0, __VA_ARGS__)
@@ -18,5 +19,9 @@ static inline void harness_hook(int unused, ...) { (void)unused; }
 #define kmm_hook_object_idle(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_object_free(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_object_stray(...)	false
+#define kmm_hook_object_wanted(...)	harness_none(0, __VA_ARGS__)
+#define kmm_hook_object_find(...)	harness_none(0, __VA_ARGS__)
+#define kmm_hook_cache_live(...)	harness_none(0, __VA_ARGS__)
+#define kmm_hook_cache_gone(...)	harness_hook(0, __VA_ARGS__)
 
 #endif /* _HARNESS_KMM_HOOKS_H */
