@@ -999,8 +999,8 @@ const struct lab_bug lab_bugs[] = {
 		.read = "the log only counts: debugfs kmm/kmemleak has the object, its first bytes and the stack that allocated it, as long as it is not freed. A pointer anywhere in kmm's memory or a registered root would have saved it.",
 		.missing = missing_kmemleak,
 		.plant = plant_leak,
-}
-
+	},
+	{
 		.name = "kfence-out-of-bounds",
 		.what = "reads one byte outside of a sampled object, where its page ends",
 		.detector = "kfence: the page beside the object's is not there",
