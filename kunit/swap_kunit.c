@@ -286,7 +286,7 @@ static void a_stale_entry_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kmm_swap_tell(&f->s, 0, &st), 0);
 	KUNIT_EXPECT_EQ(test, st.nr_used, SLOTS);
 	for (i = 0; i < SLOTS; i++)
-		kmm_swap_free(&f->s, i | (u64)(i == kmm_swp_slot(old) ? 2 : 1) << KMM_SWP_GEN_SHIFT);
+		kmm_swap_free(&f->s, i | (i == kmm_swp_slot(old) ? 2ULL : 1) << KMM_SWP_GEN_SHIFT);
 	end(test, f);
 }
 

@@ -11,9 +11,9 @@
  *
  *	-	reading and writing have a thread each: a write that waits for that lock does not
  *		stop the read that its holder needs;
- *	-	who wants to write does not wait for ever, but IO_WRITE_SECONDS or until it is killed:
- *		then the page stays in the region, and its holder goes on; and until the thread has
- *		come back nobody else begins to wait for it;
+ *	-	who wants to write does not wait for ever, but IO_WRITE_SECONDS or until it is
+ *		killed: then the page stays in the region, and its holder goes on; and until the
+ *		thread has come back nobody else begins to wait for it;
  *	-	who reads can be killed.
  *
  * What one has stopped waiting for is still under way. So a request has pages of its own, host

@@ -423,8 +423,8 @@ static int ram_make_caches(struct ram *r)
  * @prio: as kmm_swap_add()
  *
  * Context: task, may sleep.
- * Return: id; -EINVAL unknown compressor, less than a page, or too much; -EOPNOTSUPP the host has no
- * such compressor; else as kmm_swap_add().
+ * Return: id; -EINVAL unknown compressor, less than a page, or too much; -EOPNOTSUPP the host
+ * has no such compressor; else as kmm_swap_add().
  */
 int kmm_swap_ram_add(struct kmm_swap *s, struct kmm_account *account, const char *compressor,
 		     u64 size_bytes, int prio)

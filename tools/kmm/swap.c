@@ -120,7 +120,8 @@ static void explain_on(const struct on_input *in, int err)
 		fputs("     This is for root.\n", stderr);
 		break;
 	case -EBUSY:
-		fputs("     It is in use: mounted, swap already, or part of another device.\n", stderr);
+		fputs("     It is in use: mounted, swap already, or part of another device.\n",
+		      stderr);
 		break;
 	case -ETXTBSY:
 		fputs("     A process has it mapped shared and writable.\n", stderr);

@@ -45,13 +45,16 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
+# four times a region through every kind of swap: minutes
+if [ ${#suites[@]} -eq 0 ] && [ "$count" = soak ]; then all+=(swap_load); fi
 if [ ${#suites[@]} -eq 0 ]; then suites=("${all[@]}"); fi
 
 # suite: seconds in check, seconds in soak
 limit() {
 	case $1/$count in
 	lifecycle/check) echo 240 ;;
-	lifecycle/soak) echo 2400 ;;
+	lifecycle/soak|swap_load/soak) echo 2400 ;;
+	swap_load/check) echo 1200 ;;
 	kill9/soak|pipe_load/soak|races/soak|abi/soak|space_hostile/soak) echo 1200 ;;
 	*) echo 240 ;;
 	esac
@@ -60,7 +63,8 @@ case $count in
 check) export KMM_KILLS=${KMM_KILLS:-40} KMM_CYCLES=${KMM_CYCLES:-10} KMM_RACE_MS=${KMM_RACE_MS:-1000} \
 	KMM_FUZZ_ROUNDS=${KMM_FUZZ_ROUNDS:-20000} ;;
 soak) export KMM_KILLS=${KMM_KILLS:-400} KMM_CYCLES=${KMM_CYCLES:-200} KMM_RACE_MS=${KMM_RACE_MS:-10000} \
-	KMM_FUZZ_ROUNDS=${KMM_FUZZ_ROUNDS:-500000} ;;
+	KMM_FUZZ_ROUNDS=${KMM_FUZZ_ROUNDS:-500000} KMM_SWAP_SCALE=${KMM_SWAP_SCALE:-4} \
+	KMM_SWAP_KILLS=${KMM_SWAP_KILLS:-200} ;;
 *) usage >&2; exit 2 ;;
 esac
 # slow kernels get more time, not less work
