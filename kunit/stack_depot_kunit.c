@@ -127,6 +127,8 @@ static void what_is_no_handle_has_no_stack(struct kunit *test)
 		memset32((u32 *)ip, i % 70, 2 * ARRAY_SIZE(ip));
 		ip[0] = i;
 		KUNIT_ASSERT_NE(test, kmm_depot_save(d, ip, ARRAY_SIZE(ip)), 0);
+		/* they are more than the first pools hold */
+		flush_work(&d->grow);
 	}
 	/* Whatever it is, it does not lead out of the pools (KASAN would tell). */
 	for (i = 0; i < 4UL * KMM_DEPOT_POOL_BYTES / 8; i++) {
