@@ -16,6 +16,7 @@
 #include <linux/vmalloc.h>
 
 #include <kmm/inject.h>
+#include <kmm/space.h>
 
 #include "paging.h"
 
@@ -882,6 +883,129 @@ static void random_against_byte_array(struct kunit *test)
 	}
 }
 
+/* === Through spaces === */
+
+#define SPACE_ADDR	0x7000000000ULL
+#define SPACE_PAGES	64
+
+static struct kmm_space *map_in_space(struct kunit *test, struct kmm_space_set *set,
+				      struct paging *f, struct kmm_object *o, u32 kind)
+{
+	struct kmm_space_map_args args = {
+		.addr = SPACE_ADDR, .len = SPACE_PAGES * PAGE_SIZE, .object = o,
+		.prot = KMM_PROT_READ | KMM_PROT_WRITE, .flags = kind | KMM_MAP_FIXED,
+	};
+	struct kmm_space *s = kmm_space_create(set, f->a);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(s));
+	KUNIT_ASSERT_EQ(test, kmm_space_map(s, &args), 0);
+	return s;
+}
+
+static int space_access(struct kmm_space *s, unsigned int page, u64 *value, bool write)
+{
+	struct kmm_access a = {
+		.addr = SPACE_ADDR + page * PAGE_SIZE + 8 * (page + 3), .buf = value,
+		.len = sizeof(*value), .op = write ? KMM_ACCESS_WRITE : KMM_ACCESS_READ,
+	};
+	int err = kmm_mmu_access(s, &a);
+
+	return err ?: a.done == a.len ? 0 : a.fault.error ?: -EFAULT;
+}
+
+static bool space_has(struct kmm_space *s, unsigned int page, u64 value)
+{
+	u64 got = ~value;
+
+	return !space_access(s, page, &got, false) && got == value;
+}
+
+static void spaces_lose_nothing(struct kunit *test)
+{
+	unsigned long ops = kmm_test_nr_ops / 10 + 200, n;
+	u64 *model = kunit_kzalloc(test, 2 * SPACE_PAGES * sizeof(u64), GFP_KERNEL);
+	u64 *own = model + SPACE_PAGES, value;
+	struct kmm_space *s[2], *p;
+	struct rnd_state rnd;
+	unsigned int k, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, model);
+	prandom_seed_state(&rnd, kmm_test_seed);
+	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct paging *f = paging_begin(test, kinds[k], 500, NULL);
+		struct kmm_object *o = paging_create(test, f, SPACE_PAGES);
+		struct paging_job e = { .fn = job_evict, .f = f };
+		struct kmm_pgtables tables;
+		struct kmm_space_set set;
+
+		kmm_pgtables_init(&tables, &f->t->buddy);
+		kmm_space_set_init(&set, &f->t->buddy, &tables, NULL, false);
+		s[0] = map_in_space(test, &set, f, o, KMM_MAP_SHARED);
+		s[1] = map_in_space(test, &set, f, o, KMM_MAP_SHARED);
+		p = map_in_space(test, &set, f, o, KMM_MAP_PRIVATE);
+		for (i = 0; i < SPACE_PAGES; i++) {
+			model[i] = prandom_u32_state(&rnd);
+			KUNIT_EXPECT_EQ(test, space_access(s[i % 2], i, &model[i], true), 0);
+			KUNIT_EXPECT_TRUE(test, space_has(s[1 - i % 2], i, model[i]));
+			KUNIT_EXPECT_TRUE(test, space_has(p, i, model[i]));
+			own[i] = 0;
+		}
+		/* only the leaves know that they are dirty, and young */
+		KUNIT_EXPECT_EQ(test, evict_all(f), SPACE_PAGES);
+		KUNIT_EXPECT_GE(test, paging_event(f, KMM_PGACTIVATE), SPACE_PAGES);
+		KUNIT_EXPECT_EQ(test, o->swapped, SPACE_PAGES);
+		for (i = 0; i < SPACE_PAGES; i++) {
+			unsigned long addr = SPACE_ADDR + i * PAGE_SIZE;
+
+			KUNIT_EXPECT_EQ(test, kmm_pt_get(&s[0]->pt, addr, NULL), 0);
+			KUNIT_EXPECT_EQ(test, kmm_pt_get(&s[1]->pt, addr, NULL), 0);
+			KUNIT_EXPECT_EQ(test, kmm_pt_get(&p->pt, addr, NULL), 0);
+		}
+		for (i = 0; i < SPACE_PAGES; i++)
+			KUNIT_EXPECT_TRUE(test, space_has(s[1], i, model[i]));
+		/* a copy is not the object's, and stays */
+		value = 77;
+		KUNIT_EXPECT_EQ(test, space_access(p, 5, &value, true), 0);
+		own[5] = 77;
+		KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, SPACE_PAGES), SPACE_PAGES);
+		KUNIT_EXPECT_TRUE(test, space_has(p, 5, 77));
+		KUNIT_EXPECT_TRUE(test, space_has(s[0], 5, model[5]));
+
+		paging_job_start(test, &e, 1);
+		for (n = 0; n < ops || paging_event(f, KMM_PGSTEAL_KSWAPD) < 100; n++) {
+			u32 r = kmm_below(&rnd, 8);
+
+			i = kmm_below(&rnd, SPACE_PAGES);
+			value = (u64)prandom_u32_state(&rnd) + 1;
+			if (r < 4) {
+				KUNIT_EXPECT_EQ(test, space_access(s[r % 2], i, &value, true), 0);
+				model[i] = value;
+			} else if (r == 4) {
+				KUNIT_EXPECT_EQ(test, space_access(p, i, &value, true), 0);
+				own[i] = value;
+			} else if (r < 7) {
+				KUNIT_EXPECT_TRUE(test, space_has(s[r % 2], i, model[i]));
+			} else {
+				KUNIT_EXPECT_TRUE(test, space_has(p, i, own[i] ?: model[i]));
+			}
+		}
+		WRITE_ONCE(e.nr, 1);
+		KUNIT_EXPECT_GT(test, paging_job_end(test, &e), 0);
+		for (i = 0; i < SPACE_PAGES; i++) {
+			KUNIT_EXPECT_TRUE(test, space_has(s[0], i, model[i]));
+			KUNIT_EXPECT_TRUE(test, space_has(p, i, own[i] ?: model[i]));
+		}
+		KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+		kmm_space_destroy(s[0]);
+		kmm_space_destroy(s[1]);
+		kmm_space_destroy(p);
+		kmm_space_set_fini(&set);
+		kmm_pgtables_fini(&tables);
+		paging_destroy(test, o);
+		paging_end(test, f);
+	}
+}
+
 static void every_failure_point_of_a_round_leaves_the_pages(struct kunit *test)
 {
 	unsigned int k, n;
@@ -934,6 +1058,7 @@ static struct kunit_case evict_cases[] = {
 	KUNIT_CASE(a_user_at_the_quota_evicts_his_own),
 	KUNIT_CASE(an_object_may_be_larger_than_the_region),
 	KUNIT_CASE(random_against_byte_array),
+	KUNIT_CASE(spaces_lose_nothing),
 	KUNIT_CASE(every_failure_point_of_a_round_leaves_the_pages),
 	{}
 };

@@ -532,25 +532,27 @@ bool kmm_object_evict_own(struct kmm_object *o, unsigned int nr)
 {
 	struct kmm_candidate c[KMM_EVICT_BATCH];
 	struct kmm_evict_result res = { };
-	unsigned int got, round;
+	unsigned int got, round = 0;
 	bool waited = false;
 	pgoff_t hand;
 
 	if (!o->lruvec)
 		return false;
-	/* Twice: used pages are not used any more the second time. */
-	for (round = 0; round < 2 * (1 + READ_ONCE(o->resident) / KMM_EVICT_BATCH); round++) {
+	while (!res.stolen && !waited && !fatal_signal_pending(current)) {
 		hand = READ_ONCE(o->hand);
 		got = evict_pick(o, &hand, ULONG_MAX, c, min_t(unsigned int, nr, KMM_EVICT_BATCH));
 		WRITE_ONCE(o->hand, got ? hand : 0);
 		res.scanned += got;
-		if (got)
+		if (got) {
 			evict_object(o, c, got, o->lruvec, KMM_EVICT_DIRECT, &res);
-		if (res.stolen || fatal_signal_pending(current))
+			continue;
+		}
+		waited = evict_others_work(o);
+		/* Used pages are not used any more the second time, held ones perhaps later. */
+		if (!READ_ONCE(o->resident) || ++round > ROOM_TRIES)
 			break;
-		waited = !got && evict_others_work(o);
-		if (waited)
-			break;
+		if (round > 2)
+			usleep_range(500, 1000);
 		cond_resched();
 	}
 	evict_count(o->lruvec->lru, KMM_EVICT_DIRECT, &res);

@@ -878,6 +878,7 @@ static int object_lock_pages(struct kmm_object *o, pgoff_t index, struct page **
 {
 	struct kmm_swapin *req = NULL;
 	struct page *page, *spare = NULL;
+	bool last = false;
 	void **entry;
 	int ret;
 
@@ -933,8 +934,11 @@ static int object_lock_pages(struct kmm_object *o, pgoff_t index, struct page **
 					continue;
 				}
 			}
-			if (ret == -EDQUOT && kmm_object_evict_own(o, KMM_EVICT_BATCH))
+			if (ret == -EDQUOT && !last) {
+				/* Others may have freed what we have not. */
+				last = !kmm_object_evict_own(o, KMM_EVICT_BATCH);
 				continue;
+			}
 			goto out_unlocked;
 		}
 		if (likely(kmm_entry_is_hole(*entry))) {
