@@ -14,6 +14,7 @@
 #include <linux/completion.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -21,6 +22,7 @@
 #include <kmm/hardening.h>
 #include <kmm/inject.h>
 #include <kmm/kmemleak.h>
+#include <kmm/kmm.h>
 #include <kmm/slab.h>
 #include <kmm/vmap.h>
 
@@ -792,6 +794,30 @@ static void each_failure_leaves_nothing(struct kunit *test)
 	end(test);
 }
 
+/* The module's own detector, whether it is on or not. */
+static void roots_of_clients_can_fail(struct kunit *test)
+{
+	unsigned long nth;
+	bool hit = true;
+	int err;
+
+	for (nth = 1; hit; nth++) {
+		kmm_inject_arm(nth);
+		err = kmm_kmemleak_register_module(THIS_MODULE);
+		hit = kmm_inject_disarm();
+		KUNIT_EXPECT_EQ(test, err, hit ? -ENOMEM : 0);
+	}
+	KUNIT_EXPECT_GE(test, nth, 3);
+	kmm_kmemleak_unregister_module(THIS_MODULE);
+	kmm_inject_arm(1);
+	KUNIT_EXPECT_EQ(test, kmm_kmemleak_register_root(root_words, 64), -ENOMEM);
+	KUNIT_EXPECT_TRUE(test, kmm_inject_disarm());
+	KUNIT_EXPECT_EQ(test, kmm_kmemleak_register_root(root_words, 64), 0);
+	kmm_kmemleak_unregister_root(root_words);
+	/* what was never registered */
+	kmm_kmemleak_unregister_root(root_words);
+}
+
 static void without_memory_for_an_area_all_is_scanned(struct kunit *test)
 {
 	void **p, *q;
@@ -930,6 +956,7 @@ static struct kunit_case leak_cases[] = {
 	KUNIT_CASE(it_works_in_every_context),
 	KUNIT_CASE(the_thread_scans),
 	KUNIT_CASE(each_failure_leaves_nothing),
+	KUNIT_CASE(roots_of_clients_can_fail),
 	KUNIT_CASE(without_memory_for_an_area_all_is_scanned),
 	KUNIT_CASE(random_graphs_agree_with_a_model),
 	{ }

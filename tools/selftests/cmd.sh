@@ -330,6 +330,18 @@ check "lab fail of what there is not" 0 "$kmm" lab fail -- /nonexistent
 claim "lab fail gives the status" says out 'nothing failed, exit status 127'
 check "lab fail without a command is wrong usage" 64 "$kmm" lab fail
 
+check "leak on" 0 "$kmm" leak on
+check "leak scan --json" 0 "$kmm" leak scan --count 2 --json
+claim "leak scan --json is right" json 'j["state"] == "on" and j["scans"] == 2 and j["leaks"] == 0 and j["reported"] == []'
+check "leak dump of nothing fails" 1 "$kmm" leak dump 0x1234
+claim "and says why" says err 'in no object that is tracked'
+check "leak clear" 0 "$kmm" leak clear
+check "leak off" 0 "$kmm" leak off
+check "leak scan while it is off fails" 1 "$kmm" leak scan
+claim "and says what to do" says err 'kmm leak on'
+check "leak" 0 "$kmm" leak
+claim "leak tells the state" says out '^0 leaks; detector off \(by the user\)'
+
 check "doctor --json" 0 "$kmm" doctor --json
 claim "doctor --json is right" json 'j["ok"] and {c["check"] for c in j["checks"]} >= {"cma", "lockdown", "signature", "debugfs", "device"}'
 
