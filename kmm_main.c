@@ -477,9 +477,12 @@ static int kmm_kmemleak_init(struct kmm *k, struct kmm_mm_init_step *said)
 static void kmm_kmemleak_fini(struct kmm *k)
 {
 	kmm_leak_fini(&k->leak);
+	/* What clients never gave back goes with its slabs. */
+	if (k->region.host_tools & KMM_HOST_KMEMLEAK)
+		kmm_slab_for_each_used(&k->slab, kmm_host_tools_forget, NULL);
 }
 
-/* No step of the kernel's: to the host kmm is a client. */
+/* No step of the kernel's: to the host kmm is a driver. Before anything is free or in use. */
 static int kmm_host_tools_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
 	unsigned int wanted = kmm_host_tools_wanted(), have = kmm_host_tools_available();
@@ -494,8 +497,6 @@ static int kmm_host_tools_init(struct kmm *k, struct kmm_mm_init_step *said)
 
 static void kmm_host_tools_fini(struct kmm *k)
 {
-	if (k->region.host_tools & KMM_HOST_KMEMLEAK)
-		kmm_slab_for_each_used(&k->slab, kmm_host_tools_forget, NULL);
 	kmm_host_tools_stop(&k->region);
 }
 
@@ -607,12 +608,12 @@ static const struct kmm_step kmm_steps[] = {
 	{ "kfence_alloc_pool", kmm_kfence_alloc_pool_step },
 	{ "report_meminit", kmm_report_meminit },
 	{ "stack_depot_init", kmm_stack_depot_init, kmm_stack_depot_fini },
+	{ "host_tools", kmm_host_tools_init, kmm_host_tools_fini },
 	{ "mem_init", kmm_mem_init, kmm_mem_fini },
 	{ "mem_init_print_info", kmm_mem_init_print_info },
 	{ "page_ext_init_flatmem_late", kmm_page_ext_init_flatmem_late, kmm_page_ext_fini_late },
 	{ "kmem_cache_init", kmm_kmem_cache_init, kmm_kmem_cache_fini },
 	{ "kmemleak_init", kmm_kmemleak_init, kmm_kmemleak_fini },
-	{ "host_tools", kmm_host_tools_init, kmm_host_tools_fini },
 	{ "pgtable_init", kmm_pgtable_init, kmm_pgtable_fini },
 	{ "debug_objects_mem_init", kmm_debug_objects_mem_step, kmm_debug_objects_mem_undo },
 	{ "vmalloc_init", kmm_vmalloc_init, kmm_vmalloc_fini },

@@ -77,7 +77,7 @@ unsigned int kmm_host_tools_wanted(void)
 
 /**
  * kmm_host_tools_start() - From now on the host's tools see what happens to a region.
- * @r: region; no client has memory of it
+ * @r: region; nobody has memory of it
  * @tools: bits of enum kmm_host_tool; others than kmm_host_tools_available() are ignored
  *
  * Context: task, may sleep.
@@ -243,8 +243,10 @@ void kmm_host_leak_page_free(const struct kmm_region *r, struct page *page, unsi
  */
 void kmm_host_leak_object_alloc(const struct kmm_cache *s, const void *obj, size_t size, gfp_t gfp)
 {
-	if (s->slab->region->host_tools & KMM_HOST_KMEMLEAK && !(s->flags & SLAB_NOLEAKTRACE))
-		kmemleak_alloc(obj, s->object_size ?: size, 1, gfp);
+	/* kmm's own hold pointers to the host's memory: gray. */
+	if (s->slab->region->host_tools & KMM_HOST_KMEMLEAK)
+		kmemleak_alloc(obj, s->object_size ?: size, s->flags & SLAB_NOLEAKTRACE ? 0 : 1,
+			       gfp);
 }
 
 /**
@@ -272,8 +274,9 @@ void kmm_host_leak_object_free(const struct kmm_cache *s, const void *obj)
 void kmm_host_leak_vmap_alloc(const struct kmm_region *r, const void *addr, size_t size_bytes,
 			      gfp_t gfp)
 {
+	/* one pointer is vmap.c's, in struct kmm_vmap_area */
 	if (r->host_tools & KMM_HOST_KMEMLEAK)
-		kmemleak_alloc(addr, size_bytes, 1, gfp);
+		kmemleak_alloc(addr, size_bytes, 2, gfp);
 }
 
 /**

@@ -81,11 +81,9 @@
 #include <linux/uaccess.h>
 
 #include <compat/compat.h>
-#include <compat/module.h>
 #include <kmm/assert.h>
 #include <kmm/inject.h>
 #include <kmm/kmemleak.h>
-#include <kmm/kmm.h>
 #include <kmm/paths.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
@@ -786,30 +784,36 @@ void kmm_leak_vmap_free(const struct kmm_region *r, const void *addr)
 
 /* === Walking over the objects: @mutex is held, so there is one walk at a time === */
 
-/* @cursor stands before the next object. @lock is held; it is dropped now and then. */
-static struct kmm_leak_object *leak_walk_next(struct kmm_leak *l, unsigned int *nr,
-					      unsigned long *flags)
+/*
+ * The next object, from the first on. @lock is held; it is dropped now and then. Whoever leaves
+ * before the end says so by leak_walk_end().
+ */
+static struct kmm_leak_object *leak_walk_next(struct kmm_leak *l, unsigned long *flags)
 {
 	struct list_head *next;
 
 	lockdep_assert_held(&l->lock);
-	if (++*nr % LEAK_WALK_BATCH == 0) {
+	if (list_empty(&l->cursor)) {
+		list_add(&l->cursor, &l->objects);
+		l->nr_walked = 0;
+	}
+	if (++l->nr_walked % LEAK_WALK_BATCH == 0) {
 		raw_spin_unlock_irqrestore(&l->lock, *flags);
 		cond_resched();
 		raw_spin_lock_irqsave(&l->lock, *flags);
 	}
 	next = l->cursor.next;
-	list_del(&l->cursor);
+	list_del_init(&l->cursor);
 	if (next == &l->objects)
 		return NULL;
 	list_add(&l->cursor, next);
 	return list_entry(next, struct kmm_leak_object, node);
 }
 
-/* The end is reached, or the loop was left: then list_del(&l->cursor) is the caller's. */
-#define leak_for_each_locked(o, l, nr, flags)					\
-	for (nr = 0, list_add(&(l)->cursor, &(l)->objects);			\
-	     (o = leak_walk_next(l, &nr, &flags)); )
+static void leak_walk_end(struct kmm_leak *l)
+{
+	list_del_init(&l->cursor);
+}
 
 /* === Scanning: @mutex is held === */
 
@@ -1019,10 +1023,9 @@ static void leak_scan_begin(struct kmm_leak *l)
 {
 	struct kmm_leak_object *o;
 	unsigned long flags;
-	unsigned int nr;
 
 	raw_spin_lock_irqsave(&l->lock, flags);
-	leak_for_each_locked(o, l, nr, flags) {
+	while ((o = leak_walk_next(l, &flags))) {
 		o->info.count = 0;
 		if (o->info.min_count == KMM_LEAK_GRAY && list_empty(&o->gray))
 			list_add_tail(&o->gray, &l->gray);
@@ -1035,10 +1038,9 @@ static void leak_scan_changed(struct kmm_leak *l)
 {
 	struct kmm_leak_object *o;
 	unsigned long flags;
-	unsigned int nr;
 
 	raw_spin_lock_irqsave(&l->lock, flags);
-	leak_for_each_locked(o, l, nr, flags) {
+	while ((o = leak_walk_next(l, &flags))) {
 		unsigned long start = o->info.start, end = start + o->info.size;
 		u64 serial = o->info.serial;
 		u32 sum;
@@ -1069,10 +1071,9 @@ static unsigned long leak_scan_report(struct kmm_leak *l)
 {
 	struct kmm_leak_object *o;
 	unsigned long flags, new = 0;
-	unsigned int nr;
 
 	raw_spin_lock_irqsave(&l->lock, flags);
-	leak_for_each_locked(o, l, nr, flags) {
+	while ((o = leak_walk_next(l, &flags))) {
 		if (o->info.flags & LEAK_REPORTED || !leak_is_unreferenced(l, o))
 			continue;
 		o->info.flags |= LEAK_REPORTED;
@@ -1195,16 +1196,15 @@ bool kmm_leak_next_locked(struct kmm_leak *l, u64 serial, struct kmm_leak_info *
 	struct kmm_leak_object *o;
 	unsigned long flags;
 	bool found = false;
-	unsigned int nr;
 
 	lockdep_assert_held(&l->mutex);
 	raw_spin_lock_irqsave(&l->lock, flags);
-	leak_for_each_locked(o, l, nr, flags) {
+	while ((o = leak_walk_next(l, &flags))) {
 		if (o->info.serial < serial || !(o->info.flags & LEAK_REPORTED) ||
 		    !leak_is_unreferenced(l, o))
 			continue;
 		*info = o->info;
-		list_del(&l->cursor);
+		leak_walk_end(l);
 		found = true;
 		break;
 	}
@@ -1223,14 +1223,13 @@ void kmm_leak_clear(struct kmm_leak *l)
 {
 	struct kmm_leak_object *o;
 	unsigned long flags;
-	unsigned int nr;
 
 	mutex_lock(&l->mutex);
 	if (!l->keyed) {
 		leak_free_objects(l);
 	} else {
 		raw_spin_lock_irqsave(&l->lock, flags);
-		leak_for_each_locked(o, l, nr, flags)
+		while ((o = leak_walk_next(l, &flags)))
 			if (o->info.flags & LEAK_REPORTED && leak_is_unreferenced(l, o))
 				o->info.min_count = KMM_LEAK_GRAY;
 		raw_spin_unlock_irqrestore(&l->lock, flags);
@@ -1284,14 +1283,13 @@ void kmm_leak_get_stat(struct kmm_leak *l, struct kmm_leak_stat *st)
 {
 	struct kmm_leak_object *o;
 	unsigned long flags;
-	unsigned int nr;
 
 	mutex_lock(&l->mutex);
 	*st = l->stat;
 	st->min_age_ms = READ_ONCE(*l->min_age_ms);
 	raw_spin_lock_irqsave(&l->lock, flags);
 	st->nr_gray = 0;
-	leak_for_each_locked(o, l, nr, flags)
+	while ((o = leak_walk_next(l, &flags)))
 		st->nr_gray += o->info.min_count <= KMM_LEAK_GRAY;
 	st->nr_objects = l->nr_objects;
 	st->nr_pool = l->nr_pool;
@@ -1563,6 +1561,7 @@ void kmm_leak_init(struct kmm_leak *l, const struct kmm_region *r)
 	INIT_LIST_HEAD(&l->gray);
 	INIT_LIST_HEAD(&l->pool);
 	INIT_LIST_HEAD(&l->roots);
+	INIT_LIST_HEAD(&l->cursor);
 	INIT_WORK(&l->off_work, leak_off_work);
 	INIT_WORK(&l->refill_work, leak_refill_work);
 	l->other = (struct kmm_leak_range) { ULONG_MAX, ULONG_MAX };
@@ -1592,341 +1591,3 @@ void kmm_leak_fini(struct kmm_leak *l)
 	mutex_destroy(&l->mutex);
 }
 KMM_EXPORT_INTERNAL(kmm_leak_fini);
-
-/* === Clients: Linux's functions, on the module's instance === */
-
-/* Serves the functions below and the parameter; set before any client module can be loaded. */
-static struct kmm_leak *leak_client __read_mostly;
-
-static bool leak_at_load;
-static unsigned long leak_param_objects;
-static unsigned int leak_param_secs = KMM_LEAK_SCAN_SECS;
-
-module_param_named(kmemleak_objects, leak_param_objects, ulong, 0444);
-MODULE_PARM_DESC(kmemleak_objects, "Most objects that kmemleak tracks (default 0: 16 per frame)");
-module_param_named(kmemleak_scan_secs, leak_param_secs, uint, 0444);
-MODULE_PARM_DESC(kmemleak_scan_secs, "Seconds between two scans (default 600; 0: on demand only)");
-
-static int leak_param_set(const char *val, const struct kernel_param *kp)
-{
-	bool on;
-	int err = kstrtobool(val ?: "1", &on);
-
-	if (err)
-		return err;
-	if (!leak_client)
-		leak_at_load = on;
-	else if (on)
-		err = kmm_leak_on(leak_client);
-	else
-		kmm_leak_off(leak_client, "by the user");
-	return err;
-}
-
-static int leak_param_get(char *buf, const struct kernel_param *kp)
-{
-	bool on = leak_client ? READ_ONCE(leak_client->enabled) : leak_at_load;
-
-	return sysfs_emit(buf, "%c\n", on ? 'Y' : 'N');
-}
-
-static const struct kernel_param_ops leak_param_ops = {
-	.flags = KERNEL_PARAM_OPS_FL_NOARG,
-	.set = leak_param_set,
-	.get = leak_param_get,
-};
-
-module_param_cb(kmemleak, &leak_param_ops, NULL, 0644);
-MODULE_PARM_DESC(kmemleak, "Track what clients allocate, and find leaks (default 0)");
-
-static unsigned int leak_param_min_age = KMM_LEAK_MIN_AGE_MS;
-module_param_named(kmemleak_min_age_ms, leak_param_min_age, uint, 0644);
-MODULE_PARM_DESC(kmemleak_min_age_ms, "Younger objects are not reported (default 5000)");
-
-static int leak_register(struct kmm_leak *l, const void *start, const void __percpu *percpu,
-			 size_t size)
-{
-	struct kmm_leak_root *r;
-
-	if (!l)
-		return -ENODEV;
-	r = kmm_should_fail() ? NULL : kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
-	if (!r)
-		return -ENOMEM;
-	r->start = start;
-	r->percpu = percpu;
-	r->size = size;
-	kmm_leak_add_root(l, r);
-	return 0;
-}
-
-/* Undo leak_register(). */
-static void leak_unregister(struct kmm_leak *l, const void *start, const void __percpu *percpu)
-{
-	struct kmm_leak_root *r, *next;
-
-	if (!l)
-		return;
-	mutex_lock(&l->mutex);
-	list_for_each_entry_safe(r, next, &l->roots, node) {
-		if (r->scan || r->start != start || r->percpu != percpu)
-			continue;
-		list_del(&r->node);
-		kfree(r);
-		break;
-	}
-	mutex_unlock(&l->mutex);
-}
-
-static void leak_unregister_module(struct kmm_leak *l, const struct module *mod)
-{
-	const void *start;
-	unsigned int i;
-	size_t size;
-
-	for (i = 0; kmm_module_data(mod, i, &start, &size); i++)
-		leak_unregister(l, start, NULL);
-	if (mod->percpu_size)
-		leak_unregister(l, NULL, mod->percpu);
-}
-
-static int leak_register_module(struct kmm_leak *l, const struct module *mod)
-{
-	const void *start;
-	unsigned int i;
-	size_t size;
-	int err = 0;
-
-	for (i = 0; !err && kmm_module_data(mod, i, &start, &size); i++)
-		err = leak_register(l, start, NULL, size);
-	if (!err && mod->percpu_size)
-		err = leak_register(l, NULL, mod->percpu, mod->percpu_size);
-	if (err)
-		leak_unregister_module(l, mod);
-	return err;
-}
-
-/**
- * kmm_leak_init_client() - kmm_leak_init() with the module's parameters.
- * @l: detector, zeroed; @l->early and @l->ctx may be set
- * @r: region
- *
- * Context: task, may sleep. Return: 0; what kmm_leak_on() says when kmemleak=1 was given: then it
- * is off, and everything else works.
- */
-int kmm_leak_init_client(struct kmm_leak *l, const struct kmm_region *r)
-{
-	kmm_leak_init(l, r);
-	l->max_objects = leak_param_objects;
-	l->min_age_ms = &leak_param_min_age;
-	l->stat.scan_secs = min_t(unsigned long, leak_param_secs, MAX_SCHEDULE_TIMEOUT / HZ);
-	return leak_at_load ? kmm_leak_on(l) : 0;
-}
-
-/**
- * kmm_leak_set_client() - Choose the detector that serves the functions below, and the parameter.
- * @l: detector; NULL before it is destroyed
- *
- * Context: task, may sleep.
- */
-void kmm_leak_set_client(struct kmm_leak *l)
-{
-	kernel_param_lock(THIS_MODULE);
-	leak_client = l;
-	kernel_param_unlock(THIS_MODULE);
-}
-
-/**
- * kmm_kmemleak_alloc() - kmemleak_alloc(): track memory.
- * @ptr: first byte
- * @size: bytes
- * @min_count: how many pointers to it must be found; 0: it is gray, a root of sorts; -1: ignored
- * @gfp: what the caller may do
- *
- * kmm's allocators do this for what they give.
- *
- * Context: any but NMI; sleeps only if @gfp allows.
- */
-void kmm_kmemleak_alloc(const void *ptr, size_t size, int min_count, gfp_t gfp)
-{
-	if (kmm_leak_wants(leak_client) && !ZERO_OR_NULL_PTR(ptr) && !IS_ERR(ptr))
-		kmm_leak_track(leak_client, ptr, size, min_count, gfp);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_alloc);
-
-/**
- * kmm_kmemleak_alloc_percpu() - kmemleak_alloc_percpu(): scan a per-CPU area.
- * @ptr: area
- * @size: bytes for each CPU
- * @gfp: what the caller may do
- *
- * As in Linux it is never reported.
- *
- * Context: any but NMI; sleeps only if @gfp allows.
- */
-void kmm_kmemleak_alloc_percpu(const void __percpu *ptr, size_t size, gfp_t gfp)
-{
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		kmm_kmemleak_alloc(per_cpu_ptr(ptr, cpu), size, KMM_LEAK_GRAY, gfp);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_alloc_percpu);
-
-/**
- * kmm_kmemleak_free() - kmemleak_free(): memory is free.
- * @ptr: first byte of what is tracked
- *
- * Context: any but NMI.
- */
-void kmm_kmemleak_free(const void *ptr)
-{
-	if (kmm_leak_wants(leak_client) && ptr)
-		kmm_leak_forget(leak_client, ptr, 0);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_free);
-
-/**
- * kmm_kmemleak_free_part() - kmemleak_free_part(): part of tracked memory is free.
- * @ptr: first byte
- * @size: bytes
- *
- * Context: any but NMI.
- */
-void kmm_kmemleak_free_part(const void *ptr, size_t size)
-{
-	if (kmm_leak_wants(leak_client) && ptr)
-		kmm_leak_forget(leak_client, ptr, size);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_free_part);
-
-/**
- * kmm_kmemleak_free_percpu() - kmemleak_free_percpu(): undo kmm_kmemleak_alloc_percpu().
- * @ptr: area
- *
- * Context: any but NMI.
- */
-void kmm_kmemleak_free_percpu(const void __percpu *ptr)
-{
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		kmm_kmemleak_free(per_cpu_ptr(ptr, cpu));
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_free_percpu);
-
-/**
- * kmm_kmemleak_update_trace() - kmemleak_update_trace(): this stack is told for an object.
- * @ptr: its first byte
- *
- * Context: any but NMI.
- */
-void kmm_kmemleak_update_trace(const void *ptr)
-{
-	if (kmm_leak_wants(leak_client) && ptr)
-		kmm_leak_update_trace(leak_client, ptr);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_update_trace);
-
-/**
- * kmm_kmemleak_not_leak() - kmemleak_not_leak(): never report an object.
- * @ptr: its first byte
- *
- * Context: any but NMI.
- */
-void kmm_kmemleak_not_leak(const void *ptr)
-{
-	if (kmm_leak_wants(leak_client) && ptr)
-		kmm_leak_paint(leak_client, ptr, KMM_LEAK_GRAY);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_not_leak);
-
-/**
- * kmm_kmemleak_ignore() - kmemleak_ignore(): neither report an object nor scan it.
- * @ptr: its first byte
- *
- * Context: any but NMI.
- */
-void kmm_kmemleak_ignore(const void *ptr)
-{
-	if (kmm_leak_wants(leak_client) && ptr)
-		kmm_leak_paint(leak_client, ptr, KMM_LEAK_BLACK);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_ignore);
-
-/**
- * kmm_kmemleak_scan_area() - kmemleak_scan_area(): pointers are only here in an object.
- * @ptr: first byte of the part
- * @size: its bytes; SIZE_MAX: to the object's end
- * @gfp: what the caller may do
- *
- * Context: any but NMI; sleeps only if @gfp allows.
- */
-void kmm_kmemleak_scan_area(const void *ptr, size_t size, gfp_t gfp)
-{
-	if (kmm_leak_wants(leak_client) && ptr && size)
-		kmm_leak_scan_area(leak_client, ptr, size, gfp);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_scan_area);
-
-/**
- * kmm_kmemleak_no_scan() - kmemleak_no_scan(): there are no pointers in an object.
- * @ptr: its first byte
- *
- * Context: any but NMI.
- */
-void kmm_kmemleak_no_scan(const void *ptr)
-{
-	if (kmm_leak_wants(leak_client) && ptr)
-		kmm_leak_no_scan(leak_client, ptr);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_no_scan);
-
-/**
- * kmm_kmemleak_register_root() - Scan memory of a client, whether kmemleak is on now or later.
- * @start: first byte, of the host's memory
- * @size: bytes
- *
- * Context: task, may sleep. Return: 0 or -ENOMEM.
- */
-int kmm_kmemleak_register_root(const void *start, size_t size)
-{
-	return leak_register(leak_client, start, NULL, size);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_register_root);
-
-/**
- * kmm_kmemleak_unregister_root() - Undo kmm_kmemleak_register_root(), before the memory goes.
- * @start: the same
- *
- * Context: task, may sleep.
- */
-void kmm_kmemleak_unregister_root(const void *start)
-{
-	leak_unregister(leak_client, start, NULL);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_unregister_root);
-
-/**
- * kmm_kmemleak_register_module() - Scan a client's data, bss and per-CPU variables.
- * @mod: THIS_MODULE, in its init
- *
- * Context: task, may sleep. Return: 0 or -ENOMEM.
- */
-int kmm_kmemleak_register_module(const struct module *mod)
-{
-	return leak_register_module(leak_client, mod);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_register_module);
-
-/**
- * kmm_kmemleak_unregister_module() - Undo it, in the client's exit.
- * @mod: THIS_MODULE
- *
- * Context: task, may sleep.
- */
-void kmm_kmemleak_unregister_module(const struct module *mod)
-{
-	leak_unregister_module(leak_client, mod);
-}
-EXPORT_SYMBOL_GPL(kmm_kmemleak_unregister_module);

@@ -500,11 +500,13 @@ struct keeper {
 static int keeper_thread(void *arg)
 {
 	struct keeper *k = arg;
-	void *volatile kept[4] = { (void *)~k->hidden };
+	void *kept[4] = { (void *)~k->hidden };
 
+	barrier_data(kept);
 	complete(&k->ready);
 	while (!kthread_should_stop())
 		schedule_timeout_interruptible(HZ / 100);
+	barrier_data(kept);
 	return !kept[0];
 }
 

@@ -148,7 +148,8 @@ struct kmm_leak_object;
  * @mutex: one scan, one reader, one switch at a time; protects what follows
  * @roots: struct kmm_leak_root
  * @chunks: host memory of the objects; also under @lock
- * @cursor: where a walk over @objects is
+ * @cursor: where a walk over @objects is; empty: there is none
+ * @nr_walked: objects that it has seen
  * @buf: what is scanned is copied here first
  * @thread: scans from time to time, or NULL
  * @scan_jiffies: start of the last scan
@@ -185,6 +186,7 @@ struct kmm_leak {
 	struct list_head roots;
 	struct kmm_leak_chunk *chunks;
 	struct list_head cursor;
+	unsigned int nr_walked;
 	unsigned long *buf;
 	struct task_struct *thread;
 	unsigned long scan_jiffies;

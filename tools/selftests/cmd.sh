@@ -73,7 +73,7 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..230"
+echo "1..241"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
