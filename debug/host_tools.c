@@ -7,10 +7,11 @@
  *
  *	host_kasan	what is free in kmm, objects and frames, is poisoned, so a load or store to
  *			it that the compiler instrumented is reported by KASAN as a use after free
- *	host_kmemleak	what clients take, objects and areas, is told to kmemleak as kmalloc's
- *			memory is. It scans all of the host, so clients need not register
- *			anything. Pages are told as gray: they hold pointers, but who has them
- *			holds a struct page, which kmemleak does not know as one
+ *	host_kmemleak	objects that clients take are told to kmemleak as kmalloc's memory is. It
+ *			scans all of the host, so clients need not register anything. Pages and
+ *			areas of vmalloc are told as gray, they may hold pointers: who has pages
+ *			holds a struct page, which kmemleak does not know as one, and where an
+ *			area begins vmap.c knows, too, in the host's memory
  *
  * On hosts without these tools they do nothing, and the step host_tools of mm_init says so.
  *
@@ -263,6 +264,19 @@ void kmm_host_leak_object_free(const struct kmm_cache *s, const void *obj)
 }
 
 /**
+ * kmm_host_leak_object_stray() - What is no object of a slab comes back: kfence's, or anything.
+ * @sl: slab allocator
+ * @obj: any address
+ *
+ * Context: any.
+ */
+void kmm_host_leak_object_stray(const struct kmm_slab *sl, const void *obj)
+{
+	if (sl->region->host_tools & KMM_HOST_KMEMLEAK)
+		kmemleak_free(obj);
+}
+
+/**
  * kmm_host_leak_vmap_alloc() - An area of vmalloc goes out.
  * @r: region
  * @addr: its start
@@ -274,9 +288,8 @@ void kmm_host_leak_object_free(const struct kmm_cache *s, const void *obj)
 void kmm_host_leak_vmap_alloc(const struct kmm_region *r, const void *addr, size_t size_bytes,
 			      gfp_t gfp)
 {
-	/* one pointer is vmap.c's, in struct kmm_vmap_area */
 	if (r->host_tools & KMM_HOST_KMEMLEAK)
-		kmemleak_alloc(addr, size_bytes, 2, gfp);
+		kmemleak_alloc(addr, size_bytes, 0, gfp);
 }
 
 /**

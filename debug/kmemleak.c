@@ -45,7 +45,7 @@
  *
  * Switching on at run time. What is in use already cannot be known to have an owner: it becomes
  * gray ("early"). So no report is false because of it, but leaks among it are not found. With
- * kmemleak=1 at load there is none. Off frees nothing: what was reported can still be read, until
+ * kmemleak=1 at load there is none. Objects that are in kfence's pool at that moment are not seen. Off frees nothing: what was reported can still be read, until
  * clear. Linux's kmemleak stays off once it is off; this one begins anew.
  *
  * Memory. Objects are host memory from a pool that is filled before it is needed: in the caller's
@@ -752,6 +752,19 @@ void kmm_leak_object_free(const struct kmm_cache *s, const void *obj)
 
 	if (kmm_leak_wants(l))
 		kmm_leak_forget(l, obj, 0);
+}
+
+/**
+ * kmm_leak_object_stray() - What is no object of a slab comes back: kfence's, or anything.
+ * @sl: slab allocator
+ * @obj: any address
+ *
+ * Context: any.
+ */
+void kmm_leak_object_stray(const struct kmm_slab *sl, const void *obj)
+{
+	if (kmm_leak_wants(sl->region->leak))
+		kmm_leak_forget(sl->region->leak, obj, 0);
 }
 
 /**

@@ -128,9 +128,15 @@ static __always_inline void kmm_hook_page_describe(struct kmm_region *r, struct 
  */
 static __always_inline void *kmm_hook_object_instead(struct kmm_cache *s, size_t size, gfp_t gfp)
 {
+	void *obj = NULL;
+
 	if (static_branch_unlikely(&kmm_kfence_key))
-		return kmm_kfence_alloc(s, size, gfp);
-	return NULL;
+		obj = kmm_kfence_alloc(s, size, gfp);
+	if (obj && static_branch_unlikely(&kmm_leak_key))
+		kmm_leak_object_alloc(s, obj, size, gfp);
+	if (obj && static_branch_unlikely(&kmm_host_kmemleak_key))
+		kmm_host_leak_object_alloc(s, obj, size, gfp);
+	return obj;
 }
 
 /* Before it is zeroed and given; @size as above. Large kmalloc, too: then @s is &slab->large. */
@@ -176,6 +182,10 @@ static __always_inline bool kmm_hook_object_wanted(const struct kmm_slab *sl)
 static __always_inline bool kmm_hook_object_stray(struct kmm_slab *sl, struct kmm_cache *s,
 						  void *obj, unsigned long ip)
 {
+	if (static_branch_unlikely(&kmm_leak_key))
+		kmm_leak_object_stray(sl, obj);
+	if (static_branch_unlikely(&kmm_host_kmemleak_key))
+		kmm_host_leak_object_stray(sl, obj);
 	if (static_branch_unlikely(&kmm_kfence_key))
 		return kmm_kfence_free(sl, s, obj);
 	return false;

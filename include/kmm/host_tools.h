@@ -10,6 +10,7 @@
 
 struct kmm_cache;
 struct kmm_region;
+struct kmm_slab;
 struct page;
 
 /**
@@ -42,6 +43,7 @@ void kmm_host_leak_page_free(const struct kmm_region *r, struct page *page, unsi
 void kmm_host_leak_object_alloc(const struct kmm_cache *s, const void *obj, size_t size,
 				gfp_t gfp);
 void kmm_host_leak_object_free(const struct kmm_cache *s, const void *obj);
+void kmm_host_leak_object_stray(const struct kmm_slab *sl, const void *obj);
 void kmm_host_leak_vmap_alloc(const struct kmm_region *r, const void *addr, size_t size_bytes,
 			      gfp_t gfp);
 void kmm_host_leak_vmap_free(const struct kmm_region *r, const void *addr);

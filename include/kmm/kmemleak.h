@@ -17,6 +17,7 @@ struct kmm_cache;
 struct kmm_leak;
 struct kmm_leak_chunk;
 struct kmm_region;
+struct kmm_slab;
 struct page;
 struct task_struct;
 
@@ -232,6 +233,7 @@ void kmm_leak_page_free(const struct kmm_region *r, struct page *page, unsigned 
 void kmm_leak_page_split(const struct kmm_region *r, struct page *page, unsigned int order);
 void kmm_leak_object_alloc(const struct kmm_cache *s, const void *obj, size_t size, gfp_t gfp);
 void kmm_leak_object_free(const struct kmm_cache *s, const void *obj);
+void kmm_leak_object_stray(const struct kmm_slab *sl, const void *obj);
 void kmm_leak_vmap_alloc(const struct kmm_region *r, const void *addr, size_t size_bytes,
 			 gfp_t gfp);
 void kmm_leak_vmap_free(const struct kmm_region *r, const void *addr);
