@@ -258,8 +258,8 @@ static int objects_show(struct seq_file *m, void *v)
 
 	if (v == &kmm_dev_env.objects->list) {
 		seq_printf(m, "%8s %14s %12s %10s %10s %5s %5s %5s %8s %8s %s\n", "id", "size",
-			   "resident_kB", "swapped_kB", "host_bytes", "flags", "seals", "pins", "uid", "pid",
-			   "comm");
+			   "resident_kB", "swapped_kB", "host_bytes", "flags", "seals", "pins",
+			   "uid", "pid", "comm");
 		return 0;
 	}
 	/* An object leaves the list before anything of it goes. */

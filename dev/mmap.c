@@ -220,7 +220,7 @@ int kmm_mapping_mmap(struct file *file, struct vm_area_struct *vma)
 	 * it unmaps, where the bit would toggle with each mapping. Eviction reads it before.
 	 */
 	kmm_vm_flags_set(vma, VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_SEQ_READ);
-	/* Accessed is to say that somebody used the page, not that a neighbour's fault mapped it. */
+	/* Accessed says that somebody used the page, not that a neighbour's fault mapped it. */
 	vma->vm_page_prot = __pgprot(pgprot_val(vma->vm_page_prot) & ~_PAGE_ACCESSED);
 	vma->vm_ops = &mapping_vm_ops;
 	vma->vm_private_data = o;

@@ -29,8 +29,10 @@
  * struct fake - a backend in memory
  * @mem: pages by slot
  * @nr_slots: how many
- * @write_calls, @read_calls: of the ops
- * @fail_write, @fail_read: these slots fail
+ * @write_calls: of the ops
+ * @read_calls: the same
+ * @fail_write: writes of these slots fail
+ * @fail_read: reads of these slots fail
  * @drop: a write of this slot is said to be done, and is not; U32_MAX: none
  * @forgotten: calls of forget
  * @closed: calls of close
@@ -286,7 +288,8 @@ static void a_stale_entry_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kmm_swap_tell(&f->s, 0, &st), 0);
 	KUNIT_EXPECT_EQ(test, st.nr_used, SLOTS);
 	for (i = 0; i < SLOTS; i++)
-		kmm_swap_free(&f->s, i | (i == kmm_swp_slot(old) ? 2ULL : 1) << KMM_SWP_GEN_SHIFT);
+		kmm_swap_free(&f->s, i | (i == kmm_swp_slot(old) ? 2ULL : 1) <<
+					     KMM_SWP_GEN_SHIFT);
 	end(test, f);
 }
 
@@ -778,7 +781,7 @@ static void random_against_model(struct kunit *test)
 
 		if (!entry[k]) {
 			entry[k] = kmm_swap_alloc(&f->s);
-			if (!entry[k] != (used == 90)) {
+			if (!entry[k] == (used != 90)) {
 				KUNIT_FAIL(test, "op %lu: entry %#llx, %u used", i, entry[k], used);
 				break;
 			}

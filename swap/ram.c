@@ -59,8 +59,10 @@
 
 /**
  * struct ram_slot - one page
- * @p: packed or plain bytes; with @len 0 the word of a "same" page
+ * @p: packed or plain bytes
+ * @word: in its place, with @len 0: what the page is filled with
  * @len: bytes at @p; PAGE_SIZE is plain
+ * @reserved: zero
  */
 struct ram_slot {
 	union {

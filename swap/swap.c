@@ -57,7 +57,7 @@
 #include <trace/events/kmm.h>
 
 /* kmm_swap_slot.gen: the slot is given out */
-#define GEN_IN_USE	(1U << 31)
+#define GEN_IN_USE	BIT(31)
 
 static_assert(KMM_SWAP_AREAS == 1 << (KMM_SWP_GEN_SHIFT - KMM_SWP_AREA_SHIFT));
 static_assert(KMM_SWAP_SLOTS_MAX == 1 << KMM_SWP_AREA_SHIFT);

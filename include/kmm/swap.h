@@ -21,7 +21,7 @@ struct page;
 #define KMM_SWAP_AREAS	8
 
 /* Slots of one area, at most: 1 TiB. */
-#define KMM_SWAP_SLOTS_MAX	(1U << 28)
+#define KMM_SWAP_SLOTS_MAX	BIT(28)
 
 /**
  * typedef kmm_swp_t - names a page in swap; 0 is none
