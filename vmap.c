@@ -1136,8 +1136,8 @@ void *kmm_vmap_map_ram(struct kmm_vmap *v, struct page **pages, unsigned int nr_
 KMM_EXPORT_INTERNAL(kmm_vmap_map_ram);
 
 /* The block that has all of a run; NULL: none. */
-static __always_inline struct kmm_vmap_area *vmap_ram_find(struct kmm_vmap *v, unsigned long addr,
-					   unsigned int nr_pages)
+static __always_inline struct kmm_vmap_area *
+vmap_ram_find(struct kmm_vmap *v, unsigned long addr, unsigned int nr_pages)
 {
 	struct kmm_vmap_area *a;
 

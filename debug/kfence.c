@@ -331,8 +331,9 @@ static void *kfence_guarded_alloc(struct kmm_kfence *kf, struct kmm_cache *s, si
  * @size: bytes that the client asked for; 0: an object of @s
  * @gfp: of the request
  *
- * Called in the slow paths. Context: any but NMI. Return: an object, ready for the client; NULL: the
- * gate is closed, or not for this request; the cache serves.
+ * Called in the slow paths. Context: any but NMI.
+ * Return: an object, ready for the client; NULL: the gate is closed, or not for this request; the
+ * cache serves.
  */
 noinline void *kmm_kfence_alloc(struct kmm_cache *s, size_t size, gfp_t gfp)
 {

@@ -85,6 +85,7 @@ struct depot_record {
 
 /* What a CPU remembers: sets of MEMO_WAYS, by where on the stack the call was. */
 #define MEMO_SET_BITS		5
+#define MEMO_SETS	(1 << MEMO_SET_BITS)
 #define MEMO_WAYS		4
 
 /**
@@ -112,7 +113,7 @@ struct depot_memo {
  * @nr_remembered: calls that a memo answered
  */
 struct kmm_depot_cpu {
-	struct depot_memo memo[1 << MEMO_SET_BITS][MEMO_WAYS];
+	struct depot_memo memo[MEMO_SETS][MEMO_WAYS];
 	unsigned int victim;
 	u64 nr_saved;
 	u64 nr_remembered;

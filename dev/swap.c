@@ -33,7 +33,7 @@
 #include <kmm/swap.h>
 
 static_assert(KMM_SWAP_AREAS_MAX == KMM_SWAP_AREAS);
-static_assert(KMM_SWAP_WHAT_LEN == sizeof_field(struct kmm_swap_state, what));
+static_assert(sizeof_field(struct kmm_swap_state, what) == KMM_SWAP_WHAT_LEN);
 
 /* Rounds of swapoff, a millisecond or more each, for pages that are on their way out. */
 #define SWAP_OFF_ROUNDS	10000

@@ -446,7 +446,7 @@ static void percpu_areas_are_roots(struct kunit *test)
 	unsigned int cpu = cpumask_last(cpu_possible_mask);
 	void *p;
 
-	KUNIT_ASSERT_NOT_NULL(test, area);
+	KUNIT_ASSERT_TRUE(test, area);
 	begin(test);
 	kmm_leak_add_root(&leak, &r);
 	p = take(test, 64);

@@ -22,12 +22,14 @@
  * struct paging_store - a swap area of the test's own: memory behind a device that can be stopped
  * @mem: pages by slot
  * @nr_slots: how many
- * @hold_write, @hold_read: calls wait until it is false again
+ * @hold_write: writes wait until it is false again
+ * @hold_read: reads do
  * @inside: calls that wait
  * @wait: for both sides of that
  * @fail_write: all writes fail
  * @fail_read: reads of these slots fail
- * @nr_write, @nr_read: pages
+ * @nr_write: pages written
+ * @nr_read: pages read
  * @closed: calls of close
  */
 struct paging_store {
@@ -51,10 +53,14 @@ enum paging_kind { PAGING_NO_SWAP, PAGING_STORE, PAGING_RAM };
  * struct paging - objects, replacement and swap over a fake region of 1024 frames
  * @t: region and buddy
  * @kind: of the swap
- * @accounts, @a: who pays
+ * @accounts: those who may pay
+ * @a: who pays
  * @base_host_bytes: of @a without anything
- * @swap, @lru, @set: what is tested
+ * @swap: what is tested
+ * @lru: the same
+ * @set: the same
  * @reclaim: runs when paging_reclaim() was called
+ * @has_reclaim: it was
  * @store: of PAGING_STORE
  */
 struct paging {
@@ -74,9 +80,13 @@ struct paging {
 /**
  * struct paging_job - something that another thread does
  * @fn: what; its result is paging_job_end()'s
- * @f, @o, @first, @nr: for @fn
+ * @f: for @fn
+ * @o: for @fn
+ * @first: for @fn
+ * @nr: for @fn
  * @task: the thread
  * @done: @fn has returned
+ * @ret: what it returned
  */
 struct paging_job {
 	long (*fn)(struct paging_job *j);

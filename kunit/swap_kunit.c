@@ -780,8 +780,10 @@ static void random_against_model(struct kunit *test)
 		unsigned int k = kmm_below(&rnd, ARRAY_SIZE(f->what));
 
 		if (!entry[k]) {
+			bool full = used == 90;
+
 			entry[k] = kmm_swap_alloc(&f->s);
-			if (!entry[k] == (used != 90)) {
+			if (!entry[k] != full) {
 				KUNIT_FAIL(test, "op %lu: entry %#llx, %u used", i, entry[k], used);
 				break;
 			}

@@ -782,7 +782,7 @@ void kmm_object_destroy(struct kmm_object *o)
 	WRITE_ONCE(o->nr_pages, 0);
 	mutex_unlock(&o->lock);
 	object_drop(o, 0, ULONG_MAX, false);
-	/* Whoever has taken pages of it as candidates, or reads some, must see that they are gone. */
+	/* Whoever has taken pages of it as candidates, or reads some, must see that they went. */
 	wait_var_event(&o->nr_evicting, !atomic_read(&o->nr_evicting));
 	wait_var_event(&o->nr_visitors, !atomic_read(&o->nr_visitors));
 	kmm_assert(!o->resident && !o->swapped);

@@ -80,8 +80,9 @@ static inline u32 kmm_entry_shadow(const void *entry)
 }
 
 /**
- * struct kmm_hold - pages [first, end) of an object that are not evicted for the time of one
- * operation of kmm itself
+ * struct kmm_hold - pages of an object that are not evicted for the time of one operation of kmm
+ * @first: first page
+ * @end: behind the last one
  */
 struct kmm_hold {
 	pgoff_t first;

@@ -86,7 +86,9 @@ struct kmm_swap_slot {
  * @cursor: where to look next: neighbours in time become neighbours on the device
  * @nr_used: slots in use
  * @closing: gives out no more
- * @nr_write, @nr_read, @nr_error: pages, and failures of both kinds
+ * @nr_write: pages written
+ * @nr_read: pages read
+ * @nr_error: failures of both kinds
  * @nr_corrupt: pages whose checksum was wrong
  */
 struct kmm_swap_area {
@@ -127,11 +129,15 @@ struct kmm_swap {
  * @id: place in the set
  * @type: kmm_swap_ops.name
  * @what: path, or compressor; cut at its front when too long
- * @nr_slots, @nr_used: slots
+ * @nr_slots: slots
+ * @nr_used: of these, in use
  * @prio: priority
  * @closing: swapoff is at work
  * @host_bytes: host memory that it holds now
- * @nr_write, @nr_read, @nr_error, @nr_corrupt: as in struct kmm_swap_area
+ * @nr_write: as in struct kmm_swap_area
+ * @nr_read: as there
+ * @nr_error: as there
+ * @nr_corrupt: as there
  */
 struct kmm_swap_state {
 	u32 id;

@@ -1082,8 +1082,8 @@ struct kmm_msgq_reopen {
  * @flags: 0
  * @reports: out: how many reports the bug's detector counted; 0: it went unseen
  *
- * Wants the module loaded with lab=1, and CAP_SYS_ADMIN (-EPERM). The bug is planted in objects made
- * for it. The report itself is in the kernel log.
+ * Wants the module loaded with lab=1, and CAP_SYS_ADMIN (-EPERM). The bug is planted in objects
+ * made for it. The report itself is in the kernel log.
  * Errors: -EINVAL; -ENOENT no such bug; -EOPNOTSUPP not loaded with lab=1, or this kernel has no
  * detector for it; -ENOMEM; -EDQUOT; -EINTR.
  */
@@ -1100,7 +1100,7 @@ struct kmm_lab_bug {
 #define KMM_SWAP_AREAS_MAX	8
 
 /* kmm_swap_on.flags */
-#define KMM_SWAP_RAM		(1U << 0)	/* compressed host memory in place of a descriptor */
+#define KMM_SWAP_RAM		(1U << 0)	/* compressed host memory, no descriptor */
 
 /**
  * struct kmm_swap_on - KMM_IOC_SWAP_ON, on /dev/kmm: one more place for pages to go to

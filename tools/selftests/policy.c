@@ -500,7 +500,8 @@ TEST_F(kmm, replay_of_writes_goes_through_swap)
 		long want = replay(self->dev, (char *)i.name, 30, refs, ARRAY_SIZE(refs), 100);
 
 		EXPECT_LT(0, want);
-		EXPECT_EQ(want, replay(self->dev, (char *)i.name, 30, writes, ARRAY_SIZE(refs), 100))
+		EXPECT_EQ(want, replay(self->dev, (char *)i.name, 30, writes, ARRAY_SIZE(refs),
+				       100))
 			TH_LOG("%s", i.name);
 	}
 	EXPECT_EQ(0, kmm_swap_info(self->dev, id, &swap));
