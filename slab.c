@@ -1566,7 +1566,7 @@ KMM_EXPORT_INTERNAL(kmm_slab_cache_destroy);
 void kmm_slab_stat(struct kmm_cache *s, struct kmm_cache_stat *st)
 {
 	unsigned long flags;
-	unsigned int cpu;
+	unsigned int cpu, live;
 
 	memset(st, 0, sizeof(*st));
 	raw_spin_lock_irqsave(&s->lock, flags);
@@ -1579,6 +1579,10 @@ void kmm_slab_stat(struct kmm_cache *s, struct kmm_cache_stat *st)
 	st->nr_active = st->nr_objects - min(st->nr_objects,
 					     s->nr_free + s->nr_depot + st->nr_stacked);
 	raw_spin_unlock_irqrestore(&s->lock, flags);
+	/* They are in use, though in no slab. */
+	live = kmm_hook_cache_live(s, false);
+	st->nr_active += live;
+	st->nr_objects += live;
 }
 KMM_EXPORT_INTERNAL(kmm_slab_stat);
 

@@ -398,7 +398,7 @@ static void kfence_guarded_free(struct kmm_kfence *kf, struct kmm_kfence_object 
 		WRITE_ONCE(obj->state, KMM_KFENCE_FREED);
 	else
 		kfence_set_state(obj, KMM_KFENCE_FREED, NULL, 0);
-	init = kmm_want_init_on_free() && obj->cache && obj->cache->may_init;
+	init = kmm_want_init_on_free() && obj->cache->may_init;
 	raw_spin_unlock_irqrestore(&obj->lock, flags);
 
 	kfence_covered_add(kf, obj->stack_hash, -1);
@@ -495,6 +495,7 @@ bool kmm_kfence_find(const struct kmm_slab *sl, const void *p, struct kmm_stray 
 		found->cache = READ_ONCE(obj->cache);
 		found->start = (void *)READ_ONCE(obj->addr);
 		found->size = READ_ONCE(obj->size);
+		found->live = kfence_is_live(READ_ONCE(obj->state));
 	}
 	return true;
 }

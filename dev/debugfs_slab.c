@@ -50,6 +50,7 @@
 #include <kmm/buddy.h>
 #include <kmm/dev.h>
 #include <kmm/inject.h>
+#include <kmm/kfence.h>
 #include <kmm/pgtable.h>
 #include <kmm/region.h>
 #include <kmm/slab.h>
@@ -458,6 +459,29 @@ static void explain_object(struct seq_file *m, struct kmm_cache *s, const void *
 		explain_track(m, "freed:    ", &free);
 }
 
+/* In kfence's pool, which has the stacks: debugfs kfence/objects. */
+static bool explain_guarded(struct seq_file *m, struct kmm_slab *sl, const void *p)
+{
+	struct kmm_stray found;
+
+	/* so that the cache stays */
+	mutex_lock(&sl->mutex);
+	if (!kmm_kfence_find(sl, p, &found)) {
+		mutex_unlock(&sl->mutex);
+		return false;
+	}
+	seq_puts(m, "frame:     guarded by kfence\n");
+	if (found.cache) {
+		seq_printf(m, "cache:     %s, objects of %u bytes, %u apart\n", found.cache->name,
+			   found.cache->object_size, found.cache->size);
+		seq_printf(m, "object:    %zu bytes at %#lx, offset %td\n", found.size,
+			   (unsigned long)found.start, p - found.start);
+		seq_printf(m, "state:     %s\n", found.live ? "in use" : "free");
+	}
+	mutex_unlock(&sl->mutex);
+	return true;
+}
+
 static int slab_explain_show(struct seq_file *m, void *unused)
 {
 	const void *p = (const void *)READ_ONCE(*(unsigned long *)m->private);
@@ -469,6 +493,8 @@ static int slab_explain_show(struct seq_file *m, void *unused)
 	u32 index, head;
 
 	seq_printf(m, "address:   %#lx\n", (unsigned long)p);
+	if (explain_guarded(m, sl, p))
+		return 0;
 	if (virt_addr_valid(p))
 		f = kmm_region_frame(r, page_to_pfn(virt_to_page(p)));
 	if (!f || kmm_frame_state(f) == KMM_FRAME_ABSENT) {

@@ -556,7 +556,7 @@ static void alloc_bulk(struct kunit *test)
 			memset(p[i], 0x5a, 32);
 		}
 		KUNIT_EXPECT_EQ(test, nr, 1);
-		KUNIT_EXPECT_EQ(test, kmm_test_active(s), 99);
+		KUNIT_EXPECT_EQ(test, kmm_test_active(s), 100);
 		kmm_cache_free_bulk(s, 100, p);
 		KUNIT_EXPECT_EQ(test, kmm_test_active(s), 0);
 		KUNIT_EXPECT_EQ(test, kmm_slab_check(s), 0);

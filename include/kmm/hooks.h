@@ -205,7 +205,7 @@ static __always_inline bool kmm_hook_object_find(const struct kmm_slab *sl, cons
 
 /* === Caches; also called when all keys are off === */
 
-/* How many objects of @s, of other memory, do clients have? @print: log each. May sleep. */
+/* How many objects of @s, of other memory, do clients have? @print: log each. Any context. */
 static __always_inline unsigned int kmm_hook_cache_live(struct kmm_cache *s, bool print)
 {
 	if (static_branch_unlikely(&kmm_kfence_key))

@@ -231,11 +231,13 @@ struct kmm_cache_args {
  * @cache: of it; NULL: there is none, or its cache is destroyed
  * @start: first byte
  * @size: bytes that the client asked for
+ * @live: a client has it
  */
 struct kmm_stray {
 	const struct kmm_cache *cache;
 	const void *start;
 	size_t size;
+	bool live;
 };
 
 int kmm_slab_reserve(struct kmm_slab *sl, struct kmm_region *r);
