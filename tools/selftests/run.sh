@@ -116,8 +116,13 @@ for suite in "${suites[@]}"; do
 		echo "not ok $n - $suite"
 		continue
 	fi
+	# its counts are of slabs, to the object: what kfence serves is in none
+	interval=/sys/module/kmm/parameters/kfence_sample_interval was=0
+	if [ "$suite" = slab ]; then was=$(cat $interval); fi
+	if [ "$was" != 0 ]; then echo 0 >$interval; fi
 	timeout -k 10 $(($(limit "$suite") * scale)) "$prog" </dev/null >"$out" 2>&1
 	rc=$?
+	if [ "$was" != 0 ]; then echo "$was" >$interval; fi
 	sed 's/^/    /' "$out"
 	p=$(grep -cE '^ok [0-9]+ ' "$out")
 	s=$(grep -cE '^ok [0-9]+ .*# SKIP' "$out")
