@@ -45,8 +45,9 @@
  *
  * Switching on at run time. What is in use already cannot be known to have an owner: it becomes
  * gray ("early"). So no report is false because of it, but leaks among it are not found. With
- * kmemleak=1 at load there is none. Objects that are in kfence's pool at that moment are not seen. Off frees nothing: what was reported can still be read, until
- * clear. Linux's kmemleak stays off once it is off; this one begins anew.
+ * kmemleak=1 at load there is none. Objects that are in kfence's pool at that moment are not
+ * seen. Off frees nothing: what was reported can still be read, until clear.
+ * Linux's kmemleak stays off once it is off; this one begins anew.
  *
  * Memory. Objects are host memory from a pool that is filled before it is needed: in the caller's
  * context when it may sleep, else by a work item. An empty pool turns the detector off, and it

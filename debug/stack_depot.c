@@ -85,7 +85,7 @@ struct depot_record {
 
 /* What a CPU remembers: sets of MEMO_WAYS, by where on the stack the call was. */
 #define MEMO_SET_BITS		5
-#define MEMO_SETS	(1 << MEMO_SET_BITS)
+#define MEMO_SETS	BIT(MEMO_SET_BITS)
 #define MEMO_WAYS		4
 
 /**

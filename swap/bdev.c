@@ -66,6 +66,7 @@ int kmm_swap_bio(struct block_device *bdev, u64 first, struct page **pages, unsi
 	bio.bi_iter.bi_sector = first << (PAGE_SHIFT - SECTOR_SHIFT);
 	for (i = 0; i < nr; i++)
 		__bio_add_page(&bio, pages[i], PAGE_SIZE, 0);
+	/* not a failure point: swap/swap.c has asked for the batch */
 	err = submit_bio_wait(&bio);
 	bio_uninit(&bio);
 	return err;

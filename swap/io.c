@@ -118,9 +118,12 @@ static ssize_t io_vfs(struct file *file, struct iov_iter *iter, loff_t *pos, boo
 {
 	ssize_t n;
 
-	if (!write)
+	if (!write) {
+		/* not a failure point: swap/swap.c has asked for the batch */
 		return vfs_iter_read(file, iter, pos, 0);
+	}
 	kmm_host_file_start_write(file);
+	/* not a failure point: as above */
 	n = vfs_iter_write(file, iter, pos, 0);
 	kmm_host_file_end_write(file);
 	return n;
