@@ -37,7 +37,6 @@
 #include <linux/kdev_t.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/rbtree.h>
 #include <linux/seq_file.h>
 #include <linux/string_helpers.h>
 
@@ -71,25 +70,7 @@ struct tables_view {
 
 /* === maps === */
 
-/* Positions: the heading has none; an address as its page number. */
-static struct kmm_area *maps_find(struct kmm_space *s, unsigned long addr)
-{
-	struct rb_node *node = s->areas.rb_node;
-	struct kmm_area *found = NULL;
-
-	while (node) {
-		struct kmm_area *area = rb_entry(node, struct kmm_area, node);
-
-		if (area->end > addr) {
-			found = area;
-			node = node->rb_left;
-		} else {
-			node = node->rb_right;
-		}
-	}
-	return found;
-}
-
+/* Positions: an address as its page number. */
 static void *maps_at(struct kmm_space *s, loff_t pos)
 {
 	unsigned long addr = pos << PAGE_SHIFT;
@@ -97,7 +78,7 @@ static void *maps_at(struct kmm_space *s, loff_t pos)
 	/* The last line is for what kmm keeps. */
 	if (addr > kmm_space_end())
 		return NULL;
-	return maps_find(s, addr) ?: s->set->espfix ? SEQ_START_TOKEN : NULL;
+	return kmm_space_above_locked(s, addr) ?: s->set->espfix ? SEQ_START_TOKEN : NULL;
 }
 
 static void *maps_start(struct seq_file *m, loff_t *pos)
@@ -139,7 +120,7 @@ static int maps_show(struct seq_file *m, void *v)
 	struct inode *inode;
 
 	if (v == SEQ_START_TOKEN) {
-		maps_line(m, kmm_space_end(), kmm_space_end() + KMM_SPACE_KEPT_BYTES,
+		maps_line(m, kmm_space_end(), kmm_space_user_end(),
 			  KMM_PROT_READ, true, 0, 0, 0);
 		seq_pad(m, ' ');
 		seq_puts(m, "[espfix]\n");
@@ -187,7 +168,7 @@ static void tables_look(struct kmm_space *s, unsigned long addr, unsigned int *s
 /* The run from @addr on; NULL behind the user half. */
 static struct tables_view *tables_find(struct tables_view *view, unsigned long addr)
 {
-	unsigned long end = kmm_space_end() + KMM_SPACE_KEPT_BYTES, bits;
+	unsigned long end = kmm_space_user_end(), bits;
 	unsigned int shift;
 
 	if (addr >= end)

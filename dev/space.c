@@ -428,12 +428,6 @@ int kmm_call_space_access(struct kmm_call *call)
 
 /* === Looking === */
 
-/* Behind the last address of the user half, what kmm keeps included. */
-static unsigned long space_user_end(void)
-{
-	return kmm_space_end() + KMM_SPACE_KEPT_BYTES;
-}
-
 /**
  * kmm_call_space_walk() - KMM_IOC_SPACE_WALK.
  * @call: on a space
@@ -452,7 +446,7 @@ int kmm_call_space_walk(struct kmm_call *call)
 	    memchr_inv(w->reserved, 0, sizeof(w->reserved)))
 		return -EINVAL;
 	/* What kmm keeps is shared by all spaces: to look at, not to change. */
-	if (w->addr >= (w->flags & KMM_WALK_CLEAR_YOUNG ? kmm_space_end() : space_user_end()))
+	if (w->addr >= (w->flags & KMM_WALK_CLEAR_YOUNG ? kmm_space_end() : kmm_space_user_end()))
 		return -ENXIO;
 
 	/* Tables go only under the lock for writing. */

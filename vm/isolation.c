@@ -378,7 +378,7 @@ unsigned long kmm_isolation_audit(struct kmm_space *s, unsigned long *leaves)
 	unsigned int i;
 
 	down_read(&s->lock);
-	kmm_pt_for_each(&s->pt, true, 0, kmm_space_end() + KMM_SPACE_KEPT_BYTES, audit_leaf, &a);
+	kmm_pt_for_each(&s->pt, true, 0, kmm_space_user_end(), audit_leaf, &a);
 	up_read(&s->lock);
 	for (i = PTRS_PER_PGD / 2; i < PTRS_PER_PGD; i++) {
 		bool set = pgd_val(READ_ONCE(s->pt.user[i]));

@@ -106,8 +106,14 @@ static struct kmm_area *area_first(struct kmm_space *s)
 	return rb_entry_safe(rb_first(&s->areas), struct kmm_area, node);
 }
 
-/* The lowest area that ends above @addr. */
-static struct kmm_area *area_above(struct kmm_space *s, unsigned long addr)
+/**
+ * kmm_space_above_locked() - The lowest area that ends above an address.
+ * @s: space; its lock is held
+ * @addr: address
+ *
+ * Context: task. Return: area or NULL.
+ */
+struct kmm_area *kmm_space_above_locked(struct kmm_space *s, unsigned long addr)
 {
 	struct rb_node *n = s->areas.rb_node;
 	struct kmm_area *found = NULL;
@@ -302,7 +308,7 @@ static bool area_merge_next(struct kmm_space *s, struct kmm_area *area)
 /* All neighbours of [start, end] that say the same become one. */
 static void space_merge(struct kmm_space *s, unsigned long start, unsigned long end)
 {
-	struct kmm_area *area = area_above(s, start), *prev;
+	struct kmm_area *area = kmm_space_above_locked(s, start), *prev;
 
 	if (!area)
 		return;
@@ -447,7 +453,7 @@ static void area_zap(struct kmm_area *area, unsigned long start, unsigned long e
 /* Tables that lie wholly in [start, end) or the free addresses around it go. */
 static void space_prune(struct kmm_space *s, unsigned long start, unsigned long end)
 {
-	struct kmm_area *next = area_above(s, end), *prev;
+	struct kmm_area *next = kmm_space_above_locked(s, end), *prev;
 	struct kmm_pt_gather g;
 
 	if (next)
@@ -488,7 +494,7 @@ static int space_unmap_locked(struct kmm_space *s, unsigned long start, unsigned
 	int err;
 
 	lockdep_assert_held_write(&s->lock);
-	area = area_above(s, start);
+	area = kmm_space_above_locked(s, start);
 	if (!area || area->start >= end)
 		return 0;
 	if (area->start < start && area->end > end) {
@@ -606,14 +612,14 @@ static int space_make_room(struct kmm_space *s, const struct kmm_space_map_args 
 	if (args->flags & KMM_MAP_FIXED) {
 		if (err)
 			return err;
-		area = area_above(s, *start);
+		area = kmm_space_above_locked(s, *start);
 		if (!area || area->start >= *end)
 			return 0;
 		return args->flags & KMM_MAP_REPLACE ? space_unmap_locked(s, *start, *end) :
 						       -EEXIST;
 	}
 	if (!err) {
-		area = area_above(s, *start);
+		area = kmm_space_above_locked(s, *start);
 		if (!area || area->start >= *end)
 			return 0;
 	}
@@ -750,7 +756,7 @@ static int space_check_protect(struct kmm_space *s, unsigned long start, unsigne
 	unsigned long at = start;
 
 	*nr_splits = 0;
-	for (area = area_above(s, start); at < end; area = area_next(area)) {
+	for (area = kmm_space_above_locked(s, start); at < end; area = area_next(area)) {
 		if (!area || area->start > at || area->flags & KMM_MAP_GUARD)
 			return -ENOENT;
 		if (prot & ~area->max_prot)
@@ -797,7 +803,7 @@ static int space_protect_locked(struct kmm_space *s, unsigned long start, unsign
 		goto free;
 
 	i = 0;
-	area = area_above(s, start);
+	area = kmm_space_above_locked(s, start);
 	if (area->start < start) {
 		area_split(s, area, start, spare[i++]);
 		area = area_next(area);
@@ -1067,7 +1073,7 @@ struct kmm_area *kmm_space_find_locked(struct kmm_space *s, unsigned long addr)
 	struct kmm_area *area;
 
 	lockdep_assert_held(&s->lock);
-	area = area_above(s, addr);
+	area = kmm_space_above_locked(s, addr);
 	return area && area->start <= addr ? area : NULL;
 }
 KMM_EXPORT_INTERNAL(kmm_space_find_locked);

@@ -141,6 +141,12 @@ static inline unsigned long kmm_space_end(void)
 	return ((pgtable_l5_enabled() ? 1UL << 56 : 1UL << 47) & PMD_MASK) - KMM_SPACE_KEPT_BYTES;
 }
 
+/* Behind the last address of the user half, what kmm keeps included. */
+static inline unsigned long kmm_space_user_end(void)
+{
+	return kmm_space_end() + KMM_SPACE_KEPT_BYTES;
+}
+
 /* vm/space.c */
 void kmm_space_set_init(struct kmm_space_set *set, struct kmm_buddy *b,
 			struct kmm_pgtables *tables, struct kmm_espfix *espfix, bool allow_wx);
@@ -175,6 +181,7 @@ struct kmm_space *kmm_space_clone(struct kmm_space *s);
 void kmm_space_info(struct kmm_space *s, struct kmm_space_info *info);
 unsigned long kmm_space_check(struct kmm_space *s);
 struct kmm_area *kmm_space_find_locked(struct kmm_space *s, unsigned long addr);
+struct kmm_area *kmm_space_above_locked(struct kmm_space *s, unsigned long addr);
 
 /* Between the files of vm/ */
 pgprot_t kmm_space_pgprot(u32 prot);

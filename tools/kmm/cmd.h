@@ -70,6 +70,7 @@ int cmd_owner(struct options *o, int argc, char **argv);
  * @args_doc, @doc: argp's
  * @verbs: what may follow
  * @nr: how many
+ * @first_alone: without a word the first one is meant; else that is an error
  */
 struct verb_set {
 	const char *name;
@@ -77,6 +78,7 @@ struct verb_set {
 	const char *doc;
 	const struct verb *verbs;
 	size_t nr;
+	bool first_alone;
 };
 
 /* Find the second word and run it; returns its exit code. In verbs.c. */

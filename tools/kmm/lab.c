@@ -420,53 +420,21 @@ static int lab_fail(struct options *o, int argc, char **argv)
 
 /* === The verb === */
 
-struct lab_verb {
-	struct options *o;
-	int (*run)(struct options *o, int argc, char **argv);
-	int at;
-};
-
-static error_t lab_parse(int key, char *arg, struct argp_state *state)
-{
-	struct lab_verb *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (!strcmp(arg, "list"))
-			in->run = lab_list;
-		else if (!strcmp(arg, "bug"))
-			in->run = lab_bug;
-		else if (!strcmp(arg, "fail"))
-			in->run = lab_fail;
-		else
-			argp_error(state, "'%s' is none of list, bug, fail", arg);
-		in->at = state->next - 1;
-		state->next = state->argc;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 int cmd_lab(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = {
-		.parser = lab_parse, .children = children,
+	static const struct verb verbs[] = {
+		{ "list", "list the bugs", lab_list },
+		{ "bug", "plant one", lab_bug },
+		{ "fail", "let allocations fail", lab_fail },
+	};
+	static const struct verb_set set = {
+		.name = "lab",
 		.args_doc = "[list]\nbug NAME\nfail [OPTION...] -- COMMAND...",
 		.doc = "Bugs on purpose: list them (the default), plant one and see who catches it, "
 		       "or let allocations fail.\vkmm lab fail --help tells more.\n",
+		.verbs = verbs, .nr = sizeof(verbs) / sizeof(verbs[0]),
+		.first_alone = true,
 	};
-	struct lab_verb in = { .o = o };
-	static char name[32];
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
-	if (!in.run)
-		return lab_list(o, 1, argv);
-	snprintf(name, sizeof(name), "kmm lab %s", argv[in.at]);
-	argv[in.at] = name;
-	return in.run(o, argc - in.at, argv + in.at);
+	return run_verbs(&set, o, argc, argv);
 }

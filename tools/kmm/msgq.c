@@ -294,61 +294,24 @@ static int msgq_list(struct options *o, int argc, char **argv)
 
 /* === The verb === */
 
-static const struct verb msgq_verbs[] = {
-	{ "create", "make a queue", msgq_create },
-	{ "send", "put a message in", msgq_send },
-	{ "receive", "take a message out", msgq_receive },
-	{ "info", "tell about a queue", msgq_info },
-	{ "unlink", "take its name away", msgq_unlink },
-	{ "list", "list all", msgq_list },
-};
-
-struct msgq_verb {
-	struct options *o;
-	const struct verb *verb;
-	int at;
-};
-
-static error_t msgq_parse(int key, char *arg, struct argp_state *state)
-{
-	struct msgq_verb *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
-	case ARGP_KEY_ARG:
-		for (size_t i = 0; i < sizeof(msgq_verbs) / sizeof(msgq_verbs[0]); i++)
-			if (!strcmp(arg, msgq_verbs[i].name))
-				in->verb = &msgq_verbs[i];
-		if (!in->verb)
-			argp_error(state, "'%s' is none of create, send, receive, info, unlink "
-				   "and list", arg);
-		in->at = state->next - 1;
-		state->next = state->argc;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "create, send, receive, info, unlink or list?");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 int cmd_msgq(struct options *o, int argc, char **argv)
 {
-	const struct argp argp = {
-		.parser = msgq_parse, .children = msgq_children,
-		.args_doc = "create NAME [OPTION...]\nsend NAME [TEXT]\nreceive NAME\ninfo NAME\n"
-			    "unlink NAME\nlist",
-		.doc = "Use message queues by name, or list those that live.\v"
-		       "kmm msgq create --help tells more.\n",
+	static const struct verb verbs[] = {
+		{ "create", "make a queue", msgq_create },
+		{ "send", "put a message in", msgq_send },
+		{ "receive", "take a message out", msgq_receive },
+		{ "info", "tell about a queue", msgq_info },
+		{ "unlink", "take its name away", msgq_unlink },
+		{ "list", "list all", msgq_list },
 	};
-	struct msgq_verb in = { .o = o };
-	static char name[32];
+	static const struct verb_set set = {
+		.name = "msgq",
+		.args_doc = "create NAME [OPTION...]\nsend NAME [TEXT]\nreceive NAME\ninfo NAME\n"
+			     "unlink NAME\nlist",
+		.doc = "Use message queues by name, or list those that live.\v"
+			"kmm msgq create --help tells more.\n",
+		.verbs = verbs, .nr = sizeof(verbs) / sizeof(verbs[0]),
+	};
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
-	snprintf(name, sizeof(name), "kmm msgq %s", in.verb->name);
-	argv[in.at] = name;
-	return in.verb->run(o, argc - in.at, argv + in.at);
+	return run_verbs(&set, o, argc, argv);
 }

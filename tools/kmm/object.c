@@ -598,64 +598,27 @@ static int object_list(struct options *o, int argc, char **argv)
 
 /* === The verb === */
 
-struct object_verb {
-	struct options *o;
-	int (*run)(struct options *o, int argc, char **argv);
-	int at;
-};
-
-static error_t object_parse(int key, char *arg, struct argp_state *state)
-{
-	static const struct {
-		const char *name;
-		int (*run)(struct options *o, int argc, char **argv);
-	} object_verbs[] = {
-		{ "create", object_create }, { "open", object_open }, { "gift", object_gift },
-		{ "advise", object_advise }, { "limit", object_limit },
-		{ "unlink", object_unlink }, { "names", object_names }, { "list", object_list },
-		{ 0 }
-	}, *v;
-	struct object_verb *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
-	case ARGP_KEY_ARG:
-		for (in->run = NULL, v = object_verbs; v->name; v++)
-			if (!strcmp(arg, v->name))
-				in->run = v->run;
-		if (!in->run)
-			argp_error(state, "'%s' is none of create, open, gift, advise, limit, unlink, "
-				   "names, list",
-				   arg);
-		in->at = state->next - 1;
-		state->next = state->argc;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "create, open, gift, advise, limit, unlink, names or list?");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 int cmd_object(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = {
-		.parser = object_parse, .children = children,
+	static const struct verb verbs[] = {
+		{ "create", "make one", object_create },
+		{ "open", "open one by its name", object_open },
+		{ "gift", "move pages", object_gift },
+		{ "advise", "tell what will be needed", object_advise },
+		{ "limit", "set how much stays in memory", object_limit },
+		{ "unlink", "take its name away", object_unlink },
+		{ "names", "list the names", object_names },
+		{ "list", "list all", object_list },
+	};
+	static const struct verb_set set = {
+		.name = "object",
 		.args_doc = "create [OPTION...] [-- COMMAND...]\nopen NAME [-- COMMAND...]\n"
-			    "gift FROM TO\nadvise NAME pageout|cold|willneed\n"
+			     "gift FROM TO\nadvise NAME pageout|cold|willneed\n"
 			    "limit NAME BYTES\nunlink NAME\nnames\nlist",
 		.doc = "Make memory objects, find them by name, or list those that live.\v"
-		       "kmm object create --help tells more.\n",
+			"kmm object create --help tells more.\n",
+		.verbs = verbs, .nr = sizeof(verbs) / sizeof(verbs[0]),
 	};
-	struct object_verb in = { .o = o };
-	static char name[32];
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
-	snprintf(name, sizeof(name), "kmm object %s", argv[in.at]);
-	argv[in.at] = name;
-	return in.run(o, argc - in.at, argv + in.at);
+	return run_verbs(&set, o, argc, argv);
 }

@@ -237,54 +237,20 @@ static int pipe_list(struct options *o, int argc, char **argv)
 
 /* === The verb === */
 
-struct pipe_verb {
-	struct options *o;
-	int (*run)(struct options *o, int argc, char **argv);
-	int at;
-};
-
-static error_t pipe_parse(int key, char *arg, struct argp_state *state)
-{
-	struct pipe_verb *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (!strcmp(arg, "run"))
-			in->run = pipe_run;
-		else if (!strcmp(arg, "info"))
-			in->run = pipe_info;
-		else if (!strcmp(arg, "list"))
-			in->run = pipe_list;
-		else
-			argp_error(state, "'%s' is none of run, info and list", arg);
-		in->at = state->next - 1;
-		state->next = state->argc;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "run, info or list?");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 int cmd_pipe(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = {
-		.parser = pipe_parse, .children = children,
+	static const struct verb verbs[] = {
+		{ "run", "run a pipeline", pipe_run },
+		{ "info", "tell about one", pipe_info },
+		{ "list", "list all", pipe_list },
+	};
+	static const struct verb_set set = {
+		.name = "pipe",
 		.args_doc = "run [OPTION...] -- COMMAND... '|' COMMAND...\ninfo [FD]\nlist",
 		.doc = "Run a pipeline over pipes of kmm, tell about one, or list those that live.\v"
-		       "kmm pipe run --help tells more.\n",
+			"kmm pipe run --help tells more.\n",
+		.verbs = verbs, .nr = sizeof(verbs) / sizeof(verbs[0]),
 	};
-	struct pipe_verb in = { .o = o };
-	static char name[32];
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
-	snprintf(name, sizeof(name), "kmm pipe %s", argv[in.at]);
-	argv[in.at] = name;
-	return in.run(o, argc - in.at, argv + in.at);
+	return run_verbs(&set, o, argc, argv);
 }

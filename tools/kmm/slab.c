@@ -464,54 +464,22 @@ static int slab_alloc(struct options *o, int argc, char **argv)
 
 /* === The verb === */
 
-struct slab_verb {
-	struct options *o;
-	int (*run)(struct options *o, int argc, char **argv);
-	int at;
-};
-
-static error_t slab_parse(int key, char *arg, struct argp_state *state)
-{
-	struct slab_verb *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (!strcmp(arg, "list"))
-			in->run = slab_list;
-		else if (!strcmp(arg, "explain"))
-			in->run = slab_explain;
-		else if (!strcmp(arg, "alloc"))
-			in->run = slab_alloc;
-		else
-			argp_error(state, "'%s' is none of list, explain, alloc", arg);
-		in->at = state->next - 1;
-		state->next = state->argc;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 int cmd_slab(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = {
-		.parser = slab_parse, .children = children,
+	static const struct verb verbs[] = {
+		{ "list", "list the caches", slab_list },
+		{ "explain", "explain an address", slab_explain },
+		{ "alloc", "allocate objects", slab_alloc },
+	};
+	static const struct verb_set set = {
+		.name = "slab",
 		.args_doc = "[list]\nexplain ADDRESS\nalloc [OPTION...]",
 		.doc = "Object caches: list them (the default), explain a kernel address, or "
-		       "allocate objects.\v"
-		       "kmm slab alloc --help tells more.\n",
+			"allocate objects.\v"
+			"kmm slab alloc --help tells more.\n",
+		.verbs = verbs, .nr = sizeof(verbs) / sizeof(verbs[0]),
+		.first_alone = true,
 	};
-	struct slab_verb in = { .o = o };
-	static char name[32];
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
-	if (!in.run)
-		return slab_list(o, 1, argv);
-	snprintf(name, sizeof(name), "kmm slab %s", argv[in.at]);
-	argv[in.at] = name;
-	return in.run(o, argc - in.at, argv + in.at);
+	return run_verbs(&set, o, argc, argv);
 }

@@ -1005,52 +1005,19 @@ static int space_list(struct options *o, int argc, char **argv)
 
 /* === The verb === */
 
-struct space_verb {
-	struct options *o;
-	int (*run)(struct options *o, int argc, char **argv);
-	int at;
-};
-
-static error_t space_parse(int key, char *arg, struct argp_state *state)
-{
-	struct space_verb *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (!strcmp(arg, "run"))
-			in->run = space_run;
-		else if (!strcmp(arg, "list"))
-			in->run = space_list;
-		else
-			argp_error(state, "'%s' is neither run nor list", arg);
-		in->at = state->next - 1;
-		state->next = state->argc;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "run or list?");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 int cmd_space(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = {
-		.parser = space_parse, .children = children,
+	static const struct verb verbs[] = {
+		{ "run", "run a script", space_run },
+		{ "list", "list all", space_list },
+	};
+	static const struct verb_set set = {
+		.name = "space",
 		.args_doc = "run [SCRIPT...]\nlist",
 		.doc = "Address spaces: run a script on them, or list those that live.\v"
-		       "kmm space run --help tells more.\n",
+			"kmm space run --help tells more.\n",
+		.verbs = verbs, .nr = sizeof(verbs) / sizeof(verbs[0]),
 	};
-	struct space_verb in = { .o = o };
-	static char name[32];
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
-	snprintf(name, sizeof(name), "kmm space %s", argv[in.at]);
-	argv[in.at] = name;
-	return in.run(o, argc - in.at, argv + in.at);
+	return run_verbs(&set, o, argc, argv);
 }

@@ -335,55 +335,21 @@ static int swap_list(struct options *o, int argc, char **argv)
 
 /* === The verb === */
 
-struct swap_verb {
-	struct options *o;
-	int (*run)(struct options *o, int argc, char **argv);
-	int at;
-};
-
-static error_t swap_parse(int key, char *arg, struct argp_state *state)
-{
-	struct swap_verb *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (!strcmp(arg, "on"))
-			in->run = swap_on;
-		else if (!strcmp(arg, "off"))
-			in->run = swap_off;
-		else if (!strcmp(arg, "list"))
-			in->run = swap_list;
-		else
-			argp_error(state, "'%s' is none of on, off and list", arg);
-		in->at = state->next - 1;
-		state->next = state->argc;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "on, off or list?");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 int cmd_swap(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = {
-		.parser = swap_parse, .children = children,
+	static const struct verb verbs[] = {
+		{ "on", "use a place", swap_on },
+		{ "off", "bring its pages home and leave it", swap_off },
+		{ "list", "list the places", swap_list },
+	};
+	static const struct verb_set set = {
+		.name = "swap",
 		.args_doc = "on [OPTION...] FILE|DEVICE\non [OPTION...] --ram BYTES\n"
 			    "off ID|FILE|DEVICE...\nlist",
 		.doc = "Places where pages of the region go when it is full. For root.\v"
 		       "kmm swap on --help tells more.\n",
+		.verbs = verbs, .nr = sizeof(verbs) / sizeof(verbs[0]),
 	};
-	struct swap_verb in = { .o = o };
-	static char name[32];
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
-	snprintf(name, sizeof(name), "kmm swap %s", argv[in.at]);
-	argv[in.at] = name;
-	return in.run(o, argc - in.at, argv + in.at);
+	return run_verbs(&set, o, argc, argv);
 }

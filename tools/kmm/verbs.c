@@ -3,6 +3,7 @@
  * A verb that has verbs of its own: "kmm policy list". Finds it and runs it with the rest of the
  * command line.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -14,26 +15,39 @@ struct verbs_input {
 	int at;
 };
 
+/* "create, send, list" */
+static const char *verbs_text(const struct verb_set *set)
+{
+	static char text[200];
+	size_t len = 0;
+
+	for (size_t i = 0; i < set->nr && len < sizeof(text); i++)
+		len += snprintf(text + len, sizeof(text) - len, "%s%s", i ? ", " : "",
+				set->verbs[i].name);
+	return text;
+}
+
 static error_t verbs_parse(int key, char *arg, struct argp_state *state)
 {
 	struct verbs_input *in = state->input;
+	const struct verb_set *set = in->set;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = in->o;
 		return 0;
 	case ARGP_KEY_ARG:
-		for (size_t i = 0; i < in->set->nr; i++)
-			if (!strcmp(arg, in->set->verbs[i].name))
-				in->verb = &in->set->verbs[i];
+		for (size_t i = 0; i < set->nr; i++)
+			if (!strcmp(arg, set->verbs[i].name))
+				in->verb = &set->verbs[i];
 		if (!in->verb)
-			argp_error(state, "no '%s' here; kmm %s --help lists what there is", arg,
-				   in->set->name);
+			argp_error(state, "'%s' is none of %s", arg, verbs_text(set));
 		in->at = state->next - 1;
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "what? kmm %s --help lists what there is", in->set->name);
+		if (!set->first_alone)
+			argp_error(state, "which of %s?", verbs_text(set));
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -51,6 +65,8 @@ int run_verbs(const struct verb_set *set, struct options *o, int argc, char **ar
 	static char name[40];
 
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	if (!in.verb)
+		return set->verbs[0].run(o, 1, argv);
 	snprintf(name, sizeof(name), "kmm %s %s", set->name, in.verb->name);
 	argv[in.at] = name;
 	return in.verb->run(o, argc - in.at, argv + in.at);

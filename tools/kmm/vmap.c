@@ -243,50 +243,20 @@ static int vmap_alloc(struct options *o, int argc, char **argv)
 
 /* === The verb === */
 
-struct vmap_verb {
-	struct options *o;
-	int (*run)(struct options *o, int argc, char **argv);
-	int at;
-};
-
-static error_t vmap_parse(int key, char *arg, struct argp_state *state)
-{
-	struct vmap_verb *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (!strcmp(arg, "list"))
-			in->run = vmap_list;
-		else if (!strcmp(arg, "alloc"))
-			in->run = vmap_alloc;
-		else
-			argp_error(state, "'%s' is none of list, alloc", arg);
-		in->at = state->next - 1;
-		state->next = state->argc;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 int cmd_vmap(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = {
-		.parser = vmap_parse, .children = children, .args_doc = "[list]\nalloc [OPTION...]",
-		.doc = "The kernel window: list its areas (the default), or allocate some.\v"
-		       "kmm vmap alloc --help tells more.\n",
+	static const struct verb verbs[] = {
+		{ "list", "list the areas", vmap_list },
+		{ "alloc", "allocate some", vmap_alloc },
 	};
-	struct vmap_verb in = { .o = o };
-	static char name[32];
+	static const struct verb_set set = {
+		.name = "vmap",
+		.args_doc = "[list]\nalloc [OPTION...]",
+		.doc = "The kernel window: list its areas (the default), or allocate some.\v"
+			"kmm vmap alloc --help tells more.\n",
+		.verbs = verbs, .nr = sizeof(verbs) / sizeof(verbs[0]),
+		.first_alone = true,
+	};
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
-	if (!in.run)
-		return vmap_list(o, 1, argv);
-	snprintf(name, sizeof(name), "kmm vmap %s", argv[in.at]);
-	argv[in.at] = name;
-	return in.run(o, argc - in.at, argv + in.at);
+	return run_verbs(&set, o, argc, argv);
 }

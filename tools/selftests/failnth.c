@@ -156,6 +156,19 @@ static int fail_mmap_locked(int dev, int obj)
 	return map(obj);
 }
 
+/* On a descriptor of its own, whose end frees what is left. */
+static int run_ops(struct kmm_op *op, uint32_t nr)
+{
+	struct kmm_ops ops = { .ops = (uintptr_t)op, .nr = nr, .flags = KMM_OPS_KEEP_GOING };
+	int fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	err = ioctl(fd, KMM_IOC_OPS, &ops) ? -errno : ops.failed ? -ENOMEM : 0;
+	close(fd);
+	return err;
+}
+
 static int fail_ops(int dev, int obj)
 {
 	struct kmm_op op[] = {
@@ -164,20 +177,10 @@ static int fail_ops(int dev, int obj)
 		{ .kind = KMM_OP_PAGES_FREE, .slot = 7 },
 		{ .kind = KMM_OP_PAGES_FREE, .slot = 60000 },
 	};
-	struct kmm_ops ops = {
-		.ops = (uintptr_t)op,
-		.nr = ARRAY_SIZE(op),
-		.flags = KMM_OPS_KEEP_GOING,
-	};
-	int fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC), err;
 
 	(void)dev;
 	(void)obj;
-	if (fd < 0)
-		return -errno;
-	err = ioctl(fd, KMM_IOC_OPS, &ops) ? -errno : ops.failed ? -ENOMEM : 0;
-	close(fd);
-	return err;
+	return run_ops(op, ARRAY_SIZE(op));
 }
 
 /* Caches of both kinds, with their folders in debugfs, objects, kmalloc of each way. */
@@ -195,20 +198,10 @@ static int fail_slab(int dev, int obj)
 		{ .kind = KMM_OP_CACHE_DESTROY, .slot = 0 },
 		{ .kind = KMM_OP_KFREE, .slot = 4 },
 	};
-	struct kmm_ops ops = {
-		.ops = (uintptr_t)op,
-		.nr = ARRAY_SIZE(op),
-		.flags = KMM_OPS_KEEP_GOING,
-	};
-	int fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC), err;
 
 	(void)dev;
 	(void)obj;
-	if (fd < 0)
-		return -errno;
-	err = ioctl(fd, KMM_IOC_OPS, &ops) ? -errno : ops.failed ? -ENOMEM : 0;
-	close(fd);
-	return err;
+	return run_ops(op, ARRAY_SIZE(op));
 }
 
 /* Addresses that no pool has, frames of every order, 2 MiB leaves. */
@@ -221,20 +214,10 @@ static int fail_vmalloc(int dev, int obj)
 		{ .kind = KMM_OP_VMALLOC, .slot = 2, .arg = KMM_VMALLOC_ARG(SIZE, rw) },
 		{ .kind = KMM_OP_VFREE, .slot = 1 },
 	};
-	struct kmm_ops ops = {
-		.ops = (uintptr_t)op,
-		.nr = ARRAY_SIZE(op),
-		.flags = KMM_OPS_KEEP_GOING,
-	};
-	int fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC), err;
 
 	(void)dev;
 	(void)obj;
-	if (fd < 0)
-		return -errno;
-	err = ioctl(fd, KMM_IOC_OPS, &ops) ? -errno : ops.failed ? -ENOMEM : 0;
-	close(fd);
-	return err;
+	return run_ops(op, ARRAY_SIZE(op));
 }
 
 static int fail_contents(int dev, int obj)
