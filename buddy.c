@@ -69,6 +69,7 @@
 #include <kmm/hooks.h>
 #include <kmm/inject.h>
 #include <kmm/kmm.h>
+#include <kmm/report.h>
 #include <trace/events/kmm.h>
 
 /* === Data === */
@@ -804,12 +805,11 @@ KMM_EXPORT_INTERNAL(kmm_buddy_recheck_quarantine);
 static noinline void kmm_report_bad_free(struct kmm_buddy *b, struct page *page, unsigned int order,
 					 const struct kmm_frame *f, unsigned long ip)
 {
-	static DEFINE_RATELIMIT_STATE(rs, 5 * HZ, 10);
 	const char *what = "foreign";
 	u16 tag = f ? READ_ONCE(f->tag) : 0;
 
 	kmm_count(b, KMM_BAD_FREE, 1);
-	if (!__ratelimit(&rs))
+	if (!kmm_report_allowed(KMM_REPORT_PAGE))
 		return;
 	switch (tag >> 8) {
 	case KMM_FRAME_FREE:

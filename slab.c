@@ -66,7 +66,6 @@
 #include <linux/mm.h>
 #include <linux/preempt.h>
 #include <linux/random.h>
-#include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
@@ -77,6 +76,7 @@
 #include <kmm/hardening.h>
 #include <kmm/hooks.h>
 #include <kmm/inject.h>
+#include <kmm/report.h>
 #include <kmm/slab.h>
 #include <kmm/slab_debug.h>
 #include <trace/events/kmm.h>
@@ -426,11 +426,10 @@ static void kmm_slabs_defer(struct kmm_cache *s, u32 list)
 static noinline void kmm_report_free(struct kmm_slab *sl, const struct kmm_cache *s,
 				     const void *obj, const char *what, unsigned long ip)
 {
-	static DEFINE_RATELIMIT_STATE(rs, 5 * HZ, 10);
 	const struct kmm_cache *owner = kmm_slab_cache_of(sl, obj);
 
 	atomic_long_inc(&sl->nr_bad);
-	if (!__ratelimit(&rs))
+	if (!kmm_report_allowed(KMM_REPORT_SLAB))
 		return;
 	pr_err("==================================================================\n");
 	pr_err("BUG: KMM: %s free in %pS\n\n", what, (void *)ip);

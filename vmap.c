@@ -58,7 +58,6 @@
 #include <linux/interrupt.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
-#include <linux/ratelimit.h>
 #include <linux/rbtree_augmented.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -72,6 +71,7 @@
 #include <kmm/hooks.h>
 #include <kmm/inject.h>
 #include <kmm/kmm.h>
+#include <kmm/report.h>
 #include <kmm/vmap.h>
 #include <uapi/kmm.h>
 #include <trace/events/kmm.h>
@@ -854,10 +854,8 @@ static struct kmm_vmap_area *vmap_area_release(struct kmm_vmap *v, unsigned long
 
 static noinline void vmap_report_bad(struct kmm_vmap *v, const void *addr, const char *what)
 {
-	static DEFINE_RATELIMIT_STATE(rs, 5 * HZ, 10);
-
 	vmap_count(v, KMM_VMAP_BAD_FREE, 1);
-	if (!__ratelimit(&rs))
+	if (!kmm_report_allowed(KMM_REPORT_VMAP))
 		return;
 	pr_err("==================================================================\n");
 	pr_err("BUG: KMM: bad %s of %#lx: no such area; nothing was freed\n\n", what,

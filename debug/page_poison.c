@@ -42,13 +42,13 @@
 #include <linux/mm.h>
 #include <linux/poison.h>
 #include <linux/printk.h>
-#include <linux/ratelimit.h>
 #include <linux/string.h>
 
 #include <compat/compat.h>
 #include <kmm/hardening.h>
 #include <kmm/hooks.h>
 #include <kmm/region.h>
+#include <kmm/report.h>
 
 DEFINE_STATIC_KEY_FALSE(kmm_page_poison_key);
 
@@ -118,9 +118,7 @@ static bool single_bit_flip(u8 a, u8 b)
 static void report_corruption(struct kmm_region *r, struct page *page, const u8 *start,
 			      const u8 *end)
 {
-	static DEFINE_RATELIMIT_STATE(rs, 5 * HZ, 10);
-
-	if (!__ratelimit(&rs))
+	if (!kmm_report_allowed(KMM_REPORT_POISON))
 		return;
 	if (start == end && single_bit_flip(*start, PAGE_POISON))
 		pr_err("pagealloc: single bit error\n");

@@ -49,7 +49,6 @@
 #include <linux/moduleparam.h>
 #include <linux/pgtable.h>
 #include <linux/printk.h>
-#include <linux/ratelimit.h>
 #include <linux/sched.h>
 
 #include <compat/compat.h>
@@ -58,6 +57,7 @@
 #include <kmm/page_table_check.h>
 #include <kmm/pgtable.h>
 #include <kmm/region.h>
+#include <kmm/report.h>
 
 /* === Data === */
 
@@ -120,10 +120,8 @@ static bool ptc_process_maps(unsigned long pfn)
 static noinline void ptc_report(struct kmm_region *r, unsigned long pfn, const struct ptc *c,
 				const char *what, unsigned long addr, unsigned long entry)
 {
-	static DEFINE_RATELIMIT_STATE(rs, 5 * HZ, 10);
-
 	atomic_long_inc(&ptc_violations);
-	if (!__ratelimit(&rs))
+	if (!kmm_report_allowed(KMM_REPORT_TABLE))
 		return;
 	pr_err("==================================================================\n");
 	pr_err("BUG: KMM: page table check: %s\n\n", what);

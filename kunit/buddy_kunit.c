@@ -18,6 +18,7 @@
 #include <linux/smp.h>
 
 #include <kmm/inject.h>
+#include <kmm/report.h>
 
 #include "helpers.h"
 
@@ -540,7 +541,7 @@ static void bad_free_is_refused_and_reported(struct kunit *test)
 	get_page(pinned);
 	kmm_buddy_free(&t->buddy, pinned, 0);
 	before = kmm_test_stat(t);
-	msleep(5100);	/* until ten reports are allowed */
+	kmm_report_forget();
 	mark = kmm_log_mark();
 	kmm_expect("BUG: KMM: double free", 2);
 	kmm_expect("BUG: KMM: foreign free", 3);

@@ -29,6 +29,7 @@
 #include <linux/vmalloc.h>
 
 #include <kmm/kmm.h>
+#include <kmm/report.h>
 
 #include "helpers.h"
 
@@ -426,7 +427,7 @@ static void of_two_racing_frees_one_is_refused(struct kunit *test)
 	t = kmm_test_begin(test, &kmm_layout_plain);
 	kmm_stay_on_cpu(0);
 	other = cpumask_next(0, cpu_online_mask);
-	msleep(5100);
+	kmm_report_forget();
 	kmm_expect("BUG: KMM: double free", 8);
 	for (i = 0; i < 8; i++) {
 		struct racer r = { .b = &t->buddy, .missing = ATOMIC_INIT(2) };

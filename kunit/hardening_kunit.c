@@ -24,6 +24,7 @@
 #include <kmm/page_ext.h>
 #include <kmm/page_owner.h>
 #include <kmm/paths.h>
+#include <kmm/report.h>
 #include <kmm/vmap.h>
 
 #include "helpers.h"
@@ -160,7 +161,7 @@ static void a_write_after_free_is_found(struct kunit *test)
 	kmm_hardening_set(KMM_PAGE_POISON);
 	t = kmm_test_begin(test, &kmm_layout_one);
 	kmm_stay_on_cpu(0);
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	corrupt = kmm_page_poison_corrupt();
 	kmm_expect("^pagealloc: single bit error", 1);
 	kmm_expect("^pagealloc: memory corruption", 3);

@@ -510,12 +510,6 @@ noinline unsigned long kmm_test_slabs(struct kmm_cache *s)
 	return st.nr_slabs;
 }
 
-/* Until ten reports of one kind are allowed. */
-void kmm_test_log_is_fresh(void)
-{
-	msleep(5100);
-}
-
 /* A block that must be had, aligned and held by nobody else. */
 struct page *kmm_test_alloc(struct kunit *test, gfp_t gfp, unsigned int order)
 {

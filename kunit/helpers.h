@@ -157,7 +157,6 @@ void kmm_test_end_reserved(struct kunit *test);
 void kmm_test_end_window(struct kunit *test);
 int kmm_test_read(const void *addr, unsigned long *value);
 int kmm_test_write(void *addr, unsigned long value);
-void kmm_test_log_is_fresh(void);
 void kmm_test_exit(struct kunit *test);
 unsigned long kmm_test_frames(const struct kmm_test *t);
 

@@ -11,6 +11,7 @@
 
 #include <kmm/inject.h>
 #include <kmm/page_owner.h>
+#include <kmm/report.h>
 #include <kmm/stack_depot.h>
 
 #include "helpers.h"
@@ -348,7 +349,7 @@ static void a_bad_free_tells_the_owner(struct kunit *test)
 	struct page *metadata = kmm_region_page(&t->region, 0);
 	u64 mark;
 
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	kmm_expect("BUG: KMM: inside-of-block free", 1);
 	kmm_expect("BUG: KMM: double free", 1);
 	kmm_expect("BUG: KMM: metadata free", 1);

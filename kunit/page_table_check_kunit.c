@@ -19,6 +19,7 @@
 #include <kmm/page_table_check.h>
 #include <kmm/paths.h>
 #include <kmm/pgtable.h>
+#include <kmm/report.h>
 
 #include "helpers.h"
 
@@ -189,7 +190,7 @@ static void a_private_frame_has_one_writable_mapping(struct kunit *test)
 	struct planted p;
 	unsigned long ro;
 
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	p = plant(test, "a private frame that is shared and writable", 3);
 	map(test, a, 0, page, PAGE_SHARED, ANON);
 	KUNIT_EXPECT_EQ(test, sums(test).violations, p.violations);

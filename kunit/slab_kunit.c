@@ -27,6 +27,7 @@
 
 #include <kmm/hardening.h>
 #include <kmm/inject.h>
+#include <kmm/report.h>
 #include <kmm/slab.h>
 
 #include "helpers.h"
@@ -623,7 +624,7 @@ static void bad_free_is_refused_and_reported(struct kunit *test)
 	memset(p, 0x33, 64);
 	kmm_cache_free(s, gone);
 
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	mark = kmm_log_mark();
 	kmm_expect("BUG: KMM: double free", 2);
 	kmm_expect("BUG: KMM: wrong-cache free", 2);
@@ -649,7 +650,7 @@ static void bad_free_is_refused_and_reported(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, memchr_inv(p, 0x33, 64));
 
 	/* in the middle of a bulk: the good ones are freed */
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	kmm_expect("BUG: KMM: foreign free", 1);
 	kmm_expect("BUG: KMM: double free", 1);
 	bulk[0] = p;
@@ -676,7 +677,7 @@ static void interior_free_ends_at_the_slab(struct kunit *test)
 	s = kmm_test_cache(test, 64, 0, 0, NULL);
 	p = kmm_cache_alloc(s, KMM_QUIET);
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	kmm_expect("BUG: KMM: invalid free", 1);
 	kmm_cache_free(s, p + 8);
 	shrink(s);
@@ -695,7 +696,7 @@ static void hardened_cache_finds_every_double_free(struct kunit *test)
 	u64 mark;
 
 	kmm_hardening_set(KMM_SLAB_HARDENED);
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	mark = kmm_log_mark();
 	kmm_expect("BUG: KMM: double free", 6);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -728,7 +729,7 @@ static void hardened_cache_finds_every_interior_free(struct kunit *test)
 	u64 mark;
 
 	kmm_hardening_set(KMM_SLAB_HARDENED);
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	mark = kmm_log_mark();
 	kmm_expect("BUG: KMM: invalid free", 8);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -802,7 +803,7 @@ static void hardened_bulk_has_no_hole(struct kunit *test)
 	kmm_cache_free(s, p);
 	set_bit(((unsigned long)p & s->mask) >> s->used_shift,
 		(void *)((unsigned long)p & ~s->mask) + s->used);
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	kmm_expect("BUG: KMM: .found at an allocation. earlier double free", 1);
 	KUNIT_EXPECT_EQ(test, kmm_cache_alloc_bulk(s, KMM_QUIET, ARRAY_SIZE(obj), obj),
 			ARRAY_SIZE(obj));

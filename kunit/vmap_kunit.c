@@ -20,6 +20,7 @@
 
 #include <kmm/inject.h>
 #include <kmm/kmm.h>
+#include <kmm/report.h>
 #include <kmm/vmap.h>
 #include <uapi/kmm.h>
 
@@ -544,7 +545,7 @@ static void bad_frees_are_reported_and_refused(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, map && ram);
 	put(test, gone);
 
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	kmm_expect("BUG: KMM: bad vfree", 9);
 	mark = kmm_log_mark();
 	KUNIT_EXPECT_FALSE(test, kmm_vmap_free(t->vmap, gone));			/* twice */
@@ -560,7 +561,7 @@ static void bad_frees_are_reported_and_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kmm_log_count(mark, "BUG: KMM: bad vfree"), 9);
 	KUNIT_EXPECT_EQ(test, event(t, KMM_VMAP_BAD_FREE), 9);
 
-	kmm_test_log_is_fresh();
+	kmm_report_forget();
 	kmm_expect("BUG: KMM: bad vunmap", 2);
 	kmm_expect("BUG: KMM: bad vm_unmap_ram", 4);
 	mark = kmm_log_mark();
