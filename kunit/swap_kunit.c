@@ -10,6 +10,7 @@
 #include <linux/bitmap.h>
 #include <linux/completion.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -329,6 +330,40 @@ static void the_highest_priority_is_filled_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kmm_swp_area(entry[255]), low);
 	for (i = 0; i < 256; i++)
 		kmm_swap_free(&f->s, entry[i]);
+	end(test, f);
+}
+
+/* A device that is gone, a ram area at its limit: pages must not wait for it while others have room. */
+static void where_a_write_failed_is_the_last_choice(struct kunit *test)
+{
+	struct fixture *f = begin(test);
+	const int high = add(test, f, 4, 10), low = add(test, f, 4, 0);
+	struct kmm_swap_area *a = f->s.area[high];
+	unsigned long before = jiffies;
+	kmm_swp_t *entry = f->entry, e;
+	unsigned int i;
+
+	bitmap_fill(f->fake[high].fail_write, 4);
+	e = kmm_swap_alloc(&f->s);
+	KUNIT_EXPECT_EQ(test, kmm_swp_area(e), high);
+	KUNIT_EXPECT_FALSE(test, time_after(a->avoid_until, jiffies));
+	KUNIT_EXPECT_EQ(test, write_one(f, e), -EIO);
+	KUNIT_EXPECT_TRUE(test, time_after(a->avoid_until, before));
+	kmm_swap_free(&f->s, e);
+	/* the clock is not waited for */
+	a->avoid_until = jiffies + 1000 * HZ;
+	for (i = 0; i < 8; i++) {
+		entry[i] = kmm_swap_alloc(&f->s);
+		/* but a choice, when nothing else is left */
+		KUNIT_EXPECT_EQ(test, kmm_swp_area(entry[i]), i < 4 ? low : high);
+	}
+	KUNIT_EXPECT_EQ(test, kmm_swap_alloc(&f->s), 0ULL);
+	for (i = 0; i < 8; i++)
+		kmm_swap_free(&f->s, entry[i]);
+	a->avoid_until = jiffies;
+	e = kmm_swap_alloc(&f->s);
+	KUNIT_EXPECT_EQ(test, kmm_swp_area(e), high);
+	kmm_swap_free(&f->s, e);
 	end(test, f);
 }
 
@@ -925,6 +960,7 @@ static struct kunit_case swap_cases[] = {
 	KUNIT_CASE(the_shadow_stays_with_the_slot),
 	KUNIT_CASE(a_stale_entry_is_refused),
 	KUNIT_CASE(the_highest_priority_is_filled_first),
+	KUNIT_CASE(where_a_write_failed_is_the_last_choice),
 	KUNIT_CASE(an_area_goes_when_it_is_closed_and_empty),
 	KUNIT_CASE(there_are_so_many_areas),
 	KUNIT_CASE(pages_come_back_in_batches),

@@ -18,7 +18,9 @@
  *
  * States of a slot: free; in use by one entry. No page is shared, so nothing is counted.
  *
- * Which area. The highest priority that has a free slot; equals take turns, a batch each. Within
+ * Which area. The highest priority that has a free slot; equals take turns, a batch each. One
+ * whose last write failed is the last choice for a moment: so a device that is gone, or a ram area at
+ * its limit, does not keep pages from the others. Within
  * an area the next free slot behind the last one: pages that leave together stand together, are
  * written in one call, and can be read in one.
  *
@@ -43,6 +45,7 @@
 #include <linux/bitmap.h>
 #include <linux/err.h>
 #include <linux/highmem.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
@@ -58,6 +61,9 @@
 
 /* kmm_swap_slot.gen: the slot is given out */
 #define GEN_IN_USE	BIT(31)
+
+/* A ram area at its limit fails at once; a device that is gone may take seconds to say so. */
+#define SWAP_AVOID_MS	200
 
 static_assert(KMM_SWAP_AREAS == 1 << (KMM_SWP_GEN_SHIFT - KMM_SWP_AREA_SHIFT));
 static_assert(KMM_SWAP_SLOTS_MAX == 1 << KMM_SWP_AREA_SHIFT);
@@ -187,6 +193,7 @@ int kmm_swap_add(struct kmm_swap *s, struct kmm_account *account,
 	a->account = account;
 	a->nr_slots = nr_slots;
 	a->prio = prio;
+	a->avoid_until = jiffies;
 	spin_lock_init(&a->lock);
 	err = swap_publish(s, a);
 	if (err >= 0)
@@ -414,9 +421,21 @@ out:
 	return entry;
 }
 
+/* One that could write lately before one that could not, then by priority. */
+static bool swap_is_better(const struct kmm_swap_area *a, const struct kmm_swap_area *than)
+{
+	bool avoid = time_before(jiffies, READ_ONCE(a->avoid_until));
+	bool avoid_than = time_before(jiffies, READ_ONCE(than->avoid_until));
+
+	return avoid == avoid_than ? a->prio > than->prio : avoid_than;
+}
+
 /**
  * kmm_swap_alloc() - A slot.
  * @s: swap
+ *
+ * Of the area with the highest priority that has one. An area whose last write failed less than
+ * SWAP_AVOID_MS ago comes after all others.
  *
  * Context: any that may take a spinlock with interrupts on. Return: entry; 0: all areas are full.
  */
@@ -434,7 +453,7 @@ kmm_swp_t kmm_swap_alloc(struct kmm_swap *s)
 		best = NULL;
 		for (k = 0; k < KMM_SWAP_AREAS; k++) {
 			a = swap_area(s, (turn + k) % KMM_SWAP_AREAS);
-			if (a && !(tried & BIT(a->id)) && (!best || a->prio > best->prio))
+			if (a && !(tried & BIT(a->id)) && (!best || swap_is_better(a, best)))
 				best = a;
 		}
 		if (!best)
@@ -560,6 +579,8 @@ static void swap_count_error(struct kmm_swap_area *a, kmm_swp_t entry, bool writ
 	/* Nothing is wrong with the page. */
 	if (err == -EINTR)
 		return;
+	if (write)
+		WRITE_ONCE(a->avoid_until, jiffies + msecs_to_jiffies(SWAP_AVOID_MS));
 	atomic64_inc(err == -EBADMSG ? &a->nr_corrupt : &a->nr_error);
 	trace_swap_error(a->id, kmm_swp_slot(entry), write, err);
 }

@@ -79,6 +79,7 @@ struct kmm_swap_slot {
  * @account: pays for the host memory; holds a reference; immutable
  * @nr_slots: slots; immutable
  * @prio: higher ones are filled first; immutable
+ * @avoid_until: jiffies: a write failed not long ago, others are taken first as long as they have room
  * @id: place in the set; immutable
  * @slots: by number; @gen protected by @lock
  * @lock: protects what follows
@@ -97,6 +98,7 @@ struct kmm_swap_area {
 	struct kmm_account *account;
 	u32 nr_slots;
 	int prio;
+	unsigned long avoid_until;
 	u32 id;
 	struct kmm_swap_slot *slots;
 	spinlock_t lock;	/* protects the slots' map */
