@@ -123,6 +123,13 @@ echo "kmm-expect: ^BUG lab \\(kmm\\): Poison overwritten x1" >/dev/kmsg
 run sh -c "$kmm lab bug use-after-free | grep -v ' R[A-Z0-9]*: \| Code: \| CPU: '"
 echo "kmm-expect-end" >/dev/kmsg
 
+title "kfence: one object in some milliseconds has a page of its own, between two that are not there"
+run sh -c "echo 100 >$switches/kfence_sample_interval"
+echo "kmm-expect: ^BUG: KFENCE: out-of-bounds read in x1" >/dev/kmsg
+run sh -c "$kmm lab bug kfence-out-of-bounds"
+echo "kmm-expect-end" >/dev/kmsg
+run sh -c "echo 0 >$switches/kfence_sample_interval"
+
 title "A client loses an object: kmemleak finds it by the second scan"
 run sh -c "echo 0 >/sys/module/kmm/parameters/kmemleak_min_age_ms"
 run "$kmm" leak on
@@ -131,6 +138,21 @@ run sh -c "echo object >/sys/module/kmm_leaky/parameters/plant"
 run "$kmm" leak scan --count 2
 run rmmod kmm_leaky
 run "$kmm" leak off
+
+title "A region of 8 MiB, filled three times over: pages go to swap, and come back unharmed"
+run rmmod kmm
+run insmod "$ko" "${params[@]}" region_mb=8
+swapfile=$(mktemp -u /tmp/kmm.swap.XXXXXX)
+run "$kmm" swap on --ram 8M --priority 1
+run "$kmm" swap on --create 32M "$swapfile"
+run "$top/build/examples/swap"
+run "$kmm" swap list
+run grep -E '^(pgsteal|pswp|workingset)' $debugfs/vmstat
+run "$kmm" swap off --all
+rm "$swapfile"
+
+title "Who decides which page goes? A scan over a hot set, 512 pages, 64 frames, policy by policy"
+run sh -c "$kmm trace make scan --pages 512 --references 8000 | $kmm policy replay --frames 64 -"
 
 title "rmmod: everything goes back"
 run rmmod kmm
