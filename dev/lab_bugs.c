@@ -215,12 +215,6 @@ static int plant_objects_remaining(struct kmm_account *a)
 	return lab_with_object(SLAB_STORE_USER, lab_destroy_early);
 }
 
-static const char *missing_kmemleak(void)
-{
-	return kmm_dev_env.leak && READ_ONCE(kmm_dev_env.leak->enabled) ? NULL :
-	       "load with kmemleak=1";
-}
-
 /* Two scans, as soon as an object that is new now is old enough. Return: leaks found. */
 static int lab_scan(struct kmm_leak *l)
 {
@@ -244,14 +238,25 @@ static int lab_forget(struct kmm_cache *s, void *obj)
 	unsigned long hidden = ~(unsigned long)obj;
 	int nr = lab_scan(kmm_dev_env.leak);
 
+	/* as long as it is there */
+	kmm_leak_dump(kmm_dev_env.leak, ~hidden);
 	kmm_cache_free(s, (void *)~hidden);
 	return nr;
 }
 
 static int plant_leak(struct kmm_account *a)
 {
+	struct kmm_leak *l = kmm_dev_env.leak;
+	bool was_on = READ_ONCE(l->enabled);
+	int nr = was_on ? 0 : kmm_leak_on(l);
+
+	if (nr)
+		return nr;
 	/* a cache with debugging has no stacks of objects, where it would be found */
-	return lab_with_object(SLAB_STORE_USER, lab_forget);
+	nr = lab_with_object(SLAB_STORE_USER, lab_forget);
+	if (!was_on)
+		kmm_leak_off(l, "by the lab");
+	return nr;
 }
 
 /* === Objects of the guarded pool === */
@@ -259,7 +264,7 @@ static int plant_leak(struct kmm_account *a)
 static const char *missing_kfence(void)
 {
 	return READ_ONCE(kmm_dev_env.kfence->objects) ? NULL :
-	       "no guarded pool: load with kfence_sample_interval=100";
+	       "no guarded pool: set the parameter kfence_sample_interval to 100";
 }
 
 /* An object of @s in the pool: the gate is opened for it, but others may be faster. */
@@ -611,7 +616,7 @@ static int lab_unbalanced(bool (*wrong)(struct kmm_vmap *v, const void *addr), s
 	return !done;
 }
 
-static int plant_unbalanced_unmap(struct kmm_account *a)
+static int plant_unbalanced_map(struct kmm_account *a)
 {
 	return lab_unbalanced(kmm_vmap_unmap, 0);
 }
@@ -994,10 +999,9 @@ const struct lab_bug lab_bugs[] = {
 	{
 		.name = "leak",
 		.what = "loses the last pointer to an object",
-		.detector = "kmemleak, by the second scan; the gym waits kmemleak_min_age_ms and scans",
+		.detector = "kmemleak, on for this bug only, by the second scan; the gym waits kmemleak_min_age_ms and scans",
 		.report = "kmemleak: 1 new suspected memory leaks",
-		.read = "the log only counts: debugfs kmm/kmemleak has the object, its first bytes and the stack that allocated it, as long as it is not freed. A pointer anywhere in kmm's memory or a registered root would have saved it.",
-		.missing = missing_kmemleak,
+		.read = "the first line counts. What follows is what dump= in debugfs kmm/kmemleak tells of an object: count = 0 pointers were found where min_count = 1 is wanted, and the stack is who allocated it. debugfs kmm/kmemleak lists such objects as long as they are not freed. A pointer anywhere in kmm's memory or a registered root would have saved it.",
 		.plant = plant_leak,
 	},
 	{
@@ -1097,13 +1101,13 @@ const struct lab_bug lab_bugs[] = {
 		.plant = plant_bad_vfree,
 	},
 	{
-		.name = "unbalanced-unmap",
+		.name = "unbalanced-map",
 		.what = "unmaps with vunmap() what was never mapped with vmap()",
 		.detector = "every vunmap: is there such a mapping?",
 		.report = "BUG: KMM: bad vunmap of ",
 		.read = "the same line comes for a second vunmap() of one mapping: one unmap for each map.",
 		.missing = missing_window,
-		.plant = plant_unbalanced_unmap,
+		.plant = plant_unbalanced_map,
 	},
 	{
 		.name = "stale-tlb",

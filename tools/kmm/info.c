@@ -52,7 +52,8 @@ static void print_limits(const char *who, const struct kmm_limits *l, uint32_t p
 /* Switches of debugging and hardening: module parameters. 0 and N are off. */
 static const char * const switches[] = {
 	"init_on_alloc", "init_on_free", "page_poison", "slab_hardened", "debug_pagealloc",
-	"debug_guardpage_minorder", "page_table_check", "kfence_sample_interval",
+	"debug_guardpage_minorder", "page_table_check", "page_owner", "kfence_sample_interval",
+	"kmemleak", "debug_objects", "fail",
 };
 
 #define NR_SWITCHES	(sizeof(switches) / sizeof(switches[0]))
@@ -72,20 +73,33 @@ static const char *switch_value(unsigned int i, char *buf, size_t size)
 	fclose(f);
 	buf[n] = 0;
 	buf[strcspn(buf, "\n")] = 0;
+	/* INTERVAL,PROBABILITY,SPACE,TIMES; root alone may read it */
+	if (strchr(buf, ','))
+		return strstr(buf, ",0,") == strchr(buf, ',') ? NULL : buf;
 	return !strcmp(buf, "N") || !strcmp(buf, "0") ? NULL : buf;
+}
+
+/* In JSON: 1 for what is just on, else the number; of fail the probability. */
+static int switch_number(const char *value)
+{
+	const char *probability;
+
+	if (!value)
+		return 0;
+	probability = strchr(value, ',');
+	return *value == 'Y' ? 1 : atoi(probability ? probability + 1 : value);
 }
 
 static struct json_object *switches_json(void)
 {
 	struct json_object *j = json_object_new_object();
-	char buf[32];
+	char buf[64];
 
 	for (unsigned int i = 0; i < NR_SWITCHES; i++) {
 		const char *value = switch_value(i, buf, sizeof(buf));
 
 		json_object_object_add(j, switches[i],
-				       json_object_new_int(!value ? 0 : *value == 'Y' ? 1 :
-							   atoi(value)));
+				       json_object_new_int(switch_number(value)));
 	}
 	return j;
 }
@@ -94,7 +108,7 @@ static void print_switches(void)
 {
 	const char *value;
 	bool any = false;
-	char buf[32];
+	char buf[64];
 
 	printf("debugging, hardening ");
 	for (unsigned int i = 0; i < NR_SWITCHES; i++) {

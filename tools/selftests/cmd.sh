@@ -73,13 +73,13 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..241"
+echo "1..246"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
 check "--help" 0 "$kmm" --help
 claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag owner slab vmap pipe msgq space walk lab policy trace; do
+for verb in info features doctor stat alloc object frag owner slab vmap pipe msgq space walk lab policy trace leak swap; do
 	check "$verb --help" 0 "$kmm" $verb --help
 	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
 done
@@ -91,6 +91,7 @@ claim "no colour into a file" no_escape
 check "--json info" 0 "$kmm" --json info
 claim "--json info is right" json 'j["region_bytes"] > 0 and j["page_size"] == 4096 and j["order_max"] == 10'
 claim "--json info tells of the switches" json 'j["debugging"]["page_poison"] in (0, 1) and j["debugging"]["page_table_check"] in (0, 1)'
+claim "--json info tells of injected failures and life cycles" json 'j["debugging"]["fail"] == 0 and j["debugging"]["debug_objects"] in (0, 1)'
 check "info --json" 0 "$kmm" info --json
 claim "info --json is right" json 'j["file_limits"]["frames"] is None or j["file_limits"]["frames"] > 0'
 check "features --json" 0 "$kmm" features --json
