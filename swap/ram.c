@@ -20,7 +20,8 @@
  *
  * Compression works in a stream of its own for each CPU, under a mutex: whoever is moved to
  * another CPU in the middle waits for nobody but takes that stream along. The result is made in
- * the stream's buffer, because its size is not known before, and copied once.
+ * the stream's buffer, because its size is not known before, and copied once. The buffer has
+ * room for whatever may come out: LZ4 is faster where it need not look at the end of its output.
  *
  * The compressors are the host's, by its crypto API (compat/comp.h): they are loaded when the
  * first area is made, so that insmod of kmm needs none of them.
@@ -56,6 +57,9 @@
 
 /* Above this a compressed page saves too little to be unpacked again. */
 #define RAM_PACKED_MAX	(3 * PAGE_SIZE / 4)
+
+/* What a page can become at worst is a little more than a page, with each compressor. */
+#define RAM_BUF_SIZE	(2 * PAGE_SIZE)
 
 /**
  * struct ram_slot - one page
@@ -93,7 +97,7 @@ static const struct ram_kind ram_kinds[] = {
  * struct ram_stream - what one compression needs
  * @lock: one at a time
  * @comp: the host's compressor
- * @buf: result, a page
+ * @buf: result, RAM_BUF_SIZE
  */
 struct ram_stream {
 	struct mutex lock;	/* one compression at a time */
@@ -217,13 +221,13 @@ static int ram_store(struct ram *r, struct ram_slot *slot, const void *from, u32
 
 static int ram_pack(struct ram *r, struct ram_slot *slot, const void *mem)
 {
-	unsigned int len = RAM_PACKED_MAX;
+	unsigned int len = RAM_BUF_SIZE;
 	struct ram_stream *t;
 	int err;
 
 	t = raw_cpu_ptr(r->stream);
 	mutex_lock(&t->lock);
-	/* An error is: it does not fit. */
+	/* An error is as good as a page that does not become smaller. */
 	if (kmm_comp_pack(t->comp, mem, PAGE_SIZE, t->buf, &len) || !len || len > RAM_PACKED_MAX)
 		err = ram_store(r, slot, mem, PAGE_SIZE);
 	else
@@ -368,7 +372,7 @@ static const struct ram_kind *ram_find_kind(const char *name)
 static int ram_make_streams(struct ram *r)
 {
 	u64 bytes = num_possible_cpus() *
-		    (r->kind->work_bytes + PAGE_SIZE + sizeof(struct ram_stream));
+		    (r->kind->work_bytes + RAM_BUF_SIZE + sizeof(struct ram_stream));
 	int cpu, err;
 
 	err = kmm_account_try_charge(r->account, KMM_RES_HOST_BYTES, bytes);
@@ -384,7 +388,7 @@ static int ram_make_streams(struct ram *r)
 	for_each_possible_cpu(cpu) {
 		struct ram_stream *t = per_cpu_ptr(r->stream, cpu);
 
-		t->buf = kmm_should_fail() ? NULL : kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
+		t->buf = kmm_should_fail() ? NULL : kmalloc(RAM_BUF_SIZE, GFP_KERNEL_ACCOUNT);
 		if (!t->buf)
 			return -ENOMEM;
 		t->comp = kmm_should_fail() ? ERR_PTR(-ENOMEM) : kmm_comp_create(r->kind->name);
