@@ -259,6 +259,7 @@ void kmm_lru_add_locked(struct kmm_object *o, struct page *page, kmm_swp_t entry
 	if (shadow)
 		kmm_lru_count(v->lru, KMM_WORKINGSET_REFAULT, 1);
 }
+KMM_EXPORT_INTERNAL(kmm_lru_add_locked);
 
 /**
  * kmm_lru_del_locked() - An object gives a page up.
@@ -293,6 +294,7 @@ bool kmm_lru_del_locked(struct kmm_object *o, struct page *page)
 		kmm_swap_free(v->lru->swap, entry);
 	return mine;
 }
+KMM_EXPORT_INTERNAL(kmm_lru_del_locked);
 
 /**
  * kmm_lru_detach_locked() - Pages leave an object and will soon be in another one, or free.

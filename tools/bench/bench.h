@@ -45,4 +45,8 @@ extern const unsigned int bench_nr_vmap_rows;
 int bench_vmap_init(void);
 void bench_vmap_exit(void);
 
+/* bench_lru.c; the caller holds bench_lock */
+extern const struct bench_row bench_lru_rows[];
+extern const unsigned int bench_nr_lru_rows;
+
 #endif /* _KMM_BENCH_H */

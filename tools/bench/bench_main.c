@@ -823,9 +823,22 @@ static int bench_hold(unsigned int nr)
 
 /* === debugfs === */
 
+/* All rows, in the order of the table. */
+static const struct bench_row *bench_find(unsigned int i)
+{
+	if (i < ARRAY_SIZE(bench_rows))
+		return &bench_rows[i];
+	i -= ARRAY_SIZE(bench_rows);
+	if (i < bench_nr_vmap_rows)
+		return &bench_vmap_rows[i];
+	i -= bench_nr_vmap_rows;
+	return i < bench_nr_lru_rows ? &bench_lru_rows[i] : NULL;
+}
+
 static int bench_run(char *cmd)
 {
 	char *word = strsep(&cmd, " "), *arg = strsep(&cmd, " "), *nr = strsep(&cmd, " ");
+	const struct bench_row *row;
 	unsigned int i, burst;
 	bool found = false;
 	int work, side, err;
@@ -846,10 +859,7 @@ static int bench_run(char *cmd)
 		return kstrtouint(arg, 10, &i) ? -EINVAL : bench_hold(i);
 	if (!(!strcmp(word, "rows") && !arg) && !(!strcmp(word, "row") && arg && !nr))
 		return -EINVAL;
-	for (i = 0; i < ARRAY_SIZE(bench_rows) + bench_nr_vmap_rows; i++) {
-		const struct bench_row *row = i < ARRAY_SIZE(bench_rows) ? &bench_rows[i] :
-					      &bench_vmap_rows[i - ARRAY_SIZE(bench_rows)];
-
+	for (i = 0; (row = bench_find(i)); i++) {
 		if (arg && strcmp(arg, row->name))
 			continue;
 		found = true;
