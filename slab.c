@@ -795,6 +795,9 @@ static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long
 	if (!obj)
 		return;
 	what = kmm_free_wrong(s, obj);
+	/* what is refused stays as it is, its bit of a hardened slab too */
+	if (!what && !kmm_debug_check_no_obj_freed(obj, s->object_size))
+		return;
 	if (!what && s->hard && !kmm_object_clear_used(s, obj))
 		what = "double";
 	if (!what && *kmm_free_word(s, obj) == kmm_free_mark(s, obj))
@@ -805,8 +808,6 @@ static void kmm_cache_free_checked(struct kmm_cache *s, void *obj, unsigned long
 			return;
 		return kmm_report_free(s->slab, s, obj, what, ip);
 	}
-	if (!kmm_debug_check_no_obj_freed(obj, s->object_size))
-		return;
 	if (static_branch_unlikely(&kmm_slab_hook_key))
 		kmm_hook_object_free(s, obj, ip);
 	if (s->flags & KMM_SLAB_DEBUG_FLAGS && !kmm_slab_debug_free(s, obj, ip))

@@ -87,6 +87,7 @@
 #include <compat/compat.h>
 #include <kmm/assert.h>
 #include <kmm/buddy.h>
+#include <kmm/debug_objects.h>
 #include <kmm/hardening.h>
 #include <kmm/inject.h>
 #include <kmm/kfence.h>
@@ -467,7 +468,8 @@ noinline bool kmm_kfence_free(struct kmm_slab *sl, struct kmm_cache *s, void *p)
 		raw_spin_lock_irqsave(&obj->lock, flags);
 		kmm_kfence_report(kf, obj, KMM_KFENCE_INVALID_FREE, addr, false, NULL);
 		raw_spin_unlock_irqrestore(&obj->lock, flags);
-	} else if (!kfence_defer_free(obj, addr)) {
+	} else if (kmm_debug_check_no_obj_freed(p, READ_ONCE(obj->size)) &&
+		   !kfence_defer_free(obj, addr)) {
 		kfence_guarded_free(kf, obj, addr, KMM_KFENCE_ALLOCATED, false);
 	}
 	return true;
@@ -720,13 +722,14 @@ static void kfence_kick(struct irq_work *work)
 
 /* === The pool === */
 
-static void kfence_free_frames(struct kmm_kfence *kf)
+static void kfence_free_objects(struct kmm_kfence *kf, struct kmm_kfence_object *objects)
 {
 	unsigned int i;
 
-	for (i = 0; i < kf->nr_objects && !kf->early; i++)
-		if (kf->objects[i].page)
-			kmm_buddy_free(kf->buddy, kf->objects[i].page, 0);
+	for (i = 0; objects && i < kf->nr_objects && !kf->early; i++)
+		if (objects[i].page)
+			kmm_buddy_free(kf->buddy, objects[i].page, 0);
+	kvfree(objects);
 }
 
 static int kfence_get_frames(struct kmm_kfence *kf, struct kmm_kfence_object *objects)
@@ -761,11 +764,9 @@ static void kfence_fill_list(struct kmm_kfence *kf)
 	}
 }
 
-static void kfence_drop_pool(struct kmm_kfence *kf)
+static void kfence_drop_pool(struct kmm_kfence *kf, struct kmm_kfence_object *objects)
 {
-	if (kf->objects)
-		kfence_free_frames(kf);
-	kvfree(kf->objects);
+	kfence_free_objects(kf, objects);
 	kvfree(kf->covered);
 	kf->objects = NULL;
 	kf->covered = NULL;
@@ -794,12 +795,12 @@ static int kfence_make_pool(struct kmm_kfence *kf)
 		raw_spin_lock_init(&objects[i].lock);
 		objects[i].addr = kf->base + (i + 1) * 2 * PAGE_SIZE;
 	}
-	/* Pairs with kfence_object() */
-	smp_store_release(&kf->objects, objects);
 	if (err) {
-		kfence_drop_pool(kf);
+		kfence_drop_pool(kf, objects);
 		return err;
 	}
+	/* From here on there are readers. Pairs with kfence_object() and debugfs objects. */
+	smp_store_release(&kf->objects, objects);
 	kfence_fill_list(kf);
 	kf->oops.notifier_call = kfence_oops;
 	register_die_notifier(&kf->oops);
@@ -969,6 +970,6 @@ void kmm_kfence_fini(struct kmm_kfence *kf)
 	static_branch_dec(&kmm_kfence_key);
 	for (i = 0; i < kf->nr_objects; i++)
 		kmm_assert(!kfence_is_live(kf->objects[i].state));
-	kfence_drop_pool(kf);
+	kfence_drop_pool(kf, kf->objects);
 }
 KMM_EXPORT_INTERNAL(kmm_kfence_fini);
