@@ -518,6 +518,8 @@ static int kmm_debug_objects_mem_step(struct kmm *k, struct kmm_mm_init_step *sa
 {
 	const struct kmm_cache_args args = {
 		.name = "debug_objects_cache", .size = KMM_DEBUG_ENTRY_BYTES,
+		/* they are found by the tracker's own variables, which kmemleak does not scan */
+		.flags = SLAB_NOLEAKTRACE,
 	};
 	struct kmm_cache *s = kmm_slab_cache_create(&k->slab, &args);
 	struct kmm_debug_stat st;
