@@ -140,7 +140,12 @@ static LIST_HEAD(debug_gone);
 static unsigned int debug_nr_gone;
 /* Protected by debug_mutex for writing; NULL functions before debug_objects_mem_init. */
 static struct kmm_debug_cache_ops debug_cache;
-/* On since before the first object. */
+/* Asked for, and needed by the lab: on while either is true. Protected by debug_mutex. */
+static bool debug_wanted;
+static bool debug_held;
+/* Of an object that is not forgotten when it is gone; protected by debug_lock. */
+static const void *debug_kept;
+/* On since before the first object, and none was missed. */
 static bool debug_complete;
 static bool debug_pool_ready;
 static struct kmm_debug_stat debug_stat = { .pool_min_free = DEBUG_POOL_SIZE };
@@ -376,8 +381,10 @@ static void debug_bury_locked(struct debug_entry *o)
 	o->freed = true;
 	list_add_tail(&o->gone, &debug_gone);
 	debug_used_locked(-1);
-	if (++debug_nr_gone > DEBUG_GONE_MAX)
-		debug_forget_locked(list_first_entry(&debug_gone, struct debug_entry, gone));
+	if (++debug_nr_gone <= DEBUG_GONE_MAX)
+		return;
+	o = list_first_entry(&debug_gone, struct debug_entry, gone);
+	debug_forget_locked(o->addr == debug_kept ? list_next_entry(o, gone) : o);
 }
 
 static void debug_move_locked(struct debug_entry *o, enum debug_step step, unsigned long ip,
@@ -476,6 +483,8 @@ bool __kmm_debug_object_init(const void *addr, enum kmm_debug_type type)
 	raw_spin_unlock_irqrestore(&debug_lock, flags);
 	if (!o) {
 		pr_warn("ODEBUG: Out of memory. ODEBUG disabled\n");
+		/* the lab may need it for a moment yet: then this one is not known */
+		WRITE_ONCE(debug_complete, false);
 		kmm_debug_objects_set(false);
 	}
 	return true;
@@ -619,12 +628,13 @@ static void debug_pool_start(void)
 	debug_pool_ready = true;
 }
 
-static bool debug_set_locked(bool on)
+static void debug_switch(void)
 {
-	bool was = static_key_enabled(&kmm_debug_objects_key.key);
+	bool on = debug_wanted || debug_held;
 
-	if (on == was)
-		return was;
+	lockdep_assert_held(&debug_mutex);
+	if (on == static_key_enabled(&kmm_debug_objects_key.key))
+		return;
 	if (on) {
 		debug_pool_start();
 		/* at load the step stack_depot_init does it; without one there are no stacks */
@@ -638,25 +648,82 @@ static bool debug_set_locked(bool on)
 		debug_clear();
 		debug_pool_trim(0);
 	}
-	return was;
 }
 
 /**
  * kmm_debug_objects_set() - Turn tracking on or off.
  * @on: which
  *
- * Context: task, may sleep. Return: what it was.
+ * Context: task, may sleep. Return: what was asked for before.
  */
 bool kmm_debug_objects_set(bool on)
 {
 	bool was;
 
 	mutex_lock(&debug_mutex);
-	was = debug_set_locked(on);
+	was = debug_wanted;
+	debug_wanted = on;
+	debug_switch();
 	mutex_unlock(&debug_mutex);
 	return was;
 }
 KMM_EXPORT_INTERNAL(kmm_debug_objects_set);
+
+/**
+ * kmm_debug_objects_hold() - For the lab: tracking is on, and nothing turns it off meanwhile.
+ *
+ * What is planted then is refused for sure, if kmm_debug_objects_keep() says so.
+ *
+ * Context: task, may sleep; one at a time.
+ */
+void kmm_debug_objects_hold(void)
+{
+	mutex_lock(&debug_mutex);
+	debug_held = true;
+	debug_switch();
+	mutex_unlock(&debug_mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_debug_objects_hold);
+
+/**
+ * kmm_debug_objects_keep() - While it is held: know this object also when it is gone.
+ * @addr: a new object; its memory is not given to others before kmm_debug_objects_release()
+ *
+ * Context: any. Return: false if there was no entry for it: it is not tracked.
+ */
+bool kmm_debug_objects_keep(const void *addr)
+{
+	const struct debug_entry *o;
+	unsigned long flags;
+	bool known;
+
+	raw_spin_lock_irqsave(&debug_lock, flags);
+	o = debug_find_locked(addr);
+	known = o && !o->freed;
+	debug_kept = addr;
+	raw_spin_unlock_irqrestore(&debug_lock, flags);
+	return known;
+}
+KMM_EXPORT_INTERNAL(kmm_debug_objects_keep);
+
+/**
+ * kmm_debug_objects_release() - Undo kmm_debug_objects_hold() and keep().
+ *
+ * Context: task, may sleep.
+ */
+void kmm_debug_objects_release(void)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&debug_lock, flags);
+	debug_kept = NULL;
+	raw_spin_unlock_irqrestore(&debug_lock, flags);
+	mutex_lock(&debug_mutex);
+	debug_held = false;
+	debug_switch();
+	mutex_unlock(&debug_mutex);
+}
+KMM_EXPORT_INTERNAL(kmm_debug_objects_release);
 
 static int debug_param_set(const char *val, const struct kernel_param *kp)
 {

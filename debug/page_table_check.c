@@ -37,7 +37,7 @@
  *
  * Locks: none; counts are atomic. Context: any.
  *
- * It deliberately does not: count tables, or entries of the kernel window (debug/pagealloc.c), or
+ * It deliberately does not: count tables, or entries of the kernel window (debug_pagealloc.c), or
  * stop what it finds.
  */
 

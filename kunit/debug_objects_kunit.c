@@ -116,6 +116,34 @@ static void each_wrong_step_is_reported(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, warnings() - before, 7);
 }
 
+/* What the lab relies on: it plants bugs that only the tracker stops. */
+static void held_it_stays_on_and_keeps_one(struct kunit *test)
+{
+	unsigned int before = warnings(), i;
+
+	kmm_debug_objects_hold();
+	kmm_debug_objects_set(false);
+	KUNIT_EXPECT_TRUE(test, kmm_debug_objects_on());
+	KUNIT_EXPECT_FALSE(test, kmm_debug_objects_keep(dummy));
+	kmm_debug_object_init(dummy, T);
+	KUNIT_EXPECT_TRUE(test, kmm_debug_objects_keep(dummy));
+	kmm_debug_object_destroy(dummy, T);
+	kmm_debug_object_free(dummy, T);
+	/* more than are remembered */
+	for (i = 1; i <= 100; i++) {
+		kmm_debug_object_init(dummy + i * 64, T);
+		kmm_debug_object_free(dummy + i * 64, T);
+	}
+	EXPECT_REPORT("destroy", "destroyed", "kmm_test");
+	KUNIT_EXPECT_FALSE(test, kmm_debug_object_destroy(dummy, T));
+	kmm_expect_end();
+	KUNIT_EXPECT_EQ(test, warnings() - before, 1);
+	kmm_debug_objects_set(was_on);
+	kmm_debug_objects_release();
+	KUNIT_EXPECT_EQ(test, kmm_debug_objects_on(), was_on);
+	kmm_debug_objects_set(true);
+}
+
 static void range_with_an_object_is_not_freed(struct kunit *test)
 {
 	char *p = PTR_ALIGN((char *)dummy, PAGE_SIZE) + PAGE_SIZE + 128;
@@ -317,6 +345,7 @@ static struct kunit_case debug_objects_cases[] = {
 	KUNIT_CASE(life_without_mistake_is_silent),
 	KUNIT_CASE(creator_that_fails_may_destroy),
 	KUNIT_CASE(each_wrong_step_is_reported),
+	KUNIT_CASE(held_it_stays_on_and_keeps_one),
 	KUNIT_CASE(range_with_an_object_is_not_freed),
 	KUNIT_CASE(unknown_is_counted_not_reported),
 	KUNIT_CASE(many_objects_come_from_the_cache),

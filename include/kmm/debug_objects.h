@@ -83,6 +83,9 @@ void __kmm_debug_object_unuse(const void *addr);
 bool __kmm_debug_check_no_obj_freed(const void *addr, size_t size);
 
 bool kmm_debug_objects_set(bool on);
+void kmm_debug_objects_hold(void);
+bool kmm_debug_objects_keep(const void *addr);
+void kmm_debug_objects_release(void);
 void kmm_debug_objects_setup(void);
 bool kmm_debug_objects_mem_init(const struct kmm_debug_cache_ops *ops);
 void kmm_debug_objects_mem_fini(void);
