@@ -127,23 +127,28 @@ static struct inject_nth *inject_find_locked(const struct task_struct *task)
 	return NULL;
 }
 
+/* inject_mutex is held. */
+static void inject_nth_drop(struct inject_nth *n)
+{
+	struct task_struct *task = n->task;
+
+	lockdep_assert_held(&inject_mutex);
+	if (list_empty(&n->node))
+		return;
+	raw_spin_lock_irq(&inject_lock);
+	list_del_init(&n->node);
+	n->task = NULL;
+	n->left = 0;
+	raw_spin_unlock_irq(&inject_lock);
+	static_branch_dec(&kmm_inject_key);
+	put_task_struct(task);
+}
+
 static void inject_nth_disarm(struct inject_nth *n)
 {
-	struct task_struct *task = NULL;
-
 	mutex_lock(&inject_mutex);
-	if (!list_empty(&n->node)) {
-		raw_spin_lock_irq(&inject_lock);
-		list_del_init(&n->node);
-		task = n->task;
-		n->task = NULL;
-		n->left = 0;
-		raw_spin_unlock_irq(&inject_lock);
-		static_branch_dec(&kmm_inject_key);
-	}
+	inject_nth_drop(n);
 	mutex_unlock(&inject_mutex);
-	if (task)
-		put_task_struct(task);
 }
 
 /* Arms the caller. Return: false if another file, or KUnit, has armed it. */
@@ -151,8 +156,9 @@ static bool inject_nth_arm(struct inject_nth *n, unsigned long nth)
 {
 	bool free;
 
-	inject_nth_disarm(n);
+	/* in one go: threads that share the file may write at the same time */
 	mutex_lock(&inject_mutex);
+	inject_nth_drop(n);
 	raw_spin_lock_irq(&inject_lock);
 	free = !inject_find_locked(current);
 	if (free) {

@@ -1359,8 +1359,14 @@ static bool leak_thread_wait(unsigned long secs)
 {
 	long timeout = secs * HZ;
 
-	while (timeout && !kthread_should_stop())
-		timeout = schedule_timeout_interruptible(timeout);
+	while (timeout) {
+		/* before the look: a kthread_stop() that comes after it wakes us */
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (kthread_should_stop())
+			break;
+		timeout = schedule_timeout(timeout);
+	}
+	__set_current_state(TASK_RUNNING);
 	return !kthread_should_stop();
 }
 
