@@ -5,7 +5,7 @@ set -uo pipefail
 
 usage() {
 	cat <<'END'
-usage: tools/selftests/run.sh [--count check|soak] [--ko FILE] [--smoke] [SUITE...]
+usage: tools/selftests/run.sh [--count check|soak] [--ko FILE] [--with PARAMETERS] [--smoke] [SUITE...]
 
 Load kmm.ko, run the suites (all, or those named), unload it. Meant for the VM:
     tools/vm/run -- tools/selftests/run.sh
@@ -13,6 +13,7 @@ on another machine it needs root and the risk is yours.
 
   --count check|soak   how long the random and repeated tests run (check)
   --ko FILE            the module (kmm.ko at the top of the project)
+  --with PARAMETERS    for each insmod, before those that a suite asks for; one word
   --smoke              the suites of a first look: basic object mmap ops lifecycle lab
   --list               print the names of the suites
 
@@ -32,12 +33,14 @@ count=check
 all=(basic object mmap sync seals memfd_seals advise shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth kmemleak cmd swap lifecycle owner kfence lab)
 smoke=(basic object mmap ops lifecycle lab)
 suites=()
+with=()
 
 while [ $# -gt 0 ]; do
 	case $1 in
 	-h|--help) usage; exit 0 ;;
 	--count) count=${2:-}; shift ;;
 	--ko) ko=${2:-}; shift ;;
+	--with) read -ra with <<<"${2:-}"; shift ;;
 	--smoke) suites=("${smoke[@]}") ;;
 	--list) echo "${all[@]}"; exit 0 ;;
 	-*) usage >&2; exit 2 ;;
@@ -96,7 +99,7 @@ for suite in "${suites[@]}"; do
 	case $suite in
 	lab|cmd|lifecycle|owner|kfence) if [ -e /sys/module/kmm ]; then rmmod kmm; fi ;;
 	esac
-	if [ "$suite" != lifecycle ] && [ ! -e /sys/module/kmm ] && ! insmod "$ko" "${params[@]}"; then
+	if [ "$suite" != lifecycle ] && [ ! -e /sys/module/kmm ] && ! insmod "$ko" "${with[@]}" "${params[@]}"; then
 		echo "# insmod $ko failed"
 		dmesg 2>/dev/null | grep kmm | tail -n 5 | sed 's/^/# /'
 		failed=$((failed + 1))
