@@ -134,6 +134,8 @@ static void evict_judge_locked(struct evict_round *r)
 	}
 	kmm_lru_count(lru, KMM_PGACTIVATE, young);
 	kmm_lru_count(lru, KMM_PGSKIP_PINNED, pinned);
+	r->res->young += young;
+	r->res->pinned += pinned;
 	r->nr = nr;
 }
 
@@ -210,6 +212,8 @@ static void evict_clean_locked(struct evict_round *r)
 	kmm_lru_count(lru, KMM_PGDROP_CLEAN, clean);
 	kmm_lru_count(lru, KMM_PGSKIP_NOSWAP, noswap);
 	kmm_lru_count(lru, KMM_PGSKIP_PINNED, pinned);
+	r->res->pinned += pinned;
+	r->res->dirty += nr + noswap;
 	r->nr = nr;
 }
 
@@ -350,7 +354,8 @@ void kmm_evict(struct kmm_lruvec *v, unsigned int nr, enum kmm_evict_who who,
 		evict_object(o, &c[i], run, v, who, res);
 	}
 	evict_count(v->lru, who, res);
-	trace_mm_vmscan_lru_shrink_inactive(res->scanned, res->stolen, who);
+	trace_mm_vmscan_lru_shrink_inactive(res->scanned, res->stolen, res->dirty, res->young,
+					    res->pinned, who);
 }
 KMM_EXPORT_INTERNAL(kmm_evict);
 
@@ -394,6 +399,9 @@ void kmm_evict_any(struct kmm_lru *lru, unsigned int nr, enum kmm_evict_who who,
 		res->scanned += more.scanned;
 		res->stolen += more.stolen;
 		res->busy += more.busy;
+		res->young += more.young;
+		res->pinned += more.pinned;
+		res->dirty += more.dirty;
 	}
 	up_read(&lru->vecs_lock);
 }

@@ -216,11 +216,17 @@ enum kmm_evict_who { KMM_EVICT_KSWAPD, KMM_EVICT_DIRECT };
  * @scanned: candidates looked at
  * @stolen: frames that are free now
  * @busy: candidates that others had in their hands
+ * @young: candidates that were used and stay
+ * @pinned: candidates that somebody holds, and stay
+ * @dirty: candidates that had to be written
  */
 struct kmm_evict_result {
 	unsigned int scanned;
 	unsigned int stolen;
 	unsigned int busy;
+	unsigned int young;
+	unsigned int pinned;
+	unsigned int dirty;
 };
 
 void kmm_evict(struct kmm_lruvec *v, unsigned int nr, enum kmm_evict_who who,

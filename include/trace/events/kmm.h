@@ -753,29 +753,62 @@ TRACE_EVENT(mm_vmscan_direct_reclaim_end,
 	TP_printk("nr_reclaimed=%lu", __entry->nr_reclaimed)
 );
 
-/* @reclaim_flags: 0 the background thread, 1 direct */
+/* What the kernel's reclaim_flags say of such pages: RECLAIM_WB_ANON | RECLAIM_WB_ASYNC. */
+#ifndef KMM_RECLAIM_FLAGS
+#define KMM_RECLAIM_FLAGS	0x9
+#endif
+
+/*
+ * A round of eviction. The kernel's fields in the kernel's order: nr_activate0 are candidates that
+ * were used and stay, nr_unmap_fail those that are pinned; 0 is what kmm has nothing of.
+ * Behind them @direct: 0 the background thread, 1 an allocation, a limit or advice.
+ */
 TRACE_EVENT(mm_vmscan_lru_shrink_inactive,
 
-	TP_PROTO(unsigned long nr_scanned, unsigned long nr_reclaimed, int reclaim_flags),
+	TP_PROTO(unsigned long nr_scanned, unsigned long nr_reclaimed, unsigned long nr_dirty,
+		 unsigned int nr_activate, unsigned long nr_pinned, int direct),
 
-	TP_ARGS(nr_scanned, nr_reclaimed, reclaim_flags),
+	TP_ARGS(nr_scanned, nr_reclaimed, nr_dirty, nr_activate, nr_pinned, direct),
 
 	TP_STRUCT__entry(
 		__field(int, nid)
 		__field(unsigned long, nr_scanned)
 		__field(unsigned long, nr_reclaimed)
+		__field(unsigned long, nr_dirty)
+		__field(unsigned long, nr_writeback)
+		__field(unsigned long, nr_congested)
+		__field(unsigned long, nr_immediate)
+		__field(unsigned int, nr_activate0)
+		__field(unsigned int, nr_activate1)
+		__field(unsigned long, nr_ref_keep)
+		__field(unsigned long, nr_unmap_fail)
+		__field(int, priority)
 		__field(int, reclaim_flags)
+		__field(int, direct)
 	),
 
 	TP_fast_assign(
 		__entry->nid = 0;
 		__entry->nr_scanned = nr_scanned;
 		__entry->nr_reclaimed = nr_reclaimed;
-		__entry->reclaim_flags = reclaim_flags;
+		__entry->nr_dirty = nr_dirty;
+		__entry->nr_writeback = 0;
+		__entry->nr_congested = 0;
+		__entry->nr_immediate = 0;
+		__entry->nr_activate0 = nr_activate;
+		__entry->nr_activate1 = 0;
+		__entry->nr_ref_keep = 0;
+		__entry->nr_unmap_fail = nr_pinned;
+		__entry->priority = 0;
+		__entry->reclaim_flags = KMM_RECLAIM_FLAGS;
+		__entry->direct = direct;
 	),
 
-	TP_printk("nid=%d nr_scanned=%lu nr_reclaimed=%lu flags=%d", __entry->nid,
-		  __entry->nr_scanned, __entry->nr_reclaimed, __entry->reclaim_flags)
+	TP_printk("nid=%d nr_scanned=%ld nr_reclaimed=%ld nr_dirty=%ld nr_writeback=%ld nr_congested=%ld nr_immediate=%ld nr_activate_anon=%d nr_activate_file=%d nr_ref_keep=%ld nr_unmap_fail=%ld priority=%d flags=RECLAIM_WB_ANON|RECLAIM_WB_ASYNC direct=%d",
+		  __entry->nid, __entry->nr_scanned, __entry->nr_reclaimed, __entry->nr_dirty,
+		  __entry->nr_writeback, __entry->nr_congested, __entry->nr_immediate,
+		  __entry->nr_activate0, __entry->nr_activate1, __entry->nr_ref_keep,
+		  __entry->nr_unmap_fail, __entry->priority, __entry->direct)
 );
 
 TRACE_EVENT(mm_vmscan_write_folio,
@@ -786,31 +819,33 @@ TRACE_EVENT(mm_vmscan_write_folio,
 
 	TP_STRUCT__entry(
 		__field(unsigned long, pfn)
+		__field(int, reclaim_flags)
 		__field(u64, swp)
 	),
 
 	TP_fast_assign(
 		__entry->pfn = page_to_pfn(page);
+		__entry->reclaim_flags = KMM_RECLAIM_FLAGS;
 		__entry->swp = swp;
 	),
 
-	TP_printk("page=%p pfn=0x%lx swp=%#llx", pfn_to_page(__entry->pfn), __entry->pfn,
-		  __entry->swp)
+	TP_printk("page=%p pfn=0x%lx flags=RECLAIM_WB_ANON|RECLAIM_WB_ASYNC swp=%#llx",
+		  pfn_to_page(__entry->pfn), __entry->pfn, __entry->swp)
 );
 
 /* A victim. @swp: where it is now; 0: it was never written and is a hole again */
 TRACE_EVENT(evict_page,
 
-	TP_PROTO(u64 id, unsigned long index, unsigned long pfn, u64 swp, int reclaim_flags),
+	TP_PROTO(u64 id, unsigned long index, unsigned long pfn, u64 swp, int direct),
 
-	TP_ARGS(id, index, pfn, swp, reclaim_flags),
+	TP_ARGS(id, index, pfn, swp, direct),
 
 	TP_STRUCT__entry(
 		__field(u64, id)
 		__field(unsigned long, index)
 		__field(unsigned long, pfn)
 		__field(u64, swp)
-		__field(int, reclaim_flags)
+		__field(int, direct)
 	),
 
 	TP_fast_assign(
@@ -818,11 +853,11 @@ TRACE_EVENT(evict_page,
 		__entry->index = index;
 		__entry->pfn = pfn;
 		__entry->swp = swp;
-		__entry->reclaim_flags = reclaim_flags;
+		__entry->direct = direct;
 	),
 
-	TP_printk("object=%llu index=%lu pfn=0x%lx swp=%#llx flags=%d", __entry->id,
-		  __entry->index, __entry->pfn, __entry->swp, __entry->reclaim_flags)
+	TP_printk("object=%llu index=%lu pfn=0x%lx swp=%#llx direct=%d", __entry->id,
+		  __entry->index, __entry->pfn, __entry->swp, __entry->direct)
 );
 
 TRACE_EVENT(swapin_error,
