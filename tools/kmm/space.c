@@ -275,6 +275,16 @@ static int run_destroy(struct run *r, int argc, char **argv)
 	return 0;
 }
 
+static int run_limit(struct run *r, int argc, char **argv)
+{
+	uint64_t size;
+
+	(void)argc;
+	if (!get_size(r, argv[0], &size))
+		return -EINVAL;
+	return kmm_space_limit(r->current->fd, (size + 4095) / 4096);
+}
+
 static int run_info(struct run *r, int argc, char **argv)
 {
 	static const char * const level[] = { "pte", "pmd", "pud", "p4d", "pgd" };
@@ -741,6 +751,8 @@ static const struct command {
 	{ "fill", "ADDR LEN BYTE", "by pwrite, any length", 3, 3, true, run_fill },
 	{ "walk", "ADDR [user] [clear] [touch read|write]", "every level of a translation", 1, 5,
 	  true, run_walk },
+	{ "limit", "SIZE", "so much memory in its tables; 0: no limit; for root", 1, 1, true,
+	  run_limit },
 	{ "info", "", "counts, and an audit of the user root", 0, 0, true, run_info },
 	{ "maps", "", "the areas, as /proc/PID/maps; for root", 0, 0, true, run_maps },
 	{ "tables", "", "the entries, as ptdump; for root", 0, 0, true, run_tables },
