@@ -151,8 +151,8 @@ run grep -E '^(pgsteal|pswp|workingset)' $debugfs/vmstat
 run "$kmm" swap off --all
 rm "$swapfile"
 
-title "Who decides which page goes? A scan over a hot set, 512 pages, 64 frames, policy by policy"
-run sh -c "$kmm trace make scan --pages 512 --references 8000 | $kmm policy replay --frames 64 -"
+title "Who decides which page goes? References as of a web cache, 512 pages, 64 frames, each policy"
+run sh -c "$kmm trace make zipf0.8 --pages 512 --references 8000 | $kmm policy replay --frames 64 -"
 
 title "rmmod: everything goes back"
 run rmmod kmm
