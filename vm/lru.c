@@ -210,18 +210,43 @@ KMM_EXPORT_INTERNAL(kmm_lru_fini);
 
 /* === Pages, under their object's lock === */
 
+/* The index of the first frame of a granule that is the region's for sure. */
+static __always_inline u32 lru_granule_index(const struct kmm_region *r, unsigned long granule)
+{
+	return kmm_region_index(r, r->granule_frames[granule - r->first_granule]);
+}
+
 /* Of a frame that is the region's for sure. */
-static __always_inline u32 region_index(const struct kmm_region *r, struct page *page)
+static u32 lru_index(const struct kmm_lru *lru, struct page *page)
 {
 	unsigned long pfn = page_to_pfn(page);
 
-	return kmm_region_index(r, r->granule_frames[(pfn >> KMM_MAX_ORDER) - r->first_granule]) +
+	return lru_granule_index(lru->buddy->region, pfn >> KMM_MAX_ORDER) +
 	       (pfn & (KMM_GRANULE_FRAMES - 1));
 }
 
-static u32 lru_index(const struct kmm_lru *lru, struct page *page)
+/**
+ * struct lru_walk - frames one after the other, which mostly are of the same granule
+ * @r: whose frames
+ * @granule: of the last one; ULONG_MAX before the first one
+ * @index: of its first frame
+ */
+struct lru_walk {
+	const struct kmm_region *r;
+	unsigned long granule;
+	u32 index;
+};
+
+/* lru_index() of the next one. */
+static __always_inline u32 lru_walk_index(struct lru_walk *w, struct page *page)
 {
-	return region_index(lru->buddy->region, page);
+	unsigned long pfn = page_to_pfn(page), granule = pfn >> KMM_MAX_ORDER;
+
+	if (unlikely(granule != w->granule)) {
+		w->granule = granule;
+		w->index = lru_granule_index(w->r, granule);
+	}
+	return w->index + (pfn & (KMM_GRANULE_FRAMES - 1));
 }
 
 /**
@@ -310,7 +335,7 @@ KMM_EXPORT_INTERNAL(kmm_lru_del_locked);
 void kmm_lru_detach_locked(struct kmm_object *o, struct page **pages, unsigned int nr)
 {
 	struct kmm_lruvec *v = o->lruvec;
-	const struct kmm_region *r = v->lru->buddy->region;
+	struct lru_walk w = { .r = v->lru->buddy->region, .granule = ULONG_MAX };
 	struct kmm_lru_page *lps = v->lru->page;
 	bool global = v == &v->lru->global;
 	unsigned int k;
@@ -323,7 +348,7 @@ void kmm_lru_detach_locked(struct kmm_object *o, struct page **pages, unsigned i
 
 		if (!pages[k])
 			continue;
-		i = region_index(r, pages[k]);
+		i = lru_walk_index(&w, pages[k]);
 		lp = &lps[i];
 		/* A copy, which was never in: all zero. */
 		entry = lp->word & ~KMM_LRU_STATE;
@@ -376,7 +401,7 @@ void kmm_lru_release(struct kmm_lru *lru, struct page *page)
 void kmm_lru_attach_locked(struct kmm_object *o, struct page **pages, unsigned int nr)
 {
 	struct kmm_lruvec *v = o->lruvec;
-	const struct kmm_region *r = v->lru->buddy->region;
+	struct lru_walk w = { .r = v->lru->buddy->region, .granule = ULONG_MAX };
 	struct kmm_lru_page *lps = v->lru->page;
 	bool global = v == &v->lru->global;
 	unsigned int k;
@@ -391,7 +416,7 @@ void kmm_lru_attach_locked(struct kmm_object *o, struct page **pages, unsigned i
 
 		if (!pages[k])
 			continue;
-		i = region_index(r, pages[k]);
+		i = lru_walk_index(&w, pages[k]);
 		lp = &lps[i];
 		WRITE_ONCE(lp->object, o);
 		if (likely(lp->word & KMM_LRU_LISTED))

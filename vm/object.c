@@ -1332,25 +1332,30 @@ static struct page *object_page_locked(struct kmm_object *o, pgoff_t index)
 	return entry && kmm_entry_is_page(*entry) ? *entry : NULL;
 }
 
-/* The entry of @index, when @entry is the one before it; @start: there was none before it. */
-static void **object_next_entry_locked(struct kmm_object *o, void **entry, pgoff_t index,
-				       bool start)
+/*
+ * The entries of [index, end) that stand side by side, at @entry; NULL where there is no leaf, so
+ * all of them are holes. Return: how many, never 0.
+ */
+static unsigned int object_entries_locked(struct kmm_object *o, pgoff_t index, pgoff_t end,
+					  void ***entry)
 {
-	if (unlikely(start || !(index & (KMM_LEAF_ENTRIES - 1))))
-		return kmm_object_entry_locked(o, index);
-	return entry ? entry + 1 : NULL;
+	*entry = kmm_object_entry_locked(o, index);
+	return min(end - index, KMM_LEAF_ENTRIES - (index & (KMM_LEAF_ENTRIES - 1)));
 }
 
 /* Pages of a range that are no holes. */
 static unsigned long object_nr_present_locked(struct kmm_object *o, pgoff_t first,
 					      unsigned long nr)
 {
-	unsigned long nr_present = 0, i;
-	void **entry = NULL;
+	pgoff_t index, end = first + nr;
+	unsigned long nr_present = 0;
+	unsigned int run, i;
+	void **entry;
 
-	for (i = 0; i < nr; i++) {
-		entry = object_next_entry_locked(o, entry, first + i, !i);
-		nr_present += entry && !kmm_entry_is_hole(*entry);
+	for (index = first; index < end; index += run) {
+		run = object_entries_locked(o, index, end, &entry);
+		for (i = 0; entry && i < run; i++)
+			nr_present += !kmm_entry_is_hole(entry[i]);
 	}
 	return nr_present;
 }
@@ -1363,15 +1368,18 @@ static unsigned long object_nr_present_locked(struct kmm_object *o, pgoff_t firs
 static unsigned int object_find_held_locked(struct kmm_object *o, pgoff_t first, unsigned int nr,
 					    unsigned long *held)
 {
-	unsigned int i, tries;
-	void **entry = NULL;
+	pgoff_t index, end = first + nr;
+	unsigned int run, i, tries;
+	void **entry;
 
 	for (tries = 0; ; tries++) {
 		bitmap_zero(held, nr);
-		for (i = 0; i < nr; i++) {
-			entry = object_next_entry_locked(o, entry, first + i, !i);
-			if (entry && kmm_entry_is_page(*entry) && page_count(*entry) != 1)
-				__set_bit(i, held);
+		for (index = first; index < end; index += run) {
+			run = object_entries_locked(o, index, end, &entry);
+			/* Not page_count(): no frame of ours is the tail of another one. */
+			for (i = 0; entry && i < run; i++)
+				if (kmm_entry_is_page(entry[i]) && page_ref_count(entry[i]) != 1)
+					__set_bit(index - first + i, held);
 		}
 		if (bitmap_empty(held, nr) || tries == TAKE_TRIES)
 			return bitmap_weight(held, nr);
@@ -1389,6 +1397,36 @@ static void object_take_copy_locked(struct kmm_object *o, pgoff_t index, struct 
 	copy_highpage(copy, page);
 	if (object_forget_locked(o, page))
 		kmm_object_free_frame(o, page);
+}
+
+/* Takes all pages but those in @copied into @pages; NULL: all. */
+static void object_take_locked(struct kmm_object *o, pgoff_t first, unsigned int nr,
+			       struct kmm_account *to, const unsigned long *copied,
+			       struct page **pages)
+{
+	pgoff_t index, end = first + nr;
+	unsigned int run, i;
+	void **entry;
+
+	for (index = first; index < end; index += run, pages += run) {
+		run = object_entries_locked(o, index, end, &entry);
+		for (i = 0; i < run; i++) {
+			struct page *page;
+
+			if (unlikely(copied && test_bit(index - first + i, copied)))
+				continue;
+			page = entry && kmm_entry_is_page(entry[i]) ? entry[i] : NULL;
+			pages[i] = page;
+			if (!page)
+				continue;
+			entry[i] = NULL;
+			/* Its Dirty and Referenced stay: who puts it somewhere wants to know. */
+			page->mapping = NULL;
+			page->index = 0;
+			if (to != o->account)
+				kmm_buddy_set_owner(o->set->buddy, page, to->id);
+		}
+	}
 }
 
 /**
@@ -1418,7 +1456,6 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 {
 	unsigned int i, nr_held, nr_taken, spares = 0;
 	DECLARE_BITMAP(held, KMM_TAKE_MAX);
-	void **entry = NULL;
 	int err;
 
 	if (!nr || nr > KMM_TAKE_MAX)
@@ -1469,20 +1506,7 @@ int kmm_object_take_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 		pages[i] = pages[--spares];
 		object_take_copy_locked(o, first + i, pages[i]);
 	}
-	for (i = 0; i < nr; i++) {
-		entry = object_next_entry_locked(o, entry, first + i, !i);
-		if (unlikely(nr_held && test_bit(i, held)))
-			continue;
-		pages[i] = entry && kmm_entry_is_page(*entry) ? *entry : NULL;
-		if (!pages[i])
-			continue;
-		*entry = NULL;
-		/* Its Dirty and Referenced stay: who puts it somewhere wants to know. */
-		pages[i]->mapping = NULL;
-		pages[i]->index = 0;
-		if (to != o->account)
-			kmm_buddy_set_owner(o->set->buddy, pages[i], to->id);
-	}
+	object_take_locked(o, first, nr, to, nr_held ? held : NULL, pages);
 	if (o->lruvec)
 		kmm_lru_detach_locked(o, pages, nr);
 	WRITE_ONCE(o->resident, o->resident - nr_taken);
@@ -1619,9 +1643,9 @@ KMM_EXPORT_INTERNAL(kmm_object_reserve);
 int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 			 struct kmm_account *from, struct page **pages)
 {
-	unsigned int i, nr_new = 0, nr_old = 0;
+	unsigned int i, k, run, nr_new = 0, nr_old = 0;
 	struct address_space *mapping;
-	void **entry = NULL;
+	void **entry;
 	int err;
 
 	if (!nr || nr > KMM_TAKE_MAX)
@@ -1653,17 +1677,18 @@ int kmm_object_put_pages(struct kmm_object *o, pgoff_t first, unsigned int nr,
 	}
 	if (o->lruvec)
 		kmm_lru_attach_locked(o, pages, nr);
-	for (i = 0; i < nr; i++) {
-		void *old;
+	for (i = 0; i < nr; i += run) {
+		run = object_entries_locked(o, first + i, first + nr, &entry);
+		for (k = i; k < i + run; k++, entry++) {
+			void *old = *entry;
 
-		entry = object_next_entry_locked(o, entry, first + i, !i);
-		old = *entry;
-		*entry = pages[i];
-		pages[i] = NULL;
-		if (likely(!old))
-			continue;
-		pages[i] = object_erase_entry_locked(o, old);
-		nr_old += !!pages[i];
+			*entry = pages[k];
+			pages[k] = NULL;
+			if (likely(!old))
+				continue;
+			pages[k] = object_erase_entry_locked(o, old);
+			nr_old += !!pages[k];
+		}
 	}
 	WRITE_ONCE(o->resident, o->resident + nr_new);
 	if (nr_old)
