@@ -33,7 +33,7 @@
  * Two rmap locks are never held at once.
  *
  * What this deliberately does not do: no walk of process page tables, dev/mmap.c does that; no
- * reverse map of private frames, which nothing evicts yet.
+ * reverse map of private frames, which nothing evicts.
  */
 #include <linux/list.h>
 #include <linux/lockdep.h>

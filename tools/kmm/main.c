@@ -37,7 +37,7 @@ static const struct verb verbs[] = {
 	{ "leak", "memory of clients to which no pointer is left", cmd_leak },
 	{ "walk", "every level of a translation in an address space", cmd_walk },
 	{ "owner", "who has the frames, by stack, command or process", cmd_owner },
-	{ "lab", "bugs on purpose: plant one, see who catches it; let allocations fail", cmd_lab },
+	{ "lab", "bugs on purpose: plant one, see who catches it; failing calls", cmd_lab },
 };
 
 #define NR_VERBS	(sizeof(verbs) / sizeof(verbs[0]))
