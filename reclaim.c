@@ -26,6 +26,14 @@
  * came free, the request fails: -ENOMEM for an ioctl, SIGBUS for a fault, and a line in the
  * log that says what holds the memory.
  *
+ * It does not fail while others are about to free something: pages that are being written come
+ * free, or into the lists again, when the write ends, and until then there may be no page left to
+ * look at. It waits for that, up to RECLAIM_WAIT_SECONDS, and asks again when anybody has freed
+ * a frame meanwhile.
+ *
+ * Where a device fails, each request tries KMM_EVICT_FAILED_MAX writes, and after that only what
+ * is clean; the thread goes to sleep.
+ *
  * States of the thread: asleep without a timer (nothing quarantined), asleep with one
  * (KMM_RECHECK_MS, something quarantined), running. kmm_reclaim_wake() wakes it from any
  * context: the buddy calls it when frames go into quarantine and when free frames fall below
@@ -62,6 +70,9 @@
 /* Frames that direct reclaim wants. */
 #define RECLAIM_DIRECT	KMM_EVICT_BATCH
 
+/* Longer than the patience of swap/io.c: a file that hangs is found out before. */
+#define RECLAIM_WAIT_SECONDS	10
+
 static bool kmm_reclaim_shrink(struct kmm_reclaim *rc)
 {
 	struct kmm_shrinker *sh;
@@ -80,17 +91,18 @@ static bool reclaim_is_below(struct kmm_reclaim *rc, enum kmm_watermark mark)
 /* The thread's work. */
 static void reclaim_balance(struct kmm_reclaim *rc)
 {
+	unsigned int futile = 0, failed = 0;
 	struct kmm_evict_result res;
-	unsigned int futile = 0;
 
 	if (!reclaim_is_below(rc, KMM_WMARK_LOW))
 		return;
 	trace_mm_vmscan_kswapd_wake(rc->buddy->nr_free);
 	kmm_reclaim_shrink(rc);
 	while (rc->lru && reclaim_is_below(rc, KMM_WMARK_HIGH) && futile < RECLAIM_FUTILE &&
-	       !kthread_should_stop()) {
+	       failed < KMM_EVICT_FAILED_MAX && !kthread_should_stop()) {
 		kmm_evict_any(rc->lru, KMM_EVICT_BATCH, KMM_EVICT_KSWAPD, &res);
 		futile = res.stolen ? 0 : futile + 1;
+		failed += res.failed;
 		if (!res.scanned)
 			break;
 		if (!res.stolen && res.busy)
@@ -129,23 +141,57 @@ void kmm_reclaim_wake(struct kmm_reclaim *rc)
 }
 KMM_EXPORT_INTERNAL(kmm_reclaim_wake);
 
-/* Rounds of eviction for a request. Return: frames that came free. */
-static unsigned long reclaim_evict(struct kmm_reclaim *rc)
+/* Frames that came free since load, whoever did it. */
+static u64 reclaim_nr_stolen(struct kmm_lru *lru)
 {
-	unsigned long scanned = 0, stolen = 0;
-	unsigned long most = 4 * kmm_evict_nr_pages(rc->lru) + 4 * KMM_EVICT_BATCH;
-	struct kmm_evict_result res;
+	return atomic64_read(&lru->event[KMM_PGSTEAL_KSWAPD]) +
+	       atomic64_read(&lru->event[KMM_PGSTEAL_DIRECT]);
+}
 
-	while (stolen < RECLAIM_DIRECT && scanned < most && !fatal_signal_pending(current)) {
-		kmm_evict_any(rc->lru, KMM_EVICT_BATCH, KMM_EVICT_DIRECT, &res);
-		stolen += res.stolen;
-		/* Others have all pages in hand: they will put some back, or free them. */
-		scanned += res.scanned ?: KMM_EVICT_BATCH;
-		if (!res.stolen && (res.busy || !res.scanned))
-			usleep_range(200, 1000);
+/*
+ * A round has freed nothing. Return: whether it is worth waiting: others have all pages in their
+ * hands, or this request has looked at all of them and others write some.
+ */
+static bool reclaim_wait(struct kmm_lru *lru, const struct kmm_evict_result *res, bool all)
+{
+	/* Pairs with evict_object(): who sees it gone sees what was freed. */
+	if (all)
+		return atomic_long_read_acquire(&lru->nr_writing);
+	return !res->scanned && atomic_long_read(&lru->nr_isolated);
+}
+
+/* Rounds of eviction for a request; @stolen: frames. Return: some came free, for whomever. */
+static bool reclaim_evict(struct kmm_reclaim *rc, unsigned long *stolen)
+{
+	struct kmm_lru *lru = rc->lru;
+	unsigned long most = 4 * kmm_evict_nr_pages(lru) + 4 * KMM_EVICT_BATCH, scanned = 0;
+	unsigned long end = jiffies + RECLAIM_WAIT_SECONDS * HZ;
+	u64 before = reclaim_nr_stolen(lru);
+	struct kmm_evict_result res;
+	unsigned int failed = 0;
+	bool wait;
+
+	for (*stolen = 0; *stolen < RECLAIM_DIRECT; *stolen += res.stolen) {
+		if (fatal_signal_pending(current))
+			break;
+		kmm_evict_any(lru, KMM_EVICT_BATCH, kmm_evict_direct(failed), &res);
+		failed += res.failed;
 		cond_resched();
+		if (res.stolen) {
+			scanned += res.scanned;
+			continue;
+		}
+		wait = reclaim_wait(lru, &res, scanned >= most);
+		if (reclaim_nr_stolen(lru) != before && (wait || scanned >= most))
+			break;
+		if (wait ? time_after(jiffies, end) : scanned >= most)
+			break;
+		if (!wait)
+			scanned += res.scanned ?: KMM_EVICT_BATCH;
+		if (wait || res.busy || !res.scanned)
+			usleep_range(200, 1000);
 	}
-	return stolen;
+	return reclaim_nr_stolen(lru) != before;
 }
 
 /* Nothing can be had any more: say what holds the memory. */
@@ -183,11 +229,13 @@ bool kmm_reclaim_relieve(struct kmm_reclaim *rc, gfp_t gfp, unsigned int order)
 	if (any || !rc->lru || (gfp & __GFP_NORETRY && order > PAGE_ALLOC_COSTLY_ORDER))
 		return any;
 	trace_mm_vmscan_direct_reclaim_begin(order, gfp);
-	stolen = reclaim_evict(rc);
+	any = reclaim_evict(rc, &stolen);
+	/* Others may have freed some before it began. */
+	any |= !order && READ_ONCE(rc->buddy->nr_free) > rc->buddy->watermark[KMM_WMARK_MIN];
 	trace_mm_vmscan_direct_reclaim_end(stolen);
-	if (!stolen && order <= PAGE_ALLOC_COSTLY_ORDER && !fatal_signal_pending(current))
+	if (!any && order <= PAGE_ALLOC_COSTLY_ORDER && !fatal_signal_pending(current))
 		reclaim_report_oom(rc, gfp, order);
-	return stolen;
+	return any;
 }
 KMM_EXPORT_INTERNAL(kmm_reclaim_relieve);
 

@@ -36,6 +36,21 @@ static unsigned long evict_all(struct paging *f)
 	return nr;
 }
 
+static long job_evict(struct paging_job *j)
+{
+	struct kmm_evict_result res;
+	long nr = 0;
+
+	while (!READ_ONCE(j->nr)) {
+		kmm_evict_any(&j->f->lru, KMM_EVICT_BATCH, KMM_EVICT_KSWAPD, &res);
+		nr += res.stolen;
+		if (!res.stolen)
+			usleep_range(50, 100);
+		cond_resched();
+	}
+	return nr;
+}
+
 /* === Out and back === */
 
 static void dirty_pages_leave_and_come_back(struct kunit *test)
@@ -433,6 +448,85 @@ static void writing_is_no_reason_to_refuse_a_seal(struct kunit *test)
 	paging_end(test, f);
 }
 
+static void bind(struct kmm_object *o, struct address_space *mapping)
+{
+	kmm_object_lock(o);
+	kmm_object_bind_locked(o, mapping);
+	kmm_object_unlock(o);
+}
+
+/* An object with a name loses its inode, and gets another one, while its pages leave. */
+static void bound_to_another_inode_while_pages_leave(struct kunit *test)
+{
+	struct address_space *m = kunit_kcalloc(test, 2, sizeof(*m), GFP_KERNEL);
+	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
+	struct kmm_object *o = paging_create(test, f, 16);
+	unsigned long ops = kmm_test_nr_ops / 40 + 200, n;
+	struct paging_job j, e = { .fn = job_evict, .f = f };
+	struct rnd_state rnd;
+	u32 model[16] = { };
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	bind(o, &m[0]);
+	begin_write(test, f, o, &j);
+	/* one is its writer's, one is rescued; before and after the last file goes */
+	KUNIT_EXPECT_EQ(test, kmm_object_punch(o, PAGE_SIZE, PAGE_SIZE), 0);
+	paging_put(test, o, 2, 1002);
+	bind(o, NULL);
+	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 3 * PAGE_SIZE, PAGE_SIZE), 0);
+	paging_put(test, o, 4, 1004);
+	bind(o, &m[1]);
+	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+	KUNIT_EXPECT_FALSE(test, paging_job_is_done(&j, 20));
+	KUNIT_EXPECT_EQ(test, end_write(test, f, &j), 6);
+	KUNIT_EXPECT_EQ(test, o->resident, 2);
+	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+
+	/* while they come back */
+	paging_hold(&f->store, false, true);
+	j = (struct paging_job){ .fn = paging_job_touch, .f = f, .o = o };
+	paging_job_start(test, &j, -1);
+	paging_inside(test, &f->store, 1);
+	bind(o, &m[0]);
+	paging_release(&f->store);
+	KUNIT_EXPECT_EQ(test, paging_job_end(test, &j), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+	for (i = 0; i < 8; i++) {
+		model[i] = i == 1 || i == 3 ? 0 : i == 2 || i == 4 ? 1000 + i : i + 1;
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, model[i]));
+	}
+
+	prandom_seed_state(&rnd, kmm_test_seed);
+	paging_job_start(test, &e, -1);
+	for (n = 0; n < ops || paging_event(f, KMM_PGSTEAL_KSWAPD) < 50; n++) {
+		i = kmm_below(&rnd, 16);
+		switch (kmm_below(&rnd, 4)) {
+		case 0:
+			model[i] = prandom_u32_state(&rnd);
+			paging_put(test, o, i, model[i]);
+			break;
+		case 1:
+			bind(o, n % 3 ? &m[n % 2] : NULL);
+			KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+			break;
+		default:
+			if (!paging_has(o, i, model[i]))
+				KUNIT_FAIL(test, "seed %lu, step %lu: page %u", kmm_test_seed, n,
+					   i);
+		}
+		cond_resched();
+	}
+	WRITE_ONCE(e.nr, 1);
+	KUNIT_EXPECT_GT(test, paging_job_end(test, &e), 0);
+	for (i = 0; i < 16; i++)
+		KUNIT_EXPECT_TRUE(test, paging_has(o, i, model[i]));
+	bind(o, NULL);
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
 /* === Limits === */
 
 static void a_limit_holds_with_every_policy(struct kunit *test)
@@ -733,22 +827,60 @@ static void an_object_may_be_larger_than_the_region(struct kunit *test)
 	}
 }
 
-#define RANDOM_PAGES	600UL
-
-static long job_evict(struct paging_job *j)
+/* The limit, and who decides below it. */
+static long job_limit(struct paging_job *j)
 {
-	struct kmm_evict_result res;
-	long nr = 0;
+	unsigned int n = 0;
 
 	while (!READ_ONCE(j->nr)) {
-		kmm_evict_any(&j->f->lru, KMM_EVICT_BATCH, KMM_EVICT_KSWAPD, &res);
-		nr += res.stolen;
-		if (!res.stolen)
-			usleep_range(50, 100);
-		cond_resched();
+		if (kmm_object_set_limit(j->o, 10 + n % 50, kmm_policies[n % kmm_nr_policies],
+					 false))
+			return -1;
+		n++;
+		usleep_range(200, 500);
 	}
-	return nr;
+	return n;
 }
+
+/* One thread switches policies; of the other two one uses pages, or both, and one evicts them. */
+static void a_third_thread_switches(struct kunit *test)
+{
+	unsigned int k;
+
+	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct paging *f = paging_begin(test, kinds[k], 500, NULL);
+		struct kmm_object *o = paging_create(test, f, WORK_PAGES);
+		struct paging_job use = { .fn = job_work, .f = f, .o = o, .nr = WORK_PAGES };
+		struct paging_job e = { .fn = job_evict, .f = f }, s = { .fn = job_switch, .f = f };
+		struct paging_job l = { .fn = job_limit, .f = f, .o = o };
+
+		paging_job_start(test, &s, -1);
+		paging_job_start(test, &e, 0);
+		do {
+			KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 0, U64_MAX), 0);
+			paging_job_start(test, &use, 1);
+			KUNIT_EXPECT_EQ(test, paging_job_end(test, &use), 0);
+		} while (paging_event(f, KMM_PGSTEAL_KSWAPD) < 100);
+		WRITE_ONCE(e.nr, 1);
+		KUNIT_EXPECT_GT(test, paging_job_end(test, &e), 0);
+		KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
+
+		KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 0, U64_MAX), 0);
+		KUNIT_EXPECT_EQ(test, kmm_object_set_limit(o, 30, NULL, false), 0);
+		paging_job_start(test, &l, -1);
+		work_with_two(test, f, o, "limit and policy change");
+		WRITE_ONCE(l.nr, 1);
+		KUNIT_EXPECT_GT(test, paging_job_end(test, &l), 0);
+		WRITE_ONCE(s.nr, 1);
+		KUNIT_EXPECT_GT(test, paging_job_end(test, &s), kmm_nr_policies);
+		KUNIT_EXPECT_EQ(test, kmm_policy_check(&o->lruvec->policy), 0);
+		KUNIT_EXPECT_EQ(test, o->lruvec->policy.nr, o->resident);
+		paging_destroy(test, o);
+		paging_end(test, f);
+	}
+}
+
+#define RANDOM_PAGES	600UL
 
 static int random_write(struct kmm_object *o, u64 at, const u8 *from, unsigned long len)
 {
@@ -1050,6 +1182,7 @@ static struct kunit_case evict_cases[] = {
 	KUNIT_CASE(pages_that_are_written_are_taken_as_copies),
 	KUNIT_CASE(a_pin_keeps_what_is_being_written),
 	KUNIT_CASE(writing_is_no_reason_to_refuse_a_seal),
+	KUNIT_CASE(bound_to_another_inode_while_pages_leave),
 	KUNIT_CASE(a_limit_holds_with_every_policy),
 	KUNIT_CASE(exact_mode_counts_as_the_textbook),
 	KUNIT_CASE(pinned_pages_keep_nobody_else_in),
@@ -1057,6 +1190,7 @@ static struct kunit_case evict_cases[] = {
 	KUNIT_CASE(who_comes_second_waits_for_the_writer),
 	KUNIT_CASE(a_user_at_the_quota_evicts_his_own),
 	KUNIT_CASE(an_object_may_be_larger_than_the_region),
+	KUNIT_CASE(a_third_thread_switches),
 	KUNIT_CASE(random_against_byte_array),
 	KUNIT_CASE(spaces_lose_nothing),
 	KUNIT_CASE(every_failure_point_of_a_round_leaves_the_pages),

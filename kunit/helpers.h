@@ -122,6 +122,7 @@ extern struct kunit_suite kmm_msgq_suite;
 extern struct kunit_suite kmm_pipe_suite;
 extern struct kunit_suite kmm_swap_suite;
 extern struct kunit_suite kmm_evict_suite;
+extern struct kunit_suite kmm_reclaim_suite;
 extern struct kunit_suite kmm_swapin_suite;
 extern struct kunit_suite kmm_replay_suite;
 extern struct kunit_suite kmm_pgtable_suite;

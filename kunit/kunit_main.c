@@ -85,6 +85,7 @@ static struct kunit_suite * const kmm_suites[] = {
 	&kmm_pipe_suite,
 	&kmm_swap_suite,
 	&kmm_evict_suite,
+	&kmm_reclaim_suite,
 	&kmm_swapin_suite,
 	&kmm_replay_suite,
 	&kmm_pgtable_suite,

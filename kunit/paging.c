@@ -48,6 +48,7 @@ static int store_write(struct kmm_swap_area *a, u32 slot, struct page **pages, u
 
 	/* The bytes are taken at the end: whoever changes them meanwhile is caught. */
 	store_wait(k, &k->hold_write);
+	atomic_inc(&k->nr_calls);
 	if (READ_ONCE(k->fail_write))
 		return -EIO;
 	for (i = 0; i < nr; i++)

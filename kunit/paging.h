@@ -27,6 +27,7 @@
  * @inside: calls that wait
  * @wait: for both sides of that
  * @fail_write: all writes fail
+ * @nr_calls: calls of write
  * @fail_read: reads of these slots fail
  * @nr_write: pages written
  * @nr_read: pages read
@@ -40,6 +41,7 @@ struct paging_store {
 	atomic_t inside;
 	wait_queue_head_t wait;
 	bool fail_write;
+	atomic_t nr_calls;
 	DECLARE_BITMAP(fail_read, PAGING_SLOTS_MAX);
 	atomic_t nr_write;
 	atomic_t nr_read;

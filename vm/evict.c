@@ -22,13 +22,15 @@
  *
  * What happens where it fails: no slot, or a write error: the page stays, dirty as it is, as if
  * it were new, so that it is not tried again at once. So a full or broken swap costs time, never
- * data.
+ * data; and not more than KMM_EVICT_FAILED_MAX writes to devices for one request: after these
+ * only what is clean goes (KMM_EVICT_CLEAN).
  *
  * Page-out by advice takes pages by index in place of the policy, and does not ask it (step 2).
  * A space at its limit goes by its own tables.
  *
  * Locks: the object's lock in steps 2, 3 and 5, the lruvec's inside of it. Whoever calls may
- * hold what comes before an object's lock, and no object's lock.
+ * hold what comes before an object's lock, and no object's lock. Nothing of kmm is locked while
+ * a device writes.
  *
  * What this deliberately does not do: no eviction of private frames of spaces, page tables,
  * slabs; those have shrinkers or stay. No huge pages.
@@ -198,7 +200,7 @@ static void evict_clean_locked(struct evict_round *r)
 		}
 		if (swp)
 			kmm_swap_free(lru->swap, swp);
-		swp = kmm_swap_alloc(lru->swap);
+		swp = r->who == KMM_EVICT_CLEAN ? 0 : kmm_swap_alloc(lru->swap);
 		if (!swp) {
 			noswap++;
 			kmm_lru_putback_locked(r->o, c->page, 0);
@@ -246,6 +248,8 @@ static void evict_finish_locked(struct evict_round *r, const int *errs)
 
 		failed += !!errs[i];
 		out += !errs[i];
+		/* Memory that does not take this page may take another one. */
+		r->res->failed += errs[i] && !kmm_swap_is_sync(lru->swap, swp);
 		put_page(c->page);
 		if (w == KMM_WRITTEN_MINE && !errs[i] && !o->nr_pins &&
 		    !kmm_object_is_held_locked(o, c->index) &&
@@ -265,6 +269,10 @@ static void evict_finish_locked(struct evict_round *r, const int *errs)
 
 static void evict_free(struct evict_round *r)
 {
+	kmm_lru_count(r->o->lruvec->lru, r->who == KMM_EVICT_KSWAPD ? KMM_PGSTEAL_KSWAPD :
+								      KMM_PGSTEAL_DIRECT,
+		      r->nr_free);
+	r->res->stolen += r->nr_free;
 	while (r->nr_free)
 		kmm_object_free_frame(r->o, r->free[--r->nr_free]);
 }
@@ -275,6 +283,7 @@ static noinline_for_stack void evict_object(struct kmm_object *o, struct kmm_can
 					    enum kmm_evict_who who, struct kmm_evict_result *res)
 {
 	struct evict_round r = { .o = o, .from = from, .who = who, .res = res, .nr = nr, .c = c };
+	struct kmm_lru *lru = o->lruvec->lru;
 	int errs[KMM_EVICT_BATCH];
 
 	mutex_lock(&o->lock);
@@ -282,18 +291,20 @@ static noinline_for_stack void evict_object(struct kmm_object *o, struct kmm_can
 	evict_unmap_locked(&r);
 	evict_clean_locked(&r);
 	mutex_unlock(&o->lock);
-	res->stolen += r.nr_free;
 	evict_free(&r);
 	if (r.nr) {
+		unsigned int writing = r.nr;
+
+		atomic_long_add(writing, &lru->nr_writing);
 		evict_write(&r, errs);
 		mutex_lock(&o->lock);
 		evict_finish_locked(&r, errs);
 		mutex_unlock(&o->lock);
-		res->stolen += r.nr_free;
 		evict_free(&r);
+		/* Orders what was freed before it. Pairs with reclaim_wait(). */
+		atomic_long_sub_return(writing, &lru->nr_writing);
 	}
-	while (nr--)
-		kmm_lru_put_object(o);
+	kmm_lru_put_candidates(o, nr);
 }
 
 /* === Many objects === */
@@ -320,10 +331,8 @@ static void evict_sort(struct kmm_candidate *c, unsigned int nr)
 static void evict_count(struct kmm_lru *lru, enum kmm_evict_who who,
 			const struct kmm_evict_result *res)
 {
-	bool kswapd = who == KMM_EVICT_KSWAPD;
-
-	kmm_lru_count(lru, kswapd ? KMM_PGSCAN_KSWAPD : KMM_PGSCAN_DIRECT, res->scanned);
-	kmm_lru_count(lru, kswapd ? KMM_PGSTEAL_KSWAPD : KMM_PGSTEAL_DIRECT, res->stolen);
+	kmm_lru_count(lru, who == KMM_EVICT_KSWAPD ? KMM_PGSCAN_KSWAPD : KMM_PGSCAN_DIRECT,
+		      res->scanned);
 	kmm_lru_count(lru, KMM_PGSKIP_BUSY, res->busy);
 }
 
@@ -359,15 +368,37 @@ void kmm_evict(struct kmm_lruvec *v, unsigned int nr, enum kmm_evict_who who,
 }
 KMM_EXPORT_INTERNAL(kmm_evict);
 
-/* The one with most pages; @lru->vecs_lock is held. */
-static struct kmm_lruvec *evict_largest(struct kmm_lru *lru)
+/* The one with most pages; for kmm_lruvec_put(). */
+static struct kmm_lruvec *evict_get_largest(struct kmm_lru *lru)
 {
-	struct kmm_lruvec *v, *best = NULL;
+	struct kmm_lruvec *v, *best = &lru->global;
 
+	down_read(&lru->vecs_lock);
 	list_for_each_entry(v, &lru->vecs, node)
-		if (!v->exact && (!best || READ_ONCE(v->policy.nr) > READ_ONCE(best->policy.nr)))
+		if (!v->exact && READ_ONCE(v->policy.nr) > READ_ONCE(best->policy.nr))
 			best = v;
+	atomic_inc(&best->users);
+	up_read(&lru->vecs_lock);
 	return best;
+}
+
+/* The next one behind @v that has pages, for kmm_lruvec_put(); @v itself is put. */
+static struct kmm_lruvec *evict_get_next(struct kmm_lru *lru, struct kmm_lruvec *v)
+{
+	struct kmm_lruvec *next = v, *found = NULL;
+
+	down_read(&lru->vecs_lock);
+	/* Behind one that goes meanwhile, nobody is known any more. */
+	if (!list_empty(&v->node))
+		list_for_each_entry_continue(next, &lru->vecs, node)
+			if (!next->exact && READ_ONCE(next->policy.nr)) {
+				found = next;
+				atomic_inc(&found->users);
+				break;
+			}
+	up_read(&lru->vecs_lock);
+	kmm_lruvec_put(v);
+	return found;
 }
 
 /**
@@ -384,26 +415,29 @@ static struct kmm_lruvec *evict_largest(struct kmm_lru *lru)
 void kmm_evict_any(struct kmm_lru *lru, unsigned int nr, enum kmm_evict_who who,
 		   struct kmm_evict_result *res)
 {
-	struct kmm_lruvec *v, *largest;
+	struct kmm_lruvec *largest = evict_get_largest(lru), *v;
 	struct kmm_evict_result more;
 
-	down_read(&lru->vecs_lock);
-	largest = evict_largest(lru);
 	kmm_evict(largest, nr, who, res);
-	list_for_each_entry(v, &lru->vecs, node) {
-		if (res->stolen)
-			break;
-		if (v == largest || v->exact || !READ_ONCE(v->policy.nr))
+	/* It is always there, and always the first one. */
+	v = &lru->global;
+	atomic_inc(&v->users);
+	for (; v && !res->stolen; v = evict_get_next(lru, v)) {
+		if (v == largest)
 			continue;
-		kmm_evict(v, nr, who, &more);
+		kmm_evict(v, nr, who == KMM_EVICT_DIRECT ? kmm_evict_direct(res->failed) : who,
+			  &more);
 		res->scanned += more.scanned;
 		res->stolen += more.stolen;
 		res->busy += more.busy;
 		res->young += more.young;
 		res->pinned += more.pinned;
 		res->dirty += more.dirty;
+		res->failed += more.failed;
 	}
-	up_read(&lru->vecs_lock);
+	if (v)
+		kmm_lruvec_put(v);
+	kmm_lruvec_put(largest);
 }
 KMM_EXPORT_INTERNAL(kmm_evict_any);
 
@@ -451,6 +485,26 @@ static unsigned int evict_pick(struct kmm_object *o, pgoff_t *index, pgoff_t end
 	return nr;
 }
 
+/* Pages [first, first + nr) leave, those that can. @res: what it came to, and before. */
+static int evict_range(struct kmm_object *o, pgoff_t first, unsigned long nr,
+		       struct kmm_evict_result *res)
+{
+	pgoff_t end = nr > ULONG_MAX - first ? ULONG_MAX : first + nr;
+	struct kmm_candidate c[KMM_EVICT_BATCH];
+	unsigned int got;
+
+	for (;;) {
+		got = evict_pick(o, &first, end, c, KMM_EVICT_BATCH);
+		if (!got)
+			return 0;
+		res->scanned += got;
+		evict_object(o, c, got, NULL, kmm_evict_direct(res->failed), res);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+}
+
 /**
  * kmm_object_pageout() - Evict the pages of a range, whatever the policy thinks of them.
  * @o: object
@@ -464,25 +518,14 @@ static unsigned int evict_pick(struct kmm_object *o, pgoff_t *index, pgoff_t end
  */
 long kmm_object_pageout(struct kmm_object *o, pgoff_t first, unsigned long nr)
 {
-	pgoff_t end = nr > ULONG_MAX - first ? ULONG_MAX : first + nr;
-	struct kmm_candidate c[KMM_EVICT_BATCH];
 	struct kmm_evict_result res = { };
-	unsigned int got;
+	int err;
 
 	if (!o->lruvec)
 		return -EPERM;
-	for (;;) {
-		got = evict_pick(o, &first, end, c, KMM_EVICT_BATCH);
-		if (!got)
-			break;
-		res.scanned += got;
-		evict_object(o, c, got, NULL, KMM_EVICT_DIRECT, &res);
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
+	err = evict_range(o, first, nr, &res);
 	evict_count(o->lruvec->lru, KMM_EVICT_DIRECT, &res);
-	return res.stolen;
+	return err ?: res.stolen;
 }
 KMM_EXPORT_INTERNAL(kmm_object_pageout);
 
@@ -519,7 +562,7 @@ unsigned long kmm_object_cold(struct kmm_object *o, pgoff_t first, unsigned long
 			done++;
 		}
 		mutex_unlock(&o->lock);
-		kmm_lru_put_object(o);
+		kmm_lru_put_candidates(o, 1);
 		cond_resched();
 	}
 	return done;
@@ -552,7 +595,7 @@ bool kmm_object_evict_own(struct kmm_object *o, unsigned int nr)
 		WRITE_ONCE(o->hand, got ? hand : 0);
 		res.scanned += got;
 		if (got) {
-			evict_object(o, c, got, o->lruvec, KMM_EVICT_DIRECT, &res);
+			evict_object(o, c, got, o->lruvec, kmm_evict_direct(res.failed), &res);
 			continue;
 		}
 		waited = evict_others_work(o);
@@ -602,8 +645,9 @@ bool kmm_space_over_limit(struct kmm_space *s)
 }
 
 /* The leaf at @addr goes, and its page, when nobody else shows it. */
-static void trim_one(struct kmm_space *s, unsigned long addr)
+static void trim_one(struct kmm_space *s, unsigned long addr, unsigned int *failed)
 {
+	struct kmm_evict_result res = { .failed = *failed };
 	struct kmm_area *area = kmm_space_find_locked(s, addr);
 	struct kmm_pt_gather g;
 	struct kmm_object *o;
@@ -620,8 +664,11 @@ static void trim_one(struct kmm_space *s, unsigned long addr)
 	kmm_pt_gather_finish(&g);
 	alone = list_is_singular(&o->areas);
 	kmm_rmap_unlock(area);
-	if (alone && (!o->mapping || !mapping_mapped(o->mapping)))
-		kmm_object_pageout(o, area->pgoff + ((addr - area->start) >> PAGE_SHIFT), 1);
+	if (!alone || !o->lruvec || (o->mapping && mapping_mapped(o->mapping)))
+		return;
+	evict_range(o, area->pgoff + ((addr - area->start) >> PAGE_SHIFT), 1, &res);
+	evict_count(o->lruvec->lru, KMM_EVICT_DIRECT, &res);
+	*failed = res.failed;
 }
 
 /**
@@ -637,6 +684,7 @@ static void trim_one(struct kmm_space *s, unsigned long addr)
 bool kmm_space_trim_locked(struct kmm_space *s)
 {
 	unsigned int rounds = 2 * (2 + atomic_long_read(&s->pt.resident) / TRIM_BATCH), i;
+	unsigned int failed = 0;
 	struct trim t;
 
 	while (kmm_space_over_limit(s)) {
@@ -649,7 +697,7 @@ bool kmm_space_trim_locked(struct kmm_space *s)
 		WRITE_ONCE(s->trim_hand,
 			   t.nr == TRIM_BATCH ? t.addr[TRIM_BATCH - 1] + PAGE_SIZE : 0);
 		for (i = 0; i < t.nr && kmm_space_over_limit(s); i++)
-			trim_one(s, t.addr[i]);
+			trim_one(s, t.addr[i], &failed);
 		cond_resched();
 	}
 	return true;
@@ -696,8 +744,8 @@ int kmm_object_make_room(struct kmm_object *o)
 {
 	struct kmm_lruvec *v = o->lruvec;
 	unsigned long scanned = 0, nr_frames, most;
+	unsigned int tries = 0, failed = 0;
 	struct kmm_evict_result res;
-	unsigned int tries = 0;
 	u32 limit;
 
 	most = 4 * (unsigned long)READ_ONCE(v->policy.nr) + KMM_EVICT_BATCH;
@@ -708,7 +756,8 @@ int kmm_object_make_room(struct kmm_object *o)
 			return 0;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		kmm_evict(v, evict_room(v, nr_frames, limit), KMM_EVICT_DIRECT, &res);
+		kmm_evict(v, evict_room(v, nr_frames, limit), kmm_evict_direct(failed), &res);
+		failed += res.failed;
 		if (res.stolen)
 			continue;
 		/* All are in the hands of others, or held for an operation that ends. */

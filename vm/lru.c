@@ -113,12 +113,26 @@ KMM_EXPORT_INTERNAL(kmm_lruvec_init);
 void kmm_lruvec_fini(struct kmm_lruvec *v)
 {
 	down_write(&v->lru->vecs_lock);
-	list_del(&v->node);
+	list_del_init(&v->node);
 	up_write(&v->lru->vecs_lock);
+	wait_var_event(&v->users, !atomic_read(&v->users));
 	kmm_assert(!v->policy.nr);
 	kmm_policy_fini(&v->policy);
 }
 KMM_EXPORT_INTERNAL(kmm_lruvec_fini);
+
+/**
+ * kmm_lruvec_put() - A user of a lruvec goes.
+ * @v: lruvec; may be gone when this returns
+ *
+ * Context: task.
+ */
+void kmm_lruvec_put(struct kmm_lruvec *v)
+{
+	/* The one that waits may free @v at once: the address is only a key then. */
+	if (atomic_dec_and_test(&v->users))
+		wake_up_var(&v->users);
+}
 
 /**
  * kmm_lruvec_resize() - Another policy, or sizes, from now on; resident pages are handed over.
@@ -503,7 +517,7 @@ static void lru_isolated(struct kmm_lruvec *v, u32 i, struct kmm_candidate *c)
 /**
  * kmm_lru_isolate() - Take candidates from the policy.
  * @v: lruvec
- * @c: filled; each counts in its object until kmm_lru_put_object()
+ * @c: filled; each counts in its object until kmm_lru_put_candidates()
  * @nr: entries of @c
  *
  * Context: task. Return: how many.
@@ -525,11 +539,12 @@ unsigned int kmm_lru_isolate(struct kmm_lruvec *v, struct kmm_candidate *c, unsi
 			WRITE_ONCE(v->lru->page[i].word, 0);
 	}
 	spin_unlock(&v->lock);
+	atomic_long_add(got, &v->lru->nr_isolated);
 	return got;
 }
 
 /**
- * kmm_lru_put_object() - A candidate's object is not needed any more.
+ * kmm_lru_put_object() - Whoever counts in an object's nr_evicting does not need it any more.
  * @o: object; may be gone when this returns
  *
  * Context: task.
@@ -538,6 +553,21 @@ void kmm_lru_put_object(struct kmm_object *o)
 {
 	/* The one that waits may free @o at once: the address is only a key then. */
 	if (atomic_dec_and_test(&o->nr_evicting))
+		wake_up_var(&o->nr_evicting);
+}
+
+/**
+ * kmm_lru_put_candidates() - Candidates are decided about.
+ * @o: their object; may be gone when this returns
+ * @nr: how many
+ *
+ * Context: task.
+ */
+void kmm_lru_put_candidates(struct kmm_object *o, unsigned int nr)
+{
+	atomic_long_sub(nr, &o->lruvec->lru->nr_isolated);
+	/* See kmm_lru_put_object(). */
+	if (atomic_sub_and_test(nr, &o->nr_evicting))
 		wake_up_var(&o->nr_evicting);
 }
 
@@ -721,5 +751,7 @@ bool kmm_lru_isolate_page_locked(struct kmm_object *o, struct page *page, struct
 		lru_isolated(v, i, c);
 	}
 	spin_unlock(&v->lock);
+	if (listed)
+		atomic_long_inc(&v->lru->nr_isolated);
 	return listed;
 }

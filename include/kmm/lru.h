@@ -72,7 +72,8 @@ extern const char * const kmm_lru_event_names[KMM_NR_LRU_EVENTS];
  * @exact: every use is told by kmm_lru_touch(); Accessed bits are not asked
  * @references: exact mode: calls of kmm_object_reference()
  * @faults: those of @references that did not find the page
- * @node: in @lru->vecs
+ * @node: in @lru->vecs; empty when it goes
+ * @users: those who evict from it, or stand at it in @lru->vecs; it goes when there are none
  */
 struct kmm_lruvec {
 	struct kmm_lru *lru;
@@ -84,6 +85,7 @@ struct kmm_lruvec {
 	u64 references;
 	u64 faults;
 	struct list_head node;
+	atomic_t users;
 };
 
 /**
@@ -112,9 +114,11 @@ struct kmm_lru_page {
  * @page: by index of the frame; host memory
  * @global: pages of all objects that have no limit of their own
  * @policy_lock: serialises switches of policies
- * @vecs_lock: protects @vecs; held for reading while global eviction uses one. Order: before
- *	an object's lock
- * @vecs: all lruvecs
+ * @vecs_lock: protects @vecs; held for a look at them, never across a round of eviction, which
+ *	may wait for a device
+ * @vecs: all lruvecs, @global first
+ * @nr_isolated: candidates in somebody's hands
+ * @nr_writing: of these, those that are being written
  * @event: counters
  */
 struct kmm_lru {
@@ -125,6 +129,8 @@ struct kmm_lru {
 	struct mutex policy_lock;	/* one switch at a time */
 	struct rw_semaphore vecs_lock;	/* lruvecs come and go */
 	struct list_head vecs;
+	atomic_long_t nr_isolated;
+	atomic_long_t nr_writing;
 	atomic64_t event[KMM_NR_LRU_EVENTS];
 };
 
@@ -135,12 +141,13 @@ void kmm_lru_fini(struct kmm_lru *lru);
 int kmm_lruvec_init(struct kmm_lruvec *v, struct kmm_lru *lru, const struct kmm_policy_ops *ops,
 		    u32 capacity);
 void kmm_lruvec_fini(struct kmm_lruvec *v);
+void kmm_lruvec_put(struct kmm_lruvec *v);
 int kmm_lruvec_resize(struct kmm_lruvec *v, const struct kmm_policy_ops *ops, u32 capacity);
 int kmm_lruvec_set_policy(struct kmm_lruvec *v, const struct kmm_policy_ops *ops);
 
 /**
  * struct kmm_candidate - a page that was taken from the policy and is to be decided about
- * @object: its object; cannot go until kmm_lru_put_object()
+ * @object: its object; cannot go until kmm_lru_put_candidates()
  * @page: page
  * @index: in the object
  * @epoch: of its lruvec then
@@ -190,6 +197,7 @@ unsigned int kmm_lru_isolate(struct kmm_lruvec *v, struct kmm_candidate *c, unsi
 bool kmm_lru_isolate_page_locked(struct kmm_object *o, struct page *page,
 				 struct kmm_candidate *c);
 void kmm_lru_put_object(struct kmm_object *o);
+void kmm_lru_put_candidates(struct kmm_object *o, unsigned int nr);
 bool kmm_lru_still_locked(const struct kmm_candidate *c);
 bool kmm_lru_judge_locked(const struct kmm_lruvec *from, const struct kmm_candidate *c,
 			  bool young);
@@ -205,11 +213,18 @@ void kmm_lru_move_locked(struct kmm_object *o, struct page *page, struct kmm_lru
  * enum kmm_evict_who - on whose behalf
  * @KMM_EVICT_KSWAPD: the background thread
  * @KMM_EVICT_DIRECT: an allocation, or a limit
+ * @KMM_EVICT_CLEAN: the same, after too many of its writes have failed: only pages that need none
  */
-enum kmm_evict_who { KMM_EVICT_KSWAPD, KMM_EVICT_DIRECT };
+enum kmm_evict_who { KMM_EVICT_KSWAPD, KMM_EVICT_DIRECT, KMM_EVICT_CLEAN };
 
 /* Candidates of one round, and pages of one write. */
 #define KMM_EVICT_BATCH	KMM_SWAP_BATCH
+
+/*
+ * Failed writes after which nobody tries another one for the same request: a megabyte of a device,
+ * each page elsewhere on it.
+ */
+#define KMM_EVICT_FAILED_MAX	(8 * KMM_EVICT_BATCH)
 
 /**
  * struct kmm_evict_result - what a round of eviction came to
@@ -219,6 +234,7 @@ enum kmm_evict_who { KMM_EVICT_KSWAPD, KMM_EVICT_DIRECT };
  * @young: candidates that were used and stay
  * @pinned: candidates that somebody holds, and stay
  * @dirty: candidates that had to be written
+ * @failed: pages that a device did not take
  */
 struct kmm_evict_result {
 	unsigned int scanned;
@@ -227,7 +243,14 @@ struct kmm_evict_result {
 	unsigned int young;
 	unsigned int pinned;
 	unsigned int dirty;
+	unsigned int failed;
 };
+
+/* On whose behalf the next round of a request is, of which so many writes have failed. */
+static inline enum kmm_evict_who kmm_evict_direct(unsigned int failed)
+{
+	return failed < KMM_EVICT_FAILED_MAX ? KMM_EVICT_DIRECT : KMM_EVICT_CLEAN;
+}
 
 void kmm_evict(struct kmm_lruvec *v, unsigned int nr, enum kmm_evict_who who,
 	       struct kmm_evict_result *res);
