@@ -522,6 +522,33 @@ static void a_bad_slot_takes_its_own_page_only(struct kunit *test)
 	end(test, f);
 }
 
+static void a_broken_device_is_not_asked_for_each_page(struct kunit *test)
+{
+	struct fixture *f = begin_one(test);
+	struct fake *k = &f->fake[0];
+	kmm_swp_t *entry = f->entry;
+	unsigned int i;
+
+	for (i = 0; i < KMM_SWAP_BATCH; i++)
+		entry[i] = kmm_swap_alloc(&f->s);
+	bitmap_fill(k->fail_write, SLOTS);
+	kmm_swap_write(&f->s, entry, f->page, KMM_SWAP_BATCH, f->errs);
+	for (i = 0; i < KMM_SWAP_BATCH; i++)
+		KUNIT_EXPECT_EQ(test, f->errs[i], -EIO);
+	/* the batch, and a few of it alone */
+	KUNIT_EXPECT_LE(test, k->write_calls, 5);
+	/* a few next to each other are found to be bad, and only these */
+	bitmap_zero(k->fail_write, SLOTS);
+	bitmap_set(k->fail_write, 8, 3);
+	bitmap_set(k->fail_write, 12, 3);
+	kmm_swap_write(&f->s, entry, f->page, KMM_SWAP_BATCH, f->errs);
+	for (i = 0; i < KMM_SWAP_BATCH; i++)
+		KUNIT_EXPECT_EQ(test, f->errs[i], test_bit(i, k->fail_write) ? -EIO : 0);
+	for (i = 0; i < KMM_SWAP_BATCH; i++)
+		kmm_swap_free(&f->s, entry[i]);
+	end(test, f);
+}
+
 static void every_flipped_bit_is_found(struct kunit *test)
 {
 	struct fixture *f = begin_one(test);
@@ -965,6 +992,7 @@ static struct kunit_case swap_cases[] = {
 	KUNIT_CASE(there_are_so_many_areas),
 	KUNIT_CASE(pages_come_back_in_batches),
 	KUNIT_CASE(a_bad_slot_takes_its_own_page_only),
+	KUNIT_CASE(a_broken_device_is_not_asked_for_each_page),
 	KUNIT_CASE(every_flipped_bit_is_found),
 	KUNIT_CASE(a_page_in_the_wrong_place_is_found),
 	KUNIT_CASE(every_failure_point_leaves_nothing),

@@ -82,12 +82,12 @@ struct io_request {
  * @wait: the thread for a request, callers for an idle one
  * @task: the thread
  * @write: or read
- * @stalled: somebody has given up waiting, and nothing was done since
+ * @stalled: somebody has given up waiting, and nothing was done since; changes under @lock
  * @area: whose
  * @request: all
  */
 struct io_way {
-	spinlock_t lock;	/* a leaf */
+	spinlock_t lock;	/* nothing of kmm comes after it */
 	struct list_head idle;
 	struct list_head queue;
 	wait_queue_head_t wait;
@@ -185,8 +185,10 @@ static int io_thread(void *arg)
 		if (!r)
 			break;
 		r->err = io_do(w, r);
+		spin_lock(&w->lock);
 		WRITE_ONCE(w->stalled, false);
 		complete(&r->done);
+		spin_unlock(&w->lock);
 		io_put(w, r);
 	}
 	memalloc_noio_restore(noio);
@@ -247,8 +249,12 @@ static int io_rw(struct io_way *w, u32 slot, struct page **pages, unsigned int n
 	wake_up_all(&w->wait);
 
 	err = io_wait_result(wait_for_completion_killable_timeout(&r->done, timeout));
-	if (err == -ETIMEDOUT)
-		WRITE_ONCE(w->stalled, true);
+	if (err == -ETIMEDOUT) {
+		/* It may have ended just now: then nobody would come to say that it moves. */
+		spin_lock(&w->lock);
+		WRITE_ONCE(w->stalled, !completion_done(&r->done));
+		spin_unlock(&w->lock);
+	}
 	if (!err)
 		err = r->err;
 	if (!err && !w->write)

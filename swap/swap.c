@@ -25,7 +25,8 @@
  * written in one call, and can be read in one.
  *
  * Failures. When a call for many pages fails, each of them is tried alone: a bad sector takes
- * its own page and no other.
+ * its own page and no other. When SWAP_ALONE_MAX in a row cannot be written the rest is not tried:
+ * these pages stay where they are, and the next time they go elsewhere.
  *
  * Removing. kmm_swap_close() ends giving out; the owner of the entries brings all pages home
  * and frees their slots; kmm_swap_remove() lets the area go when none is in use. An area whose
@@ -61,6 +62,9 @@
 
 /* kmm_swap_slot.gen: the slot is given out */
 #define GEN_IN_USE	BIT(31)
+
+/* More than the sectors next to a bad one that a disk cannot write either. */
+#define SWAP_ALONE_MAX	4
 
 /* A ram area at its limit fails at once; a device that is gone may take seconds to say so. */
 #define SWAP_AVOID_MS	200
@@ -607,8 +611,8 @@ static int swap_write_run(struct kmm_swap_area *a, const kmm_swp_t *entries, str
 void kmm_swap_write(struct kmm_swap *s, const kmm_swp_t *entries, struct page **pages,
 		    unsigned int nr, int *errs)
 {
+	unsigned int i, k, n, failed;
 	struct kmm_swap_area *a;
-	unsigned int i, k, n;
 	int err;
 
 	for (i = 0; i < nr; i += n) {
@@ -621,9 +625,11 @@ void kmm_swap_write(struct kmm_swap *s, const kmm_swp_t *entries, struct page **
 		for (k = i; k < i + n; k++)
 			a->slots[kmm_swp_slot(entries[k])].sum = swap_sum(entries[k], pages[k]);
 		err = swap_write_run(a, entries + i, pages + i, n);
-		for (k = i; k < i + n; k++) {
+		for (k = i, failed = 0; k < i + n; k++) {
 			/* Which of them was it? */
-			errs[k] = err && n > 1 ? swap_write_run(a, entries + k, pages + k, 1) : err;
+			errs[k] = err && n > 1 && failed < SWAP_ALONE_MAX ?
+				  swap_write_run(a, entries + k, pages + k, 1) : err;
+			failed = errs[k] ? failed + 1 : 0;
 			if (errs[k])
 				swap_count_error(a, entries[k], true, errs[k]);
 			else
