@@ -844,7 +844,7 @@ static const char *hint(const struct command *c, int err)
 	case -EPERM:
 		return !strcmp(c->name, "map") || !strcmp(c->name, "punch") ||
 		       !strcmp(c->name, "resize") ?
-		       "a seal forbids it" : "hw wants CAP_SYS_ADMIN";
+		       "a seal forbids it" : "hw and limit want CAP_SYS_ADMIN";
 	case -EOPNOTSUPP:
 		return "the MMU is not used on this machine: see parameter mmu=";
 	case -ENXIO:

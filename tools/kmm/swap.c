@@ -258,7 +258,8 @@ static int off_one(int dev, int id, const char *word)
 	if (ret == -ENOENT)
 		fputs("     There is no such area: kmm swap list.\n", stderr);
 	else if (ret == -ENOMEM)
-		fputs("     The region has no room for what is in it.\n", stderr);
+		fputs("     There is no room for what is in it: in the region, or below the limit "
+		      "of an object.\n", stderr);
 	else if (ret == -EIO)
 		fputs("     A page in it cannot be read; it belongs to somebody still.\n", stderr);
 	return EXIT_FAIL;

@@ -73,7 +73,7 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..247"
+echo "1..289"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
@@ -260,6 +260,54 @@ check "walk --json" 0 bash -c '"$1" space run "map anon 4K populate at 0x1000000
 claim "walk --json is right" json 'len(j[0]["walk"]["levels"]) in (4, 5) and {"P", "RW", "US", "NX"} <= set(j[0]["walk"]["levels"][-1]["bits"]) and j[0]["walk"]["leaf_bytes"] == 4096'
 check "walk without a space fails" 1 "$kmm" walk 0x10000000
 claim "walk without a space says why" says err 'descriptor 3'
+
+# page replacement under the eyes of the command: areas, advice, limits
+check "swap without a word is wrong usage" 64 "$kmm" swap
+check "swap on of nothing is wrong usage" 64 "$kmm" swap on
+check "swap on --ram --json" 0 "$kmm" swap on --ram 1M --priority 7 --json
+claim "swap on --json is right" json 'j["what"] == "lz4" and j["type"] == "ram" and j["priority"] == 7 and j["slots"] == 512 and j["used"] == 0 and not j["closing"]'
+check "swap on --create" 0 "$kmm" swap on --create 1M "$tmp/swap"
+claim "swap on tells the area" says out '^area 1: .*/swap, file.*priority 0$'
+check "swap on of what is swap already fails" 1 "$kmm" swap on "$tmp/swap"
+claim "and says so" says err 'It is in use'
+check "swap on of what is too small fails" 1 "$kmm" swap on --ram 1
+claim "and says what it wants" says err 'A page at least; lz4 or zstd'
+check "swap on of no file fails" 1 "$kmm" swap on "$tmp/nothing"
+claim "and names it" says err 'cannot open .*/nothing: No such file'
+check "swap on without permission fails" 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$kmm" swap on --ram 1M
+yes | head -c 65536 >"$tmp/yes"
+"$kmm" object create --size 64K --name "cmd pages" -- sh -c 'cat "$0" >&3' "$tmp/yes" >"$tmp/err" 2>&1
+check "object advise pageout --json" 0 "$kmm" object advise "cmd pages" pageout --json
+claim "all of it is in swap" json 'j == {"pages": 16, "resident": 0, "swapped": 16}'
+check "swap list --json" 0 "$kmm" swap list --json
+claim "swap list --json: the higher priority has the pages" json '[(a["id"], a["used"], a["written"], a["errors"], a["corrupt"]) for a in j] == [(0, 16, 16, 0, 0), (1, 0, 0, 0, 0)]'
+check "object advise willneed" 0 "$kmm" object advise "cmd pages" willneed --offset 32K --length 16K
+claim "and says how many" says out '^4 pages in memory; now 4 in memory, 12 in swap$'
+check "object advise cold" 0 "$kmm" object advise "cmd pages" cold
+claim "and says how many" says out '^4 pages cold;'
+check "object advise of what there is not is wrong usage" 64 "$kmm" object advise "cmd pages" hot
+claim "and says what there is" says err 'none of pageout, cold, willneed'
+check "object advise of no object fails" 1 "$kmm" object advise "cmd none" cold
+check "object limit" 0 "$kmm" object limit "cmd pages" 8K
+check "reading under the limit" 0 "$kmm" object open "cmd pages" -- sh -c 'cmp - "$0" <&3' "$tmp/yes"
+check "object advise sees the limit" 0 "$kmm" object advise "cmd pages" cold --json
+claim "two pages are in memory" json 'j["resident"] == 2 and j["swapped"] == 14'
+check "object limit of no size is wrong usage" 64 "$kmm" object limit "cmd pages" many
+check "object limit of too much fails" 1 "$kmm" object limit "cmd pages" 1T
+check "space run limit" 0 "$kmm" space run --json 'object o 1M; map o 1M at 0x10000000 shared; limit 128K; fill @ 1M 7; read @ 1; info'
+claim "the space is at its limit, and reads what it wrote" json 'j[4]["hex"] == "07" and j[5]["resident"] <= 32 + 15'
+check "space run limit of no size fails" 1 "$kmm" space run 'create; limit much'
+check "swap off of a number" 0 "$kmm" swap off 0
+check "swap off below the limit fails" 1 "$kmm" swap off --all
+claim "and says why" says err 'no room for what is in it: in the region, or below the limit of an object'
+"$kmm" object limit "cmd pages" 0
+check "swap off --all" 0 "$kmm" swap off --all
+check "swap list" 0 "$kmm" swap list
+claim "nothing is in it" [ "$(wc -l <"$tmp/out")" = 1 ]
+check "swap off of what is gone fails" 1 "$kmm" swap off 0
+claim "and says where to look" says err 'no such area: kmm swap list'
+check "contents after swapoff" 0 "$kmm" object open "cmd pages" -- sh -c 'cmp - "$0" <&3' "$tmp/yes"
+"$kmm" object unlink "cmd pages"
 
 # page replacement; the tables are the textbooks'
 belady='1 2 3 4 1 2 5 1 2 3 4 5'

@@ -9,7 +9,7 @@
 #include "importer.h"
 #include <sys/sendfile.h>
 
-#include "kmm_test.h"
+#include "swap_test.h"
 
 #define NTH_MAX		400
 #define SIZE		(3UL << 20)
@@ -491,6 +491,175 @@ static int fail_replay(int dev, int obj)
 	return ret < 0 ? ret : kmm_policy_set(dev, "random") ?: kmm_policy_set(dev, "twolist");
 }
 
+/* === Swap === */
+
+#define SWAP_BYTES	(64 * PAGE)
+
+enum place { RAM, SHARED, PARTITION, EXTENTS };
+
+/* A descriptor of a place to swap to, made once: what this takes is not what is tested. */
+static int swap_target(enum place where)
+{
+	static int fd[EXTENTS + 1] = { -1, -1, -1, -1 };
+	char path[64];
+
+	if (where == RAM || fd[where] >= 0)
+		return fd[where];
+	if (access(WORK "/ready", F_OK) && (begin_work("64m") ||
+					    make_file(WORK "/ready", 0, true) < 0))
+		return -1;
+	switch (where) {
+	case SHARED:
+		fd[where] = make_file(WORK "/shared", SWAP_BYTES, false);
+		break;
+	case PARTITION:
+		fd[where] = make_loop("dev.img", SWAP_BYTES, path);
+		break;
+	default:
+		if (!access(WORK "/fs/swap", F_OK) || !mount_ext4(8 << 20, path))
+			fd[where] = make_file(WORK "/fs/swap", SWAP_BYTES, false);
+	}
+	return fd[where];
+}
+
+static int swap_on(int dev, enum place where, const char *compressor)
+{
+	int fd = swap_target(where);
+
+	if (where == RAM)
+		return kmm_swap_on_ram(dev, compressor, SWAP_BYTES, 0);
+	return fd < 0 ? -ENODEV : kmm_swap_on(dev, fd, 0);
+}
+
+/* The area whose number nobody got to know, because copying it out failed, is gone again. */
+static int swap_off_if_on(int dev, int id)
+{
+	struct kmm_swap_info i;
+	int err;
+
+	if (id < 0)
+		return kmm_swap_info(dev, 0, &i) ? id : -EBUSY;
+	err = kmm_swap_off(dev, id);
+	/* what made it fail is over */
+	return err && kmm_swap_off(dev, id) ? -EBUSY : err;
+}
+
+static int fail_swap_lz4(int dev, int obj)
+{
+	(void)obj;
+	return swap_off_if_on(dev, swap_on(dev, RAM, "lz4"));
+}
+
+static int fail_swap_zstd(int dev, int obj)
+{
+	(void)obj;
+	return swap_off_if_on(dev, swap_on(dev, RAM, "zstd"));
+}
+
+static int fail_swap_shared(int dev, int obj)
+{
+	(void)obj;
+	return swap_off_if_on(dev, swap_on(dev, SHARED, NULL));
+}
+
+static int fail_swap_partition(int dev, int obj)
+{
+	(void)obj;
+	return swap_off_if_on(dev, swap_on(dev, PARTITION, NULL));
+}
+
+static int fail_swap_extents(int dev, int obj)
+{
+	(void)obj;
+	return swap_off_if_on(dev, swap_on(dev, EXTENTS, NULL));
+}
+
+#define OUT_PAGES	8
+
+/* Every page has its number in it, or could not be had: the worst error. */
+static int check_numbers(int fd, int nr)
+{
+	int err = 0, n;
+	char page[PAGE];
+
+	for (int i = 0; i < nr; i++) {
+		ssize_t got = pread(fd, page, PAGE, i * PAGE);
+
+		memcpy(&n, page + 100, sizeof(n));
+		if (got != PAGE)
+			err = err ?: got < 0 ? -errno : -ENOMEM;
+		else if (n != i + 1)
+			return -EILSEQ;
+	}
+	return err;
+}
+
+static int write_numbers(int fd, int nr)
+{
+	char page[PAGE] = "";
+
+	for (int i = 0; i < nr; i++) {
+		int n = i + 1;
+		ssize_t put;
+
+		memcpy(page + 100, &n, sizeof(n));
+		put = pwrite(fd, page, PAGE, i * PAGE);
+		if (put != PAGE)
+			return put < 0 ? -errno : -ENOMEM;
+	}
+	return 0;
+}
+
+/* Out by advice, in again, then with so few frames that each page has to make room for the next. */
+static int out_and_in(int fd)
+{
+	int64_t out = kmm_object_advise(fd, 0, OUT_PAGES * PAGE, KMM_ADVISE_PAGEOUT);
+	int err = out < 0 ? (int)out : check_numbers(fd, OUT_PAGES);
+
+	return err ?: kmm_object_limit(fd, 3) ?: check_numbers(fd, OUT_PAGES);
+}
+
+/* What fails on the way costs calls, never contents: the next one finds them. */
+static int pages_out_and_in(int dev, enum place where)
+{
+	static int id = -1;
+	int fd, err;
+
+	/* before anything is made to fail */
+	if (id < 0)
+		id = swap_on(dev, where, "lz4");
+	if (id < 0)
+		return id;
+	fd = kmm_object_create(dev, OUT_PAGES * PAGE, 0);
+	err = fd < 0 ? fd : write_numbers(fd, OUT_PAGES);
+	if (!err) {
+		err = out_and_in(fd);
+		if (err && check_numbers(fd, OUT_PAGES))
+			err = -EILSEQ;
+	}
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static int fail_pages_ram(int dev, int obj)
+{
+	(void)obj;
+	return pages_out_and_in(dev, RAM);
+}
+
+static int fail_pages_shared(int dev, int obj)
+{
+	(void)obj;
+	return pages_out_and_in(dev, SHARED);
+}
+
+static int fail_pages_partition(int dev, int obj)
+{
+	(void)obj;
+	return pages_out_and_in(dev, PARTITION);
+}
+
 static int fail_msgq(int dev, int obj)
 {
 	static const char name[] = "kmm-failnth";
@@ -536,6 +705,7 @@ static int fail_msgq(int dev, int obj)
 FIXTURE_VARIANT(kmm) {
 	int (*call)(int dev, int obj);
 	bool asks_nothing;	/* kmm itself allocates nothing for it */
+	bool swaps;		/* to area 0, which stays until the end; what is there may be EIO */
 };
 
 FIXTURE_VARIANT_ADD(kmm, open) { .call = fail_open };
@@ -561,6 +731,14 @@ FIXTURE_VARIANT_ADD(kmm, space_create) { .call = fail_space_create };
 FIXTURE_VARIANT_ADD(kmm, space) { .call = fail_space };
 FIXTURE_VARIANT_ADD(kmm, trace) { .call = fail_trace };
 FIXTURE_VARIANT_ADD(kmm, replay) { .call = fail_replay };
+FIXTURE_VARIANT_ADD(kmm, swap_lz4) { .call = fail_swap_lz4 };
+FIXTURE_VARIANT_ADD(kmm, swap_zstd) { .call = fail_swap_zstd };
+FIXTURE_VARIANT_ADD(kmm, swap_shared) { .call = fail_swap_shared };
+FIXTURE_VARIANT_ADD(kmm, swap_partition) { .call = fail_swap_partition };
+FIXTURE_VARIANT_ADD(kmm, swap_extents) { .call = fail_swap_extents };
+FIXTURE_VARIANT_ADD(kmm, pages_ram) { .call = fail_pages_ram, .swaps = true };
+FIXTURE_VARIANT_ADD(kmm, pages_shared) { .call = fail_pages_shared, .swaps = true };
+FIXTURE_VARIANT_ADD(kmm, pages_partition) { .call = fail_pages_partition, .swaps = true };
 
 /* What one round found. */
 struct round {
@@ -595,22 +773,23 @@ static bool fail_nth(const char *path, int nth, int dev, int obj, int (*call)(in
 }
 
 /* Rounds until nothing fails any more. Returns the number of failures, or -1 and has said why. */
-static int walk(const char *path, int dev, int (*call)(int dev, int obj))
+static int walk(const char *path, int dev, int (*call)(int dev, int obj), bool may_eio)
 {
-	int obj = kmm_object_create(dev, 1 << 20, KMM_OBJECT_LOCKED), bad = obj < 0, nth;
+	int obj = kmm_object_create(dev, 1 << 20, KMM_OBJECT_LOCKED), bad = obj < 0, nth, err;
 	struct round r = { .fired = true };
 
 	/* What is made once (the pseudo file system) must not look like a leak. */
-	if (!bad && call(dev, obj)) {
-		printf("# it fails by itself\n");
+	err = bad ? 0 : call(dev, obj);
+	if (err) {
+		printf("# it fails by itself: %s\n", strerror(-err));
 		bad++;
 	}
 	for (nth = 1; !bad && r.fired && nth < NTH_MAX; nth++) {
 		if (!fail_nth(path, nth, dev, obj, call, &r)) {
 			printf("# failure %d could not be arranged\n", nth);
 			bad++;
-		} else if ((r.err && r.err != -ENOMEM && r.err != -ENFILE && r.err != -EFAULT) ||
-			   r.leaked) {
+		} else if ((r.err && r.err != -ENOMEM && r.err != -ENFILE && r.err != -EFAULT &&
+			    !(may_eio && r.err == -EIO)) || r.leaked) {
 			printf("# failure %d: %s%s\n", nth, strerror(-r.err),
 			       r.leaked ? ", and left something" : "");
 			bad++;
@@ -631,8 +810,10 @@ TEST_F(kmm, leaves_nothing_behind)
 
 	if (!prepare_host())
 		SKIP(return, "no fault injection in this kernel");
-	nr = walk(HOST_NTH, self->dev, variant->call);
+	nr = walk(HOST_NTH, self->dev, variant->call, variant->swaps);
 	EXPECT_LT(0, nr);
+	if (variant->swaps)
+		EXPECT_EQ(0, kmm_swap_off(self->dev, 0));
 	TH_LOG("%d failures", nr);
 }
 
@@ -641,13 +822,15 @@ TEST_F(kmm, own_leaves_nothing_behind)
 	int nr;
 
 	ASSERT_TRUE(write_file(KMM_FAIL "verbose", "0"));
-	nr = walk(KMM_NTH, self->dev, variant->call);
+	nr = walk(KMM_NTH, self->dev, variant->call, variant->swaps);
 	EXPECT_TRUE(write_file(KMM_FAIL "verbose", "2"));
 	if (variant->asks_nothing) {
 		EXPECT_EQ(0, nr);
 	} else {
 		EXPECT_LT(0, nr);
 	}
+	if (variant->swaps)
+		EXPECT_EQ(0, kmm_swap_off(self->dev, 0));
 	TH_LOG("%d failures", nr);
 }
 
@@ -776,6 +959,15 @@ TEST_F(attr, not_for_users)
 		_exit(open(KMM_NTH, O_RDWR) >= 0 || open(KMM_FAIL "probability", O_RDWR) >= 0);
 	}
 	EXPECT_EQ(0, wait_child(child));
+}
+
+/* The last one: what swap_target() has made. */
+TEST_F(attr, places_are_gone)
+{
+	if (access(WORK "/ready", F_OK))
+		return;
+	EXPECT_EQ(0, umount(WORK "/fs"));
+	EXPECT_EQ(0, end_work());
 }
 
 TEST_HARNESS_MAIN

@@ -693,20 +693,19 @@ TEST_F(load, writes_fail_at_exact_sectors)
 }
 
 /* The device breaks when the pages are there: those at the bad sectors are lost, and no other. */
-TEST_F(load, reads_fail_at_exact_sectors)
+TEST_F_TIMEOUT(load, reads_fail_at_exact_sectors, 600)
 {
 	struct kmm_swap_info info;
-	char loop[64], table[512];
-	unsigned long lost, again;
+	unsigned long lost, again, few = PAGES / 8;
+	char loop[64], table[512], good[128];
 	int lo, fd, id;
 	char *p;
 
 	lo = make_loop("dm.img", AREA_BYTES, loop);
 	ASSERT_LE(0, lo);
-	sprintf(table, "0 %lu linear %s 0\\n", SECTORS, loop);
-	fd = open_dm(table);
+	sprintf(good, "0 %lu linear %s 0\\n", SECTORS, loop);
+	fd = open_dm(good);
 	ASSERT_LE(0, fd);
-	close(lo);
 	id = kmm_swap_on(self->dev, fd, 0);
 	ASSERT_LE(0, id);
 	close(fd);
@@ -724,23 +723,35 @@ TEST_F(load, reads_fail_at_exact_sectors)
 	EXPECT_EQ(0, count_wrong_or_lost(p, PAGES, 1, &again));
 	EXPECT_LE(lost, again);
 	EXPECT_GE(2, again);
-	if (again)
-		EXPECT_EQ(-EIO, kmm_swap_off(self->dev, id));
+	/* a page that cannot be read, or no room for those before it: whichever comes first */
+	if (again) {
+		int err = kmm_swap_off(self->dev, id);
+
+		EXPECT_TRUE(err == -EIO || err == -ENOMEM) TH_LOG("%d", err);
+	}
 	/* the device works again: so do the pages */
-	sprintf(table, "0 %lu linear %s 0\\n", SECTORS, loop);
-	ASSERT_EQ(0, dm_load(table));
+	ASSERT_EQ(0, dm_load(good));
 	EXPECT_EQ(0, count_wrong(p, 0, PAGES, 1));
 	/* all of it gone */
 	sprintf(table, "0 %lu error\\n", SECTORS);
 	ASSERT_EQ(0, dm_load(table));
 	EXPECT_EQ(0, count_wrong_or_lost(p, PAGES, 1, &lost));
 	EXPECT_LT(PAGES / 2, lost);
-	EXPECT_EQ(-EIO, kmm_swap_off(self->dev, id));
-	munmap(p, PAGES * PAGE);
-	EXPECT_TRUE(wait_unused(self->dev, id));
-	EXPECT_EQ(0, kmm_swap_off(self->dev, id));
-	EXPECT_EQ(0, dm_remove());
 	printf("# %lu of %lu pages were on the device that went\n", lost, PAGES);
+	EXPECT_EQ(-EIO, kmm_swap_off(self->dev, id));
+	/* it comes back, and nothing is lost; with room at home only the device is in the way */
+	ASSERT_EQ(0, dm_load(good));
+	EXPECT_EQ(0, count_wrong(p, 0, PAGES, 1));
+	ASSERT_EQ(0, madvise(p + few * PAGE, (PAGES - few) * PAGE, MADV_REMOVE));
+	ASSERT_EQ(0, dm_load(table));
+	EXPECT_EQ(-EIO, kmm_swap_off(self->dev, id));
+	ASSERT_EQ(0, dm_load(good));
+	EXPECT_EQ(0, kmm_swap_off(self->dev, id));
+	EXPECT_EQ(0, count_wrong(p, 0, few, 1));
+	munmap(p, PAGES * PAGE);
+	EXPECT_EQ(0, dm_remove());
+	/* until here: a table without it would let the loop device go */
+	close(lo);
 }
 
 /* dm-flakey says that it wrote, and did not: what is read is older, or zeros. */
@@ -777,7 +788,7 @@ TEST_F(load, device_that_lies)
 }
 
 /* A bit in every slot of the file: each page that has to be read is found out, none is wrong. */
-TEST_F(load, flipped_bits_are_all_found)
+TEST_F_TIMEOUT(load, flipped_bits_are_all_found, 600)
 {
 	uint64_t seed = seed_from_env();
 	struct kmm_swap_info info;
