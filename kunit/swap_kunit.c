@@ -333,7 +333,7 @@ static void the_highest_priority_is_filled_first(struct kunit *test)
 	end(test, f);
 }
 
-/* A device that is gone, a ram area at its limit: pages must not wait for it while others have room. */
+/* A device that is gone, a ram area at its limit: no page waits for it while others have room. */
 static void where_a_write_failed_is_the_last_choice(struct kunit *test)
 {
 	struct fixture *f = begin(test);

@@ -19,10 +19,10 @@
  * States of a slot: free; in use by one entry. No page is shared, so nothing is counted.
  *
  * Which area. The highest priority that has a free slot; equals take turns, a batch each. One
- * whose last write failed is the last choice for a moment: so a device that is gone, or a ram area at
- * its limit, does not keep pages from the others. Within
- * an area the next free slot behind the last one: pages that leave together stand together, are
- * written in one call, and can be read in one.
+ * whose last write failed is the last choice for a moment: so a device that is gone, or a ram
+ * area at its limit, does not keep pages from the others. Within an area the next free slot
+ * behind the last one: pages that leave together stand together, are written in one call, and can
+ * be read in one.
  *
  * Failures. When a call for many pages fails, each of them is tried alone: a bad sector takes
  * its own page and no other. When SWAP_ALONE_MAX in a row cannot be written the rest is not tried:

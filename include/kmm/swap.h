@@ -79,7 +79,7 @@ struct kmm_swap_slot {
  * @account: pays for the host memory; holds a reference; immutable
  * @nr_slots: slots; immutable
  * @prio: higher ones are filled first; immutable
- * @avoid_until: jiffies: a write failed not long ago, others are taken first as long as they have room
+ * @avoid_until: jiffies: a write failed not long ago, others come first while they have room
  * @id: place in the set; immutable
  * @slots: by number; @gen protected by @lock
  * @lock: protects what follows
