@@ -973,6 +973,33 @@ static void ram_has_a_limit(struct kunit *test)
 	end(test, f);
 }
 
+/* No write has to fail before pages go to the next area. */
+static void near_its_limit_ram_is_the_last_choice(struct kunit *test)
+{
+	struct fixture *f = begin(test);
+	kmm_swp_t *entry = f->entry;
+	unsigned int i, nr[2] = {};
+
+	KUNIT_ASSERT_EQ(test, kmm_swap_ram_add(&f->s, f->a, "lz4", SZ_1M, 10), 0);
+	KUNIT_ASSERT_EQ(test, add(test, f, SLOTS, 0), 1);
+	for (i = 0; i < SZ_1M / PAGE_SIZE; i++) {
+		entry[i] = kmm_swap_alloc(&f->s);
+		KUNIT_ASSERT_NE(test, entry[i], 0ULL);
+		fill_percent(f->page[0], 100, i);
+		KUNIT_EXPECT_EQ(test, write_one(f, entry[i]), 0);
+		nr[kmm_swp_area(entry[i])]++;
+	}
+	KUNIT_EXPECT_GE(test, nr[0], SZ_1M / PAGE_SIZE / 2);
+	KUNIT_EXPECT_GE(test, nr[1], KMM_SWAP_BATCH);
+	while (i--)
+		kmm_swap_free(&f->s, entry[i]);
+	/* there is room again */
+	entry[0] = kmm_swap_alloc(&f->s);
+	KUNIT_EXPECT_EQ(test, kmm_swp_area(entry[0]), 0);
+	kmm_swap_free(&f->s, entry[0]);
+	end(test, f);
+}
+
 static void ram_works_on_two_cpus(struct kunit *test)
 {
 	struct fixture *f = begin(test);
@@ -1001,6 +1028,7 @@ static struct kunit_case swap_cases[] = {
 	KUNIT_CASE(random_against_model),
 	KUNIT_CASE(ram_keeps_every_kind_of_page),
 	KUNIT_CASE(ram_has_a_limit),
+	KUNIT_CASE(near_its_limit_ram_is_the_last_choice),
 	KUNIT_CASE(ram_works_on_two_cpus),
 	{}
 };

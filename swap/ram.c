@@ -171,6 +171,14 @@ fail:
 	return NULL;
 }
 
+/* What two CPUs may be about to write may not find room. */
+static bool ram_full(struct kmm_swap_area *a)
+{
+	struct ram *r = a->priv;
+
+	return atomic64_read(&r->bytes) + 2 * KMM_SWAP_BATCH * PAGE_SIZE > r->limit;
+}
+
 static void ram_forget(struct kmm_swap_area *a, u32 nr)
 {
 	struct ram *r = a->priv;
@@ -355,6 +363,7 @@ static const struct kmm_swap_ops ram_ops = {
 	.write = ram_write,
 	.read = ram_read,
 	.forget = ram_forget,
+	.full = ram_full,
 	.close = ram_close,
 	.tell = ram_tell,
 };

@@ -19,8 +19,8 @@
  * States of a slot: free; in use by one entry. No page is shared, so nothing is counted.
  *
  * Which area. The highest priority that has a free slot; equals take turns, a batch each. One
- * whose last write failed is the last choice for a moment: so a device that is gone, or a ram
- * area at its limit, does not keep pages from the others. Within an area the next free slot
+ * whose last write failed is the last choice for a moment, and so is a ram area near its limit: a
+ * device that is gone does not keep pages from the others. Within an area the next free slot
  * behind the last one: pages that leave together stand together, are written in one call, and can
  * be read in one.
  *
@@ -425,11 +425,16 @@ out:
 	return entry;
 }
 
-/* One that could write lately before one that could not, then by priority. */
-static bool swap_is_better(const struct kmm_swap_area *a, const struct kmm_swap_area *than)
+/* Would a write fail? */
+static bool swap_is_avoided(struct kmm_swap_area *a)
 {
-	bool avoid = time_before(jiffies, READ_ONCE(a->avoid_until));
-	bool avoid_than = time_before(jiffies, READ_ONCE(than->avoid_until));
+	return time_before(jiffies, READ_ONCE(a->avoid_until)) || (a->ops->full && a->ops->full(a));
+}
+
+/* One that can probably write before one that cannot, then by priority. */
+static bool swap_is_better(struct kmm_swap_area *a, struct kmm_swap_area *than)
+{
+	bool avoid = swap_is_avoided(a), avoid_than = swap_is_avoided(than);
 
 	return avoid == avoid_than ? a->prio > than->prio : avoid_than;
 }
@@ -439,7 +444,7 @@ static bool swap_is_better(const struct kmm_swap_area *a, const struct kmm_swap_
  * @s: swap
  *
  * Of the area with the highest priority that has one. An area whose last write failed less than
- * SWAP_AVOID_MS ago comes after all others.
+ * SWAP_AVOID_MS ago, or that has no room, comes after all others.
  *
  * Context: any that may take a spinlock with interrupts on. Return: entry; 0: all areas are full.
  */

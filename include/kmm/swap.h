@@ -44,6 +44,7 @@ typedef u64 kmm_swp_t;
  *	into kmm. Return: 0 or a negative errno; then none of the slots holds anything
  * @read: the reverse, of slots that are consecutive. Return: 0 or a negative errno
  * @forget: nobody needs what is in the slot; any context that may take a spinlock; optional
+ * @full: there may be free slots, but no room for a few batches; any context; optional
  * @close: the last user is gone; may sleep
  * @tell: what it is, for people, a path or a compressor; and host memory that it holds now for the
  *	pages; may sleep; optional
@@ -55,6 +56,7 @@ struct kmm_swap_ops {
 	int (*write)(struct kmm_swap_area *a, u32 slot, struct page **pages, unsigned int nr);
 	int (*read)(struct kmm_swap_area *a, u32 slot, struct page **pages, unsigned int nr);
 	void (*forget)(struct kmm_swap_area *a, u32 slot);
+	bool (*full)(struct kmm_swap_area *a);
 	void (*close)(struct kmm_swap_area *a);
 	u64 (*tell)(struct kmm_swap_area *a, char *buf, size_t size_bytes);
 	const void *(*target)(struct kmm_swap_area *a);
