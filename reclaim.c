@@ -188,7 +188,8 @@ static bool reclaim_evict(struct kmm_reclaim *rc, unsigned long *stolen)
 			break;
 		if (!wait)
 			scanned += res.scanned ?: KMM_EVICT_BATCH;
-		if (wait || res.busy || !res.scanned)
+		/* With no page in any list there is nothing to come back later. */
+		if (wait || res.busy || (!res.scanned && kmm_evict_nr_pages(lru)))
 			usleep_range(200, 1000);
 	}
 	return reclaim_nr_stolen(lru) != before;

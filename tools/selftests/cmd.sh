@@ -3,86 +3,11 @@
 # The kmm command against the loaded module: every verb, as text and as JSON. TAP.
 set -uo pipefail
 
-kmm=${KMM_COMMAND:-$(dirname "$0")/../../build/kmm}
-n=0 bad=0
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-# result NAME GOOD: one line of TAP
-result() {
-	n=$((n + 1))
-	if [ "$2" = 1 ]; then
-		echo "ok $n $1"
-	else
-		bad=$((bad + 1))
-		sed 's/^/# /' "$tmp/out" "$tmp/err"
-		echo "not ok $n $1"
-	fi
-}
-
-# check NAME STATUS COMMAND...: runs it, output to $tmp/out and $tmp/err
-check() {
-	local name=$1 want=$2 rc
-	shift 2
-	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-	rc=$?
-	if [ $rc -ne "$want" ]; then echo "# status $rc, wanted $want"; fi
-	result "$name" $((rc == want))
-}
-
-# claim NAME COMMAND...: something about the output of the last check
-claim() {
-	local name=$1
-	shift
-	if "$@"; then result "$name" 1; else result "$name" 0; fi
-}
-
-# One Python for all: its start takes seconds in the VM. A line in is FILE, tab, EXPRESSION.
-coproc judge { python3 -uc 'import json, sys
-for line in sys.stdin:
-    file, expression = line.rstrip("\n").split("\t")
-    try:
-        j = json.load(open(file))
-        print("yes" if eval(expression) else "no")
-    except Exception as e:
-        print(repr(e))'; }
-
-# json EXPRESSION: true in Python for the value j that stands in $tmp/out
-json() {
-	local answer
-	printf '%s\t%s\n' "$tmp/out" "$1" >&"${judge[1]}"
-	read -r answer <&"${judge[0]}" || answer="no python"
-	if [ "$answer" = yes ]; then return 0; fi
-	echo "$1: $answer" >>"$tmp/err"
-	return 1
-}
-no_escape() { ! grep -q $'\033' "$tmp/out"; }
-says() { grep -qE "$2" "$tmp/$1"; }
-
-# a machine in a folder, for doctor --root: machine DIR CONFIG CMDLINE CMATOTAL
-machine() {
-	mkdir -p "$1"/{proc/sys/kernel,sys/kernel/security,boot,lib/modules/6.1.0/build}
-	echo 6.1.0 >"$1/proc/sys/kernel/osrelease"
-	printf '%s\n' CONFIG_MODULES=y CONFIG_DEBUG_FS=y $2 >"$1/boot/config-6.1.0"
-	echo "$3" >"$1/proc/cmdline"
-	echo 'MemTotal: 1000000 kB' >"$1/proc/meminfo"
-	if [ -n "$4" ]; then printf 'CmaTotal: %s kB\nCmaFree: %s kB\n' "$4" "$4" >>"$1/proc/meminfo"; fi
-	echo 'debugfs /sys/kernel/debug debugfs rw 0 0' >"$1/proc/mounts"
-	touch "$1/lib/modules/6.1.0/build/Makefile"
-	echo '[none] integrity confidentiality' >"$1/sys/kernel/security/lockdown"
-}
+# shellcheck source=cmd_lib.sh
+. "$(dirname "$0")/cmd_lib.sh"
 
 echo "TAP version 13"
-echo "1..289"
-
-check "no verb is wrong usage" 64 "$kmm"
-check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
-check "--help" 0 "$kmm" --help
-claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag owner slab vmap pipe msgq space walk lab policy trace leak swap; do
-	check "$verb --help" 0 "$kmm" $verb --help
-	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
-done
+echo "1..225"
 
 check "info" 0 "$kmm" info
 claim "info names the provider" says out 'from provider (cma|contig|chunks)'
@@ -102,9 +27,8 @@ check "alloc" 0 "$kmm" alloc --order 3 --count 100
 claim "alloc says how many" says out 'allocated 100 blocks of order 3'
 check "alloc --json" 0 "$kmm" alloc -o 2 -c 10 --zero --json
 claim "alloc --json is right" json 'j["allocated"] == 10 and j["used_during"] == j["used_before"] + 40 and j["used_after"] == j["used_before"]'
-check "alloc of too much fails" 1 "$kmm" alloc --order 10 --count 10000 --json
+check "alloc of too much fails" 1 "$kmm" alloc --order 10 --count 100 --json
 claim "alloc of too much says why" says err 'could not be had'
-check "alloc of order 11 is wrong usage" 64 "$kmm" alloc --order 11
 check "object create --pattern" 0 "$kmm" object create --size 300K --pattern --json
 claim "object create is right" json 'j["verified"] and j["size_bytes"] == 307200 and j["resident"] == 75'
 check "object create of size 0 fails" 1 "$kmm" object create --size 0
@@ -143,13 +67,11 @@ check "msgq receive in vain fails" 1 "$kmm" msgq receive cmd-test --timeout 10
 claim "msgq receive in vain says why" says err 'timed out'
 check "msgq unlink" 0 "$kmm" msgq unlink cmd-test
 check "msgq unlink twice fails" 1 "$kmm" msgq unlink cmd-test
-check "msgq send of a wrong priority is wrong usage" 64 "$kmm" msgq send cmd-test x --prio 32
 
 check "pipe run" 0 "$kmm" pipe run -- seq 20000 '|' tee /dev/null '|' tail -n 1
 claim "all bytes went through the pipes" says out '^20000$'
 check "pipe run gives the last status" 7 "$kmm" pipe run -- true '|' sh -c 'cat; exit 7'
 check "pipe run with one command" 0 "$kmm" pipe run -- true
-check "pipe run without a command is wrong usage" 64 "$kmm" pipe run -- true '|'
 check "pipe run of what there is not" 127 "$kmm" pipe run -- true '|' /nonexistent
 check "pipe run with a size too large fails" 1 "$kmm" pipe run --size 1G -- true '|' true
 check "pipe info in a pipeline" 0 "$kmm" pipe run --size 10000 --packet -- echo hello '|' \
@@ -188,8 +110,6 @@ else
 	claim "owner on says so" says out 'page_owner is on'
 fi
 check "owner off" 0 "$kmm" owner off
-check "owner --by nonsense is wrong usage" 64 "$kmm" owner --by nonsense
-check "owner perhaps is wrong usage" 64 "$kmm" owner perhaps
 check "frag --json --map" 0 "$kmm" frag --json --map
 claim "frag --json is right" json 'sum(n << o for o, n in enumerate(j["free_blocks"])) == j["free_pages"] and j["unusable_index"][0] == 0 and j["map"]'
 check "frag prints a line per order" 0 bash -c "$kmm"' frag | grep -cE "^ +(10|[0-9]) " | grep -qx 11'
@@ -201,8 +121,6 @@ check "slab alloc --json" 0 "$kmm" slab alloc --count 10 --size 100 --addr --jso
 claim "slab alloc --json is right" json 'j["allocated"] == 10 and len(set(j["addresses"])) == 10'
 check "slab alloc of too much fails" 1 "$kmm" slab alloc --cache --size 8193
 claim "slab alloc of too much says why" says err 'up to 8 KiB'
-check "slab explain without an address is wrong usage" 64 "$kmm" slab explain
-check "slab explain of no address is wrong usage" 64 "$kmm" slab explain here
 # the list sees the objects while they are held, and explain the last of them
 mkfifo "$tmp/hold"
 "$kmm" slab alloc --debug --size 40 --count 300 --addr --wait <"$tmp/hold" >"$tmp/held" &
@@ -226,7 +144,6 @@ check "vmap alloc --json" 0 "$kmm" vmap alloc --count 20 --size 10K --addr --jso
 claim "vmap alloc --json is right" json 'j["allocated"] == 20 and len(set(j["addresses"])) == 20'
 check "vmap alloc of too much fails" 1 "$kmm" vmap alloc --size 1G
 claim "vmap alloc of too much says why" says err 'No frames, or no addresses'
-check "vmap alloc of wx is wrong usage" 64 "$kmm" vmap alloc --prot wx
 mkfifo "$tmp/areas"
 "$kmm" vmap alloc --size 5M --prot r --addr --wait <"$tmp/areas" >"$tmp/held" &
 holder=$!
@@ -262,8 +179,6 @@ check "walk without a space fails" 1 "$kmm" walk 0x10000000
 claim "walk without a space says why" says err 'descriptor 3'
 
 # page replacement under the eyes of the command: areas, advice, limits
-check "swap without a word is wrong usage" 64 "$kmm" swap
-check "swap on of nothing is wrong usage" 64 "$kmm" swap on
 check "swap on --ram --json" 0 "$kmm" swap on --ram 1M --priority 7 --json
 claim "swap on --json is right" json 'j["what"] == "lz4" and j["type"] == "ram" and j["priority"] == 7 and j["slots"] == 512 and j["used"] == 0 and not j["closing"]'
 check "swap on --create" 0 "$kmm" swap on --create 1M "$tmp/swap"
@@ -285,14 +200,11 @@ check "object advise willneed" 0 "$kmm" object advise "cmd pages" willneed --off
 claim "and says how many" says out '^4 pages in memory; now 4 in memory, 12 in swap$'
 check "object advise cold" 0 "$kmm" object advise "cmd pages" cold
 claim "and says how many" says out '^4 pages cold;'
-check "object advise of what there is not is wrong usage" 64 "$kmm" object advise "cmd pages" hot
-claim "and says what there is" says err 'none of pageout, cold, willneed'
 check "object advise of no object fails" 1 "$kmm" object advise "cmd none" cold
 check "object limit" 0 "$kmm" object limit "cmd pages" 8K
 check "reading under the limit" 0 "$kmm" object open "cmd pages" -- sh -c 'cmp - "$0" <&3' "$tmp/yes"
 check "object advise sees the limit" 0 "$kmm" object advise "cmd pages" cold --json
 claim "two pages are in memory" json 'j["resident"] == 2 and j["swapped"] == 14'
-check "object limit of no size is wrong usage" 64 "$kmm" object limit "cmd pages" many
 check "object limit of too much fails" 1 "$kmm" object limit "cmd pages" 1T
 check "space run limit" 0 "$kmm" space run --json 'object o 1M; map o 1M at 0x10000000 shared; limit 128K; fill @ 1M 7; read @ 1; info'
 claim "the space is at its limit, and reads what it wrote" json 'j[4]["hex"] == "07" and j[5]["resident"] <= 32 + 15'
@@ -334,7 +246,6 @@ claim "is no fault" json 'all(p["faults"] == p["references"] == 0 for p in j["po
 echo '1 2 x 3' >"$tmp/bad"
 check "policy replay of what is no trace fails" 1 "$kmm" policy replay --frames 3 "$tmp/bad"
 claim "and says where" says err "line 1: 'x' is no page number"
-check "policy replay without frames is wrong usage" 64 "$kmm" policy replay "$tmp/book"
 check "trace make" 0 "$kmm" trace make scan --pages 640 --references 6000 -o "$tmp/scan"
 check "policy replay of a made trace" 0 "$kmm" --json policy replay --frames 64 "$tmp/scan"
 claim "a scan does not push the hot set out of s3fifo, as it does of fifo" json '(lambda f: f["opt"] <= f["s3fifo"] < f["fifo"])({p["policy"]: p["faults"] for p in j["policies"]})'
@@ -378,13 +289,11 @@ claim "lab bug --json is right" json 'j["caught"] and j["reports"] == 1 and sum(
 echo "kmm-expect-end" >/dev/kmsg
 check "lab bug that there is not fails" 1 "$kmm" lab bug frobnicate
 claim "and says where to look" says err 'kmm lab list'
-check "lab bug without a name is wrong usage" 64 "$kmm" lab bug
 check "lab bug without permission fails" 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$kmm" lab bug wrong-cache
 check "lab fail --walk" 0 "$kmm" lab fail --walk --json -- "$kmm" object create --size 64K
 claim "lab fail --walk is right" json 'len(j) > 5 and all(r["failed"] and r["status"] for r in j[:-1]) and not j[-1]["failed"] and j[-1]["status"] == 0'
 check "lab fail of what there is not" 0 "$kmm" lab fail -- /nonexistent
 claim "lab fail gives the status" says out 'nothing failed, exit status 127'
-check "lab fail without a command is wrong usage" 64 "$kmm" lab fail
 
 # perhaps it is on since load: then it begins anew
 check "leak off" 0 "$kmm" leak off
@@ -406,19 +315,4 @@ claim "doctor --json is right" json 'j["ok"] and {c["check"] for c in j["checks"
 check "info without permission fails" 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$kmm" info
 claim "and says whom to join" says err 'group kmm'
 
-machine "$tmp/good" 'CONFIG_CMA=y CONFIG_DMA_CMA=y' 'quiet cma=128M' 131072
-check "doctor: a good machine" 0 "$kmm" doctor --root "$tmp/good" --json
-claim "doctor: all but the module is ok" json 'all(c["verdict"] == "ok" for c in j["checks"] if c["check"] != "module")'
-machine "$tmp/nocma" 'CONFIG_CMA=n' quiet ''
-"$kmm" doctor --root "$tmp/nocma" >"$tmp/out"
-claim "doctor: no CMA is said" says out '^warn cma .*no CMA'
-machine "$tmp/zero" 'CONFIG_CMA=y CONFIG_DMA_CMA=y' quiet 0
-"$kmm" doctor --root "$tmp/zero" >"$tmp/out"
-claim "doctor: says the cma= to add" says out 'add cma=128M'
-machine "$tmp/locked" 'CONFIG_CMA=y CONFIG_DMA_CMA=y CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_FORCE=y' 'cma=128M' 131072
-echo 'none [integrity] confidentiality' >"$tmp/locked/sys/kernel/security/lockdown"
-: >"$tmp/locked/proc/mounts"
-rm -r "$tmp/locked/lib"
-check "doctor: lockdown and forced signatures fail" 1 "$kmm" doctor --root "$tmp/locked" --json
-claim "doctor: each with what to do" json '{c["check"]: c["verdict"] for c in j["checks"]}["lockdown"] == "fail" and {c["check"] for c in j["checks"] if c["fix"]} >= {"lockdown", "signature", "debugfs", "headers"}'
 [ $bad -eq 0 ]
