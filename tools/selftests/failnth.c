@@ -702,10 +702,76 @@ static int fail_msgq(int dev, int obj)
 	return err < 0 ? err : 0;
 }
 
+#define DEBUGFS		"/sys/kernel/debug/kmm/"
+
+/* Files of debugfs that need memory to be read. */
+static int fail_debugfs(int dev, int obj)
+{
+	char name[64] = "", path[160], text[256];
+	int own = kmm_open(), err, fd;
+	FILE *f;
+
+	(void)dev;
+	(void)obj;
+	if (own < 0)
+		return own;
+	/* the cache goes with the file, also when its making could not be told */
+	err = kmm_cache_create(own, 0, 100, 0, KMM_CACHE_STORE_USER);
+	if (!err) {
+		fd = open(DEBUGFS "slab_explain", O_RDWR | O_CLOEXEC);
+		err = fd < 0 ? -errno : 0;
+		close(fd);
+	}
+	f = err ? NULL : fopen(DEBUGFS "slabinfo", "re");
+	while (f && fgets(text, sizeof(text), f))
+		if (!strncmp(text, "user-", 5))
+			sscanf(text, "%63s", name);
+	if (f)
+		fclose(f);
+	/* the host had no memory to show it */
+	if (!err && !*name)
+		err = -ENOMEM;
+	if (!err) {
+		snprintf(path, sizeof(path), DEBUGFS "slab/%s/owners", name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		err = fd < 0 || read(fd, text, sizeof(text)) < 0 ? -errno : 0;
+		close(fd);
+		/* a cache without memory for its files has none */
+		if (err == -ENOENT)
+			err = -ENOMEM;
+	}
+	close(own);
+	return err;
+}
+
+/* kmemleak goes on, its thread goes and comes; what was on stays on. */
+static int fail_leak(int dev, int obj)
+{
+	static const char *const words[] = { "on", "scan=off", "scan=600" };
+	char was = 'N';
+	int err = 0, fd = open("/sys/module/kmm/parameters/kmemleak", O_RDONLY | O_CLOEXEC);
+
+	(void)dev;
+	(void)obj;
+	if (read(fd, &was, 1) != 1)
+		err = -EIO;
+	close(fd);
+	for (size_t i = 0; i < ARRAY_SIZE(words) && !err; i++)
+		if (!write_file(DEBUGFS "kmemleak", words[i]))
+			err = -errno;
+	if (was == 'Y')
+		return err;
+	/* these need no memory */
+	if (!write_file(DEBUGFS "kmemleak", "off") || !write_file(DEBUGFS "kmemleak", "clear"))
+		return -EBUSY;
+	return err;
+}
+
 FIXTURE_VARIANT(kmm) {
 	int (*call)(int dev, int obj);
 	bool asks_nothing;	/* kmm itself allocates nothing for it */
 	bool swaps;		/* to area 0, which stays until the end; what is there may be EIO */
+	bool own_only;		/* the host's part is a large vmalloc() */
 };
 
 FIXTURE_VARIANT_ADD(kmm, open) { .call = fail_open };
@@ -739,6 +805,8 @@ FIXTURE_VARIANT_ADD(kmm, swap_extents) { .call = fail_swap_extents };
 FIXTURE_VARIANT_ADD(kmm, pages_ram) { .call = fail_pages_ram, .swaps = true };
 FIXTURE_VARIANT_ADD(kmm, pages_shared) { .call = fail_pages_shared, .swaps = true };
 FIXTURE_VARIANT_ADD(kmm, pages_partition) { .call = fail_pages_partition, .swaps = true };
+FIXTURE_VARIANT_ADD(kmm, debugfs) { .call = fail_debugfs };
+FIXTURE_VARIANT_ADD(kmm, leak) { .call = fail_leak, .own_only = true };
 
 /* What one round found. */
 struct round {
@@ -810,6 +878,8 @@ TEST_F(kmm, leaves_nothing_behind)
 
 	if (!prepare_host())
 		SKIP(return, "no fault injection in this kernel");
+	if (variant->own_only)
+		SKIP(return, "only kmm's own failures");
 	nr = walk(HOST_NTH, self->dev, variant->call, variant->swaps);
 	EXPECT_LT(0, nr);
 	if (variant->swaps)
@@ -891,6 +961,38 @@ TEST_F(attr, times_and_probability)
 	for (int i = 0; i < 20; i++)
 		EXPECT_EQ(-ENOMEM, ask_for_pages(self->dev));
 	EXPECT_FALSE(write_file(KMM_FAIL "probability", "101"));
+}
+
+/* What is tried in another way when it failed: the other way fails, too. */
+TEST_F(attr, two_in_a_row)
+{
+	int obj = kmm_object_create(self->dev, 1 << 20, KMM_OBJECT_LOCKED), nth, err, fd;
+	char text[16] = "0";
+
+	ASSERT_LE(0, obj);
+	ASSERT_EQ(0, fail_msgq(self->dev, obj));
+	ASSERT_TRUE(write_file(KMM_FAIL "task-filter", "Y"));
+	ASSERT_TRUE(write_file(KMM_FAIL "make-it-fail", "0"));
+	for (nth = 0; nth < NTH_MAX && atoi(text) != 2; nth++) {
+		snprintf(text, sizeof(text), "%d", nth);
+		ASSERT_TRUE(write_file(KMM_FAIL "space", text));
+		ASSERT_TRUE(write_file(KMM_FAIL "times", "2"));
+		ASSERT_TRUE(write_file(KMM_FAIL "probability", "100"));
+		err = fail_msgq(self->dev, obj);
+		ASSERT_TRUE(write_file(KMM_FAIL "probability", "0"));
+		EXPECT_TRUE(!err || err == -ENOMEM || err == -ENFILE)
+			TH_LOG("failure %d: %s", nth, strerror(-err));
+		memset(text, 0, sizeof(text));
+		fd = open(KMM_FAIL "times", O_RDONLY | O_CLOEXEC);
+		ASSERT_LT(0, read(fd, text, sizeof(text) - 1));
+		close(fd);
+	}
+	EXPECT_LT(3, nth);
+	EXPECT_GT(NTH_MAX, nth);
+	snprintf(text, sizeof(text), "-%d", getpid());
+	EXPECT_TRUE(write_file(KMM_FAIL "make-it-fail", text));
+	close(obj);
+	TH_LOG("%d failures", nth - 1);
 }
 
 TEST_F(attr, filter_chooses_processes)

@@ -176,6 +176,25 @@ TEST_F(kmm, wrong_arguments)
 	}
 }
 
+/* What needs memory of the host to be planted says so when there is none. */
+TEST_F(kmm, without_memory_nothing_is_planted)
+{
+	static const char *const names[] = { "foreign-free", "host-use-after-free" };
+	int n = read_bugs(), fd = open("/sys/kernel/debug/kmm/fail/fail-nth", O_RDWR | O_CLOEXEC);
+	uint32_t reports;
+
+	ASSERT_LE(0, fd);
+	for (size_t k = 0; k < ARRAY_SIZE(names); k++) {
+		for (int i = 0; i < n; i++) {
+			if (strcmp(bugs[i].name, names[k]) || !bugs[i].ready)
+				continue;
+			ASSERT_EQ(1, write(fd, "1", 1));
+			EXPECT_EQ(-ENOMEM, kmm_lab_bug(self->dev, names[k], &reports));
+		}
+	}
+	close(fd);
+}
+
 TEST_F(kmm, not_for_users)
 {
 	pid_t child = fork();

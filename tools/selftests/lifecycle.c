@@ -661,6 +661,28 @@ TEST_F_TIMEOUT(lifecycle, each_failure_of_loading, 300)
 	TH_LOG("%d failures, one in %d tried, %d of these did not matter", nth, step, soft);
 }
 
+/* The first allocations of loading are the provider's: those of the others, too. */
+TEST_F_TIMEOUT(lifecycle, each_failure_of_other_providers, 120)
+{
+	static const char *const providers[] = { "contig", "chunks" };
+	int64_t used = cma_used();
+	char params[100];
+	int nth, ret, failed = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(providers); i++) {
+		for (nth = 0; nth < 4; nth++) {
+			snprintf(params, sizeof(params), SMALL " provider=%s fail=1,100,%d,1",
+				 providers[i], nth);
+			ret = load(params);
+			EXPECT_TRUE(!ret || ret == -ENOMEM) TH_LOG("%s", strerror(-ret));
+			failed += !!ret;
+			EXPECT_EQ(ret ? -ENOENT : 0, unload_soon());
+			EXPECT_EQ(used, cma_used());
+		}
+	}
+	EXPECT_LT(2, failed);
+}
+
 TEST_F(lifecycle, provider_cma)
 {
 	if (meminfo("CmaFree") < 24 * 1024)
