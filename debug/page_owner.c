@@ -307,6 +307,27 @@ static noinline u32 owner_register_failure_stack(void)
 	return handle;
 }
 
+/*
+ * With interrupts off: a task that is preempted in between would write over the record of whoever
+ * takes the frame after its free. Return: the record was still unknown.
+ */
+static bool owner_mark_one(struct kmm_page_owner *po, unsigned int order)
+{
+	u32 unknown = KMM_OWNER_UNKNOWN;
+	unsigned long flags;
+	bool marked;
+
+	local_irq_save(flags);
+	marked = try_cmpxchg(&po->state, &unknown, KMM_OWNER_EARLY);
+	if (marked) {
+		po->order = order;
+		po->handle = owner_early_handle;
+		owner_set_task(po);
+	}
+	local_irq_restore(flags);
+	return marked;
+}
+
 /* Mark what is in use and has no record. Return: frames. */
 static unsigned long owner_mark_early(struct kmm_region *r)
 {
@@ -315,8 +336,6 @@ static unsigned long owner_mark_early(struct kmm_region *r)
 
 	for (index = 0; index < r->nr_index; index += nr) {
 		const struct kmm_frame f = { .tag = READ_ONCE(r->frames[index].tag) };
-		struct kmm_page_owner *po = owner_record(r, index);
-		u32 unknown = KMM_OWNER_UNKNOWN;
 
 		nr = 1;
 		if (!(index % KMM_PAGEBLOCK_FRAMES))
@@ -325,12 +344,8 @@ static unsigned long owner_mark_early(struct kmm_region *r)
 		    kmm_frame_state(&f) != KMM_FRAME_METADATA)
 			continue;
 		nr = 1U << min_t(unsigned int, kmm_frame_order(&f), KMM_MAX_ORDER);
-		if (!try_cmpxchg(&po->state, &unknown, KMM_OWNER_EARLY))
-			continue;
-		po->order = kmm_frame_order(&f);
-		po->handle = owner_early_handle;
-		owner_set_task(po);
-		frames += nr;
+		if (owner_mark_one(owner_record(r, index), kmm_frame_order(&f)))
+			frames += nr;
 	}
 	return frames;
 }
