@@ -417,6 +417,10 @@ static const struct bench_row bench_rows[] = {
 		.name = "kfence_cache64_pair", .ops = 1, .calls = 400000, .mean = true,
 		.run = { cache64_pair_none, NULL, cache64_pair_kmm },
 	},
+	{
+		.name = "kfence_kmalloc64_pair", .ops = 1, .calls = 400000, .mean = true,
+		.run = { kmalloc64_pair_none, NULL, kmalloc64_pair_kmm },
+	},
 };
 
 /* === Rows === */
