@@ -10,7 +10,7 @@
  * for it is done by a job, and the test looks whether it ends. One that is broken fails them all,
  * and the calls are counted.
  */
-#include <linux/delay.h>
+#include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -187,6 +187,32 @@ static void limits_come_and_go_while_a_device_hangs(struct kunit *test)
 		paging_job_end(test, &in);
 		kthread_stop(all.task);
 	}
+	paging_expect_all(test, o, 0, 8);
+	paging_destroy(test, o);
+	paging_end(test, f);
+}
+
+/* Who evicts began with the longest list, found nothing that can go, and hangs at another one. */
+static void the_longest_list_goes_while_a_device_hangs(struct kunit *test)
+{
+	struct paging *f = reclaim_begin(test, PAGING_STORE, 64);
+	struct kmm_object *o = paging_create(test, f, 8), *p = paging_create(test, f, 40);
+	struct paging_job out = { .fn = job_evict_some, .f = f, .o = o };
+	struct paging_job end = { .fn = paging_job_destroy, .f = f, .o = p };
+
+	paging_put_all(test, o, 0, 8);
+	paging_put_all(test, p, 0, 40);
+	KUNIT_EXPECT_EQ(test, kmm_object_set_limit(p, 60, NULL, false), 0);
+	KUNIT_EXPECT_EQ(test, kmm_object_pin(p, true), 0);
+	paging_hold(&f->store, true, false);
+	paging_job_start(test, &out, -1);
+	paging_inside(test, &f->store, 1);
+	kmm_object_unpin(p, true);
+	paging_job_start(test, &end, -1);
+	KUNIT_EXPECT_TRUE(test, wait_for_completion_timeout(&end.done, 10 * HZ));
+	paging_release(&f->store);
+	kthread_stop(end.task);
+	KUNIT_EXPECT_EQ(test, paging_job_end(test, &out), 8);
 	paging_expect_all(test, o, 0, 8);
 	paging_destroy(test, o);
 	paging_end(test, f);
@@ -386,6 +412,7 @@ static struct kunit_case reclaim_cases[] = {
 	KUNIT_CASE(who_finds_nothing_waits_for_those_who_write),
 	KUNIT_CASE(who_waits_fails_when_the_write_does),
 	KUNIT_CASE(limits_come_and_go_while_a_device_hangs),
+	KUNIT_CASE(the_longest_list_goes_while_a_device_hangs),
 	KUNIT_CASE(limits_come_and_go_under_eviction),
 	KUNIT_CASE(a_broken_device_costs_a_request_few_writes),
 	KUNIT_CASE(the_other_area_is_filled_when_one_is_broken),

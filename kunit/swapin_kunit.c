@@ -85,6 +85,13 @@ static void a_failed_read_is_that_pages_alone(struct kunit *test)
 	KUNIT_EXPECT_GT(test, paging_event(f, KMM_SWPIN_ERROR), 0);
 	for (i = 0; i < 8; i++)
 		KUNIT_EXPECT_EQ(test, paging_has(o, i, i + 1), i != 3);
+	/* nobody's neighbour is read behind one that failed, until a read succeeds */
+	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 0, 8), 7);
+	KUNIT_EXPECT_EQ(test, paging_touch(o, 3), -EIO);
+	KUNIT_EXPECT_EQ(test, paging_touch(o, 6), 0);
+	KUNIT_EXPECT_EQ(test, o->resident, 1);
+	KUNIT_EXPECT_EQ(test, paging_touch(o, 7), 0);
+	KUNIT_EXPECT_EQ(test, o->resident, 7);
 	/* the device has thought better of it */
 	clear_bit(slot, f->store.fail_read);
 	paging_expect_all(test, o, 0, 8);

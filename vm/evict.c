@@ -419,6 +419,8 @@ void kmm_evict_any(struct kmm_lru *lru, unsigned int nr, enum kmm_evict_who who,
 	struct kmm_evict_result more;
 
 	kmm_evict(largest, nr, who, res);
+	/* From here on a key: who wants it to go does not wait for the others' device. */
+	kmm_lruvec_put(largest);
 	/* It is always there, and always the first one. */
 	v = &lru->global;
 	atomic_inc(&v->users);
@@ -437,7 +439,6 @@ void kmm_evict_any(struct kmm_lru *lru, unsigned int nr, enum kmm_evict_who who,
 	}
 	if (v)
 		kmm_lruvec_put(v);
-	kmm_lruvec_put(largest);
 }
 KMM_EXPORT_INTERNAL(kmm_evict_any);
 

@@ -21,7 +21,9 @@
  * it stays clean; not where the area is more than half full, there the slot is needed more.
  *
  * A page that cannot be read, or is not what was written, stays in swap; whoever wants it
- * gets -EIO, or SIGBUS, each time anew. Nobody else notices.
+ * gets -EIO, or SIGBUS, each time anew. Nobody else notices. After a read that failed for any of
+ * its pages the object's next one is without neighbours, until one succeeds: a broken device
+ * costs a fault one read.
  *
  * Locks: the object's, around the start, the end and a cancellation.
  *
@@ -132,6 +134,7 @@ static void swapin_work(struct work_struct *work)
 	struct kmm_swapin *req = container_of(work, struct kmm_swapin, work);
 	struct kmm_object *o = req->o;
 	struct kmm_swap *swap = o->lruvec->lru->swap;
+	bool failed = false;
 	unsigned int i;
 
 	kmm_swap_read(swap, req->entry, req->page, req->nr, req->err);
@@ -145,12 +148,14 @@ static void swapin_work(struct work_struct *work)
 			req->err[i] = 0;
 		} else if (req->err[i]) {
 			swapin_failed(o, req->index[i], req->err[i]);
+			failed = true;
 		} else {
 			swapin_install_locked(o, req->index[i], req->page[i]);
 			continue;
 		}
 		kmm_object_free_frame(o, req->page[i]);
 	}
+	o->no_ahead = failed;
 	kmm_lru_count(o->lruvec->lru, KMM_SWPIN_RA, req->nr - 1);
 	mutex_unlock(&o->lock);
 	complete_all(&req->done);
@@ -212,7 +217,7 @@ static struct page *swapin_spare_frame(struct kmm_object *o)
 	struct kmm_buddy *b = o->set->buddy;
 	struct page *page;
 
-	if (o->own_lruvec || READ_ONCE(b->nr_free) < b->watermark[KMM_WMARK_HIGH])
+	if (o->own_lruvec || o->no_ahead || READ_ONCE(b->nr_free) < b->watermark[KMM_WMARK_HIGH])
 		return NULL;
 	page = kmm_object_alloc_frame(o, KMM_OBJECT_GFP_FAST);
 	return IS_ERR(page) ? NULL : page;

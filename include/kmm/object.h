@@ -147,6 +147,7 @@ struct kmm_object_set {
  * @hold: of the operation that is under way; these are serialised by the caller
  * @swapins: requests that read pages; see vm/swapin.c
  * @reading: frames that they have
+ * @no_ahead: the last read failed for some page: none is read that nobody waits for
  * @nr_evicting: candidates for eviction, and reads, that still need the object; it is not freed
  *	before this is 0
  * @nr_visitors: as @nr_evicting, for those who go through all objects
@@ -184,6 +185,7 @@ struct kmm_object {
 	struct kmm_hold hold[KMM_HOLDS];
 	struct list_head swapins;
 	unsigned long reading;
+	bool no_ahead;
 	atomic_t nr_evicting;
 	atomic_t nr_visitors;
 	pgoff_t hand;

@@ -425,7 +425,7 @@ static void *area_switcher(void *arg)
 	return NULL;
 }
 
-TEST_F(load, two_writers_while_policies_and_areas_change)
+TEST_F_TIMEOUT(load, two_writers_while_policies_and_areas_change, 600)
 {
 	struct writer w[2] = {
 		{ 0, PAGES / 4, 2 * self->scale }, { PAGES / 4, PAGES / 4, 2 * self->scale },
@@ -463,7 +463,7 @@ TEST_F(load, two_writers_while_policies_and_areas_change)
 }
 
 /* A child sees what the parent wrote, and the reverse: the mapping is shared. */
-TEST_F(load, fork_shares_what_is_in_swap)
+TEST_F_TIMEOUT(load, fork_shares_what_is_in_swap, 600)
 {
 	int id = add_area(self->dev, ZSTD, 0, NULL);
 	char *p = map_pages(self->dev, PAGES);
@@ -489,7 +489,7 @@ TEST_F(load, fork_shares_what_is_in_swap)
 }
 
 /* kill -9 at any point: no frame and no slot stays behind. */
-TEST_F(load, kill9)
+TEST_F_TIMEOUT(load, kill9, 1800)
 {
 	unsigned long kills = env_number("KMM_SWAP_KILLS", 12);
 	static const enum backend kinds[] = { LZ4, TMPFS, DEVICE };
@@ -588,7 +588,7 @@ TEST_F(load, off_brings_everything_home_or_nothing_is_lost)
 }
 
 /* A file system without room: what cannot be written stays in the region. */
-TEST_F(load, full_file_system)
+TEST_F_TIMEOUT(load, full_file_system, 600)
 {
 	struct kmm_swap_info info;
 	unsigned long i, room;
@@ -755,7 +755,7 @@ TEST_F_TIMEOUT(load, reads_fail_at_exact_sectors, 600)
 }
 
 /* dm-flakey says that it wrote, and did not: what is read is older, or zeros. */
-TEST_F(load, device_that_lies)
+TEST_F_TIMEOUT(load, device_that_lies, 600)
 {
 	struct kmm_swap_info info;
 	char loop[64], table[512];
@@ -765,8 +765,9 @@ TEST_F(load, device_that_lies)
 
 	lo = make_loop("dm.img", AREA_BYTES, loop);
 	ASSERT_LE(0, lo);
-	/* always down */
-	sprintf(table, "0 %lu flakey %s 0 0 1 1 drop_writes\\n", SECTORS, loop);
+	/* always down: in the middle, at sectors of eight slots, and later everywhere */
+	sprintf(table, "0 800 linear %s 0\\n800 64 flakey %s 800 0 1 1 drop_writes\\n"
+		"864 %lu linear %s 864\\n", loop, loop, SECTORS - 864, loop);
 	fd = open_dm(table);
 	ASSERT_LE(0, fd);
 	close(lo);
@@ -777,6 +778,14 @@ TEST_F(load, device_that_lies)
 	ASSERT_NE(MAP_FAILED, p);
 	fill_pages(p, 0, PAGES, 1);
 	EXPECT_EQ(0, count_wrong_or_lost(p, PAGES, 1, &lost));
+	EXPECT_LT(0, lost);
+	EXPECT_GE(8, lost);
+	printf("# %lu pages were at the eight slots that forget\n", lost);
+	ASSERT_EQ(0, madvise(p, PAGES * PAGE, MADV_REMOVE));
+	sprintf(table, "0 %lu flakey %s 0 0 1 1 drop_writes\\n", SECTORS, loop);
+	ASSERT_EQ(0, dm_load(table));
+	fill_pages(p, 0, PAGES, 2);
+	EXPECT_EQ(0, count_wrong_or_lost(p, PAGES, 2, &lost));
 	EXPECT_LT(PAGES / 4, lost);
 	EXPECT_EQ(0, kmm_swap_info(self->dev, id, &info));
 	EXPECT_LE(lost, info.corrupt);
