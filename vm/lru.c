@@ -512,6 +512,7 @@ static void lru_isolated(struct kmm_lruvec *v, u32 i, struct kmm_candidate *c)
 	c->page = kmm_region_page(v->lru->buddy->region, i);
 	c->index = page_folio(c->page)->index;
 	c->epoch = v->epoch;
+	c->frame = i;
 }
 
 /**
@@ -579,7 +580,7 @@ void kmm_lru_put_candidates(struct kmm_object *o, unsigned int nr)
  */
 bool kmm_lru_still_locked(const struct kmm_candidate *c)
 {
-	struct kmm_lru_page *lp = kmm_lru_page(c->object->lruvec->lru, c->page);
+	const struct kmm_lru_page *lp = &c->object->lruvec->lru->page[c->frame];
 
 	return READ_ONCE(lp->object) == c->object && READ_ONCE(lp->word) & KMM_LRU_ISOLATED &&
 	       page_folio(c->page)->index == c->index;
@@ -596,7 +597,7 @@ bool kmm_lru_still_locked(const struct kmm_candidate *c)
 bool kmm_lru_judge_locked(const struct kmm_lruvec *from, const struct kmm_candidate *c, bool young)
 {
 	struct kmm_lruvec *v = c->object->lruvec;
-	u32 i = lru_index(v->lru, c->page);
+	u32 i = c->frame;
 	bool stays = true;
 
 	spin_lock(&v->lock);

@@ -151,15 +151,17 @@ int kmm_lruvec_set_policy(struct kmm_lruvec *v, const struct kmm_policy_ops *ops
  * @page: page
  * @index: in the object
  * @epoch: of its lruvec then
+ * @frame: index of the frame @page
  *
- * On the stack, KMM_EVICT_BATCH of them.
+ * On the stack, KMM_EVICT_BATCH of them: without gaps.
  */
 struct kmm_candidate {
 	struct kmm_object *object;
 	struct page *page;
 	u32 index;
 	u32 epoch;
-};
+	u32 frame;
+} __packed __aligned(4);
 
 /**
  * enum kmm_written - whose is a page that was written
