@@ -787,6 +787,7 @@ static long job_switch(struct paging_job *j)
 	while (!READ_ONCE(j->nr)) {
 		if (kmm_lruvec_set_policy(&j->f->lru.global, kmm_policies[n++ % kmm_nr_policies]))
 			return -1;
+		WRITE_ONCE(j->ret, n);
 		usleep_range(500, 1500);
 	}
 	return n;
@@ -860,7 +861,8 @@ static void a_third_thread_switches(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 0, U64_MAX), 0);
 			paging_job_start(test, &use, 1);
 			KUNIT_EXPECT_EQ(test, paging_job_end(test, &use), 0);
-		} while (paging_event(f, KMM_PGSTEAL_KSWAPD) < 100);
+		} while (paging_event(f, KMM_PGSTEAL_KSWAPD) < 100 ||
+			 (unsigned long)READ_ONCE(s.ret) <= kmm_nr_policies);
 		WRITE_ONCE(e.nr, 1);
 		KUNIT_EXPECT_GT(test, paging_job_end(test, &e), 0);
 		KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
