@@ -452,9 +452,26 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
+/* KiB on the per-CPU lists of the host: free, but not in MemFree. */
+static int64_t on_cpu_lists(void)
+{
+	FILE *f = fopen("/proc/zoneinfo", "re");
+	int64_t pages = 0;
+	char line[256];
+	long long v;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " count: %lld", &v) == 1)
+			pages += v;
+	if (f)
+		fclose(f);
+	return pages * (PAGE / 1024);
+}
+
 /*
- * What the host has free when it keeps no page cache and no per-CPU lists: what it caches
- * comes and goes, most of all on a kernel where the region is made free by migration.
+ * What the host has free or could have at once: what it caches comes and goes, most of all on a
+ * kernel where the region is made free by migration. The copy of kmm.ko that insmod makes, 16 MiB
+ * with its symbols, stays on one CPU's list for a while.
  */
 static int64_t settled_free(void)
 {
@@ -467,7 +484,7 @@ static int64_t settled_free(void)
 		write_file("/proc/sys/vm/drop_caches", "3");
 		write_file("/proc/sys/vm/compact_memory", "1");
 		usleep(100 * 1000);
-		kib = meminfo("MemFree");
+		kib = meminfo("MemFree") + meminfo("Cached") + on_cpu_lists();
 		if (kib > best)
 			best = kib;
 	}
@@ -520,7 +537,7 @@ TEST_F_TIMEOUT(lifecycle, cycles, 1800)
 	}
 	/* A leak of one region is 64 MiB; of 100 KiB each time, 20 MiB in soak. */
 	after = settled_free();
-	printf("# %lu cycles, MemFree %lld -> %lld KiB; slowest insmod %llu ms, rmmod %llu ms\n",
+	printf("# %lu cycles, free %lld -> %lld KiB; slowest insmod %llu ms, rmmod %llu ms\n",
 	       cycles, (long long)available, (long long)after, (unsigned long long)insmod_ms,
 	       (unsigned long long)rmmod_ms);
 	fflush(stdout);
