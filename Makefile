@@ -67,16 +67,17 @@ demo:					## the tour: set up this machine, boot the VM, load kmm, look around
 # What a fresh machine lacks: Debian's packages, then the test kernels (25 minutes, once).
 ready = tools/vm/setup && for k in base debug stock; do tools/vm/kernel $$k >/dev/null || exit 1; done
 
-check:					## everything: static checks, harness, three VMs (under 10 minutes)
+check:					## everything: static checks, harness, three VMs (17 minutes without KVM)
 	@$(ready)
 	@tools/checks/run check
 
-soak:					## the same with the full counts (20 minutes)
+soak:					## the same with the full counts (hours without KVM)
 	@$(ready)
 	@tools/checks/run soak
 
 bench:					## kmm against the host's allocators, into build/bench.json
 	@$(ready)
+	@$(MAKE) --no-print-directory user
 	@tools/bench/run
 
 help:					## this text
