@@ -84,6 +84,21 @@ struct verb_set {
 /* Find the second word and run it; returns its exit code. In verbs.c. */
 int run_verbs(const struct verb_set *set, struct options *o, int argc, char **argv);
 
+/**
+ * struct name_arg - the command line of a verb that takes one name and no options
+ * @doc: argp's
+ * @missing: what to say when there is none
+ * @many: what to say when there are two
+ */
+struct name_arg {
+	const char *doc;
+	const char *missing;
+	const char *many;
+};
+
+/* The name; does not return without one. In verbs.c. */
+const char *parse_name(const struct name_arg *arg, struct options *o, int argc, char **argv);
+
 /* --json and --help, for the argp of every verb: children[0]; its input is struct options. */
 extern const struct argp common_argp;
 

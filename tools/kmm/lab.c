@@ -213,62 +213,35 @@ static void lab_print(struct json_object *bug, struct json_object *lines, uint32
 	print_wrapped(lab_text(bug, "read"));
 }
 
-struct lab_bug_input {
-	struct options *o;
-	const char *name;
-};
-
-static error_t bug_parse(int key, char *arg, struct argp_state *state)
-{
-	struct lab_bug_input *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (in->name)
-			argp_error(state, "one bug at a time");
-		in->name = arg;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which bug? \"kmm lab list\" names them");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 static int lab_bug(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = {
-		.parser = bug_parse, .children = children, .args_doc = "NAME",
+	static const struct name_arg arg = {
 		.doc = "Plant a bug in objects made for it, and show who catches it.\v"
 		       "The exit status is 0 when it was caught.",
+		.missing = "which bug? \"kmm lab list\" names them",
+		.many = "one bug at a time",
 	};
-	struct lab_bug_input in = { .o = o };
+	const char *name = parse_name(&arg, o, argc, argv);
 	struct json_object *list, *bug, *lines;
 	int dev = -1, log = -1, err, ret = EXIT_FAIL;
 	uint32_t reports;
 	bool found;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
 	list = lab_read();
 	if (!list)
 		return EXIT_FAIL;
-	bug = lab_find(list, in.name);
+	bug = lab_find(list, name);
 	if (!bug) {
-		complain(0, "no bug '%s': kmm lab list names them", in.name);
+		complain(0, "no bug '%s': kmm lab list names them", name);
 		goto out;
 	}
 	dev = open_device();
 	log = dev < 0 ? -1 : log_open();
 	if (log < 0)
 		goto out;
-	err = kmm_lab_bug(dev, in.name, &reports);
+	err = kmm_lab_bug(dev, name, &reports);
 	if (err) {
-		complain(err, "cannot plant %s", in.name);
+		complain(err, "cannot plant %s", name);
 		fprintf(stderr, "     %s\n", lab_advice(err, lab_text(bug, "ready")));
 		goto out;
 	}

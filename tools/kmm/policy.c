@@ -62,51 +62,24 @@ static int policy_list(struct options *o, int argc, char **argv)
 	return all ? print_json(all) : EXIT_OK;
 }
 
-struct set_input {
-	struct options *o;
-	const char *name;
-};
-
-static error_t set_parse(int key, char *arg, struct argp_state *state)
-{
-	struct set_input *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (in->name)
-			argp_error(state, "too many arguments");
-		in->name = arg;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which policy? kmm policy list lists them");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 static int policy_set(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = {
-		.parser = set_parse, .children = children, .args_doc = "NAME",
+	static const struct name_arg arg = {
 		.doc = "Say which policy decides from now on. Pages that are resident stay.",
+		.missing = "which policy? kmm policy list lists them",
+		.many = "too many arguments",
 	};
-	struct set_input in = { .o = o };
+	const char *name = parse_name(&arg, o, argc, argv);
 	struct json_object *j;
 	int dev, ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
 	dev = open_device();
 	if (dev < 0)
 		return EXIT_FAIL;
-	ret = kmm_policy_set(dev, in.name);
+	ret = kmm_policy_set(dev, name);
 	close(dev);
 	if (ret == -ENOENT)
-		complain(0, "no policy '%s'; kmm policy list lists them", in.name);
+		complain(0, "no policy '%s'; kmm policy list lists them", name);
 	else if (ret == -EPERM)
 		complain(0, "setting the policy needs CAP_SYS_ADMIN");
 	else if (ret < 0)
@@ -116,7 +89,7 @@ static int policy_set(struct options *o, int argc, char **argv)
 	if (!o->json)
 		return EXIT_OK;
 	j = json_object_new_object();
-	json_object_object_add(j, "policy", json_object_new_string(in.name));
+	json_object_object_add(j, "policy", json_object_new_string(name));
 	return print_json(j);
 }
 

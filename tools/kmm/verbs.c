@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A verb that has verbs of its own: "kmm policy list". Finds it and runs it with the rest of the
- * command line.
+ * command line. And those of which the rest is one name: "kmm policy set lru".
  */
 #include <stdio.h>
 #include <string.h>
@@ -70,4 +70,43 @@ int run_verbs(const struct verb_set *set, struct options *o, int argc, char **ar
 	snprintf(name, sizeof(name), "kmm %s %s", set->name, in.verb->name);
 	argv[in.at] = name;
 	return in.verb->run(o, argc - in.at, argv + in.at);
+}
+
+struct name_input {
+	struct options *o;
+	const struct name_arg *arg;
+	const char *name;
+};
+
+static error_t name_parse(int key, char *arg, struct argp_state *state)
+{
+	struct name_input *in = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = in->o;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (in->name)
+			argp_error(state, "%s", in->arg->many);
+		in->name = arg;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "%s", in->arg->missing);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const char *parse_name(const struct name_arg *arg, struct options *o, int argc, char **argv)
+{
+	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp argp = {
+		.parser = name_parse, .children = children, .args_doc = "NAME", .doc = arg->doc,
+	};
+	struct name_input in = { .o = o, .arg = arg };
+
+	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	return in.name;
 }
