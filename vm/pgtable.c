@@ -758,11 +758,13 @@ void kmm_pt_protect(struct kmm_pgtable *pt, unsigned long start, unsigned long e
 }
 KMM_EXPORT_INTERNAL(kmm_pt_protect);
 
-/* One PTE table into a new one: the private leaves, without the right to write in both. */
-static unsigned int pt_clone_table(struct kmm_pgtable *dst, struct kmm_pgtable *src,
-				   unsigned long *to, const struct pt_range *r)
+/*
+ * The private leaves of one PTE table into a new one, without the right to write in both. @check is
+ * a constant: an entry pays nothing for a check that is off.
+ */
+static __always_inline unsigned int pt_clone_leaves(struct kmm_region *region, unsigned long *to,
+						    const struct pt_range *r, bool check)
 {
-	struct kmm_region *region = pt_region(src->set);
 	unsigned int i, nr = 0;
 
 	for (i = r->first; i < r->first + r->nr; i++) {
@@ -772,16 +774,32 @@ static unsigned int pt_clone_table(struct kmm_pgtable *dst, struct kmm_pgtable *
 			continue;
 		if (entry & _PAGE_RW) {
 			clear_bit(_PAGE_BIT_RW, &r->table[i]);
-			kmm_page_table_check(region, pt_range_addr(r, i), entry,
-					     entry & ~_PAGE_RW, false);
+			if (check)
+				__kmm_page_table_check(region, pt_range_addr(r, i), entry,
+						       entry & ~_PAGE_RW, false);
 			entry &= ~_PAGE_RW;
 		}
 		kmm_pt_share_get(kmm_region_frame(region, pte_pfn(__pte(entry))));
 		to[i] = entry & ~KMM_PT_AD;
-		kmm_page_table_check(region, pt_range_addr(r, i), 0, to[i], false);
+		if (check)
+			__kmm_page_table_check(region, pt_range_addr(r, i), 0, to[i], false);
 		nr++;
 	}
 	return nr;
+}
+
+static noinline unsigned int pt_clone_checked(struct kmm_region *region, unsigned long *to,
+					      const struct pt_range *r)
+{
+	return pt_clone_leaves(region, to, r, true);
+}
+
+static unsigned int pt_clone_table(struct kmm_region *region, unsigned long *to,
+				   const struct pt_range *r)
+{
+	if (static_branch_unlikely(&kmm_page_table_check_key))
+		return pt_clone_checked(region, to, r);
+	return pt_clone_leaves(region, to, r, false);
 }
 
 /**
@@ -826,7 +844,7 @@ long kmm_pt_clone_range(struct kmm_pgtable *dst, struct kmm_pgtable *src, unsign
 		if (IS_ERR(to))
 			return PTR_ERR(to);
 		pt_lock_table(f);
-		nr = pt_clone_table(dst, src, to, &r);
+		nr = pt_clone_table(pt_region(src->set), to, &r);
 		pt_unlock_table(f);
 		pt_frame(dst->set, to)->prev += nr;
 		atomic_long_add(nr, &dst->resident);
@@ -880,20 +898,34 @@ void kmm_pt_gather_page(struct kmm_pt_gather *g, struct page *page)
 }
 KMM_EXPORT_INTERNAL(kmm_pt_gather_page);
 
-static __always_inline void pt_drop(struct kmm_pt_gather *g, const struct pt_range *r,
-				    unsigned int i, unsigned long entry)
+/* The leaves of one table; @check as in pt_clone_leaves(). Return: how many went. */
+static __always_inline unsigned int pt_zap_leaves(struct kmm_pt_gather *g,
+						  const struct pt_range *r, bool check)
 {
-	if (g->drop)
-		g->drop(g, pt_range_addr(r, i), entry, kmm_pt_entry_page(entry, r->huge),
-			r->huge ? PT_ENTRIES : 1);
+	unsigned int nr_pages = r->huge ? PT_ENTRIES : 1, i, nr = 0;
+	unsigned long addr = (r->addr - 1) & PMD_MASK;
+
+	for (i = r->first; i < r->first + r->nr; i++) {
+		unsigned long entry = READ_ONCE(r->table[i]);
+
+		if (!entry || entry & g->keep || (r->huge && !pt_is_huge(entry)))
+			continue;
+		entry = xchg(&r->table[i], 0);
+		nr++;
+		/* Counted before the drop function may let a share go. */
+		if (check)
+			__kmm_page_table_check(pt_region(g->pt->set), pt_range_addr(r, i), entry, 0,
+					       r->huge);
+		if (g->drop)
+			g->drop(g, r->huge ? addr : addr + i * PAGE_SIZE, entry,
+				kmm_pt_entry_page(entry, r->huge), nr_pages);
+	}
+	return nr;
 }
 
-/* Counted before the drop function may let a share go. */
-static noinline void pt_drop_checked(struct kmm_pt_gather *g, const struct pt_range *r,
-				     unsigned int i, unsigned long entry)
+static noinline unsigned int pt_zap_checked(struct kmm_pt_gather *g, const struct pt_range *r)
 {
-	__kmm_page_table_check(pt_region(g->pt->set), pt_range_addr(r, i), entry, 0, r->huge);
-	pt_drop(g, r, i, entry);
+	return pt_zap_leaves(g, r, true);
 }
 
 /**
@@ -915,21 +947,13 @@ void kmm_pt_zap(struct kmm_pt_gather *g, unsigned long start, unsigned long end)
 	while (pt_range_next(pt, &r)) {
 		struct kmm_frame *f = pt_frame(pt->set, r.table);
 		unsigned int nr_pages = r.huge ? PT_ENTRIES : 1;
-		unsigned int i, nr = 0;
+		unsigned int nr;
 
 		pt_lock_table(f);
-		for (i = r.first; i < r.first + r.nr; i++) {
-			unsigned long entry = READ_ONCE(r.table[i]);
-
-			if (!entry || entry & g->keep || (r.huge && !pt_is_huge(entry)))
-				continue;
-			entry = xchg(&r.table[i], 0);
-			nr++;
-			if (static_branch_unlikely(&kmm_page_table_check_key))
-				pt_drop_checked(g, &r, i, entry);
-			else
-				pt_drop(g, &r, i, entry);
-		}
+		if (static_branch_unlikely(&kmm_page_table_check_key))
+			nr = pt_zap_checked(g, &r);
+		else
+			nr = pt_zap_leaves(g, &r, false);
 		f->prev -= nr;
 		pt_unlock_table(f);
 		g->nr_flush += nr * nr_pages;
