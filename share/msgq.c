@@ -101,12 +101,13 @@ static unsigned long msg_frames(const struct kmm_msgq *q)
 	return DIV_ROUND_UP(q->cache->size, PAGE_SIZE);
 }
 
-static struct kmm_msg *msg_alloc(struct kmm_msgq *q)
+static __always_inline struct kmm_msg *msg_alloc(struct kmm_msgq *q)
 {
 	struct kmm_msg *m = kmm_cache_alloc(q->cache, MSG_GFP);
 
-	if (likely(m))
-		m->nr_pages = 0;
+	if (unlikely(!m))
+		return NULL;
+	m->nr_pages = 0;
 	/* kmm's own, in a class of kmalloc */
 	if (kmm_leak_wants(q->set->slab->region->leak))
 		kmm_leak_paint(q->set->slab->region->leak, m, KMM_LEAK_BLACK);
