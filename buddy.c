@@ -591,15 +591,17 @@ static void kmm_pcp_overflow(struct kmm_buddy *b, struct kmm_pcp *pcp, struct km
 	l->batch = max(l->batch / 2, 1U);
 }
 
-static __always_inline struct page *kmm_pcp_pop(struct kmm_pcp *pcp, struct kmm_pcp_list *l,
-						unsigned int order)
+/* Return: what was on top; good until @pcp is unlocked. */
+static __always_inline const struct kmm_pcp_entry *kmm_pcp_pop(struct kmm_pcp *pcp,
+							       struct kmm_pcp_list *l,
+							       unsigned int order)
 {
 	struct kmm_pcp_entry *e = l->top - 1;
 
 	l->top = e;
 	e->frame->tag = KMM_TAG_USED(order);
 	pcp->nr_alloc[order]++;
-	return e->page;
+	return e;
 }
 
 /**
@@ -662,13 +664,20 @@ static noinline void kmm_check_guards(struct kmm_buddy *b, struct page *page, un
 	}
 }
 
-/* Nobody looks at these frames any more: what is in them goes, if that is wanted. */
-static void kmm_page_is_idle(struct kmm_buddy *b, struct page *page, unsigned int order)
+static noinline void kmm_page_clear(struct page *page, unsigned int order)
 {
 	unsigned int i;
 
-	for (i = 0; kmm_want_init_on_free() && i < 1U << order; i++)
+	for (i = 0; i < 1U << order; i++)
 		clear_highpage(page + i);
+}
+
+/* Nobody looks at these frames any more: what is in them goes, if that is wanted. */
+static __always_inline void kmm_page_is_idle(struct kmm_buddy *b, struct page *page,
+					     unsigned int order)
+{
+	if (kmm_want_init_on_free())
+		kmm_page_clear(page, order);
 	if (static_branch_unlikely(&kmm_page_key))
 		kmm_hook_page_idle(b->region, page, order);
 }
@@ -881,29 +890,35 @@ static noinline void kmm_free_pinned(struct kmm_buddy *b, struct page *page, uns
 }
 
 /*
- * A free in full: the report of a bad one, pinned frames, owners, trace, init_on_free, a full
- * cache, orders that are not cached, a cache lock that another CPU has.
+ * What is done with a good block before it is free. Return: nobody holds a frame of it; else it
+ * is kmm_free_pinned()'s, and nothing was done to what is in it.
  */
-static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsigned int order,
-				   unsigned long ip)
+static __always_inline bool kmm_free_prepare(struct kmm_buddy *b, struct page *page,
+					     const struct kmm_frame *f, unsigned int order)
 {
-	struct kmm_frame *f = kmm_region_frame(b->region, page_to_pfn(page));
+	trace_mm_page_free(page, order);
+	if (static_branch_unlikely(&kmm_page_key))
+		kmm_hook_page_free(b->region, page, f, order);
+	if (kmm_page_pinned(page, order))
+		return false;
+	if (unlikely(order < b->guard_minorder))
+		kmm_check_guards(b, page, order);
+	kmm_page_is_idle(b, page, order);
+	return true;
+}
+
+/*
+ * A prepared block becomes free: with an owner, into a full cache, of an order that is not
+ * cached, or while another CPU has the cache's lock.
+ */
+static noinline void kmm_free_prepared(struct kmm_buddy *b, struct page *page, unsigned int order,
+				       unsigned long ip, struct kmm_frame *f)
+{
 	struct kmm_pcp_list *l = NULL;
 	struct kmm_pcp *pcp;
 	unsigned long flags;
 	u32 owner;
 	u16 used;
-
-	if (!f || READ_ONCE(f->tag) != KMM_TAG_USED(order))
-		return kmm_report_bad_free(b, page, order, f, ip);
-	trace_mm_page_free(page, order);
-	if (static_branch_unlikely(&kmm_page_key))
-		kmm_hook_page_free(b->region, page, order);
-	if (kmm_page_pinned(page, order))
-		return kmm_free_pinned(b, page, order, ip);
-	if (unlikely(order < b->guard_minorder))
-		kmm_check_guards(b, page, order);
-	kmm_page_is_idle(b, page, order);
 
 	pcp = kmm_pcp_lock(b, &flags);
 	/* Of two racing frees of one block only one gets past this. */
@@ -931,6 +946,19 @@ static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsig
 	kmm_uncharge(b, owner, 1UL << order);
 }
 
+/* A free in full: what the fast path did not want, the report of a bad one among it. */
+static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsigned int order,
+				   unsigned long ip)
+{
+	struct kmm_frame *f = kmm_region_frame(b->region, page_to_pfn(page));
+
+	if (!f || READ_ONCE(f->tag) != KMM_TAG_USED(order))
+		return kmm_report_bad_free(b, page, order, f, ip);
+	if (!kmm_free_prepare(b, page, f, order))
+		return kmm_free_pinned(b, page, order, ip);
+	kmm_free_prepared(b, page, order, ip, f);
+}
+
 /* One try: this CPU's cache, refilled if need be, or the free lists for what is not cached. */
 static struct page *kmm_alloc_local(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
 				    unsigned int mt)
@@ -944,7 +972,7 @@ static struct page *kmm_alloc_local(struct kmm_buddy *b, gfp_t gfp, unsigned int
 	if (kmm_pcp_cached(order))
 		l = &pcp->list[kmm_pcp_index(order, mt)];
 	if (l && (l->top != l->base || kmm_pcp_refill(b, pcp, l, order, mt, gfp))) {
-		e.page = kmm_pcp_pop(pcp, l, order);
+		e = *kmm_pcp_pop(pcp, l, order);
 	} else {
 		pcp->event[KMM_LOCK_SLOW]++;
 		spin_lock(&b->lock);
@@ -1032,31 +1060,53 @@ static void kmm_wake_if_low(struct kmm_buddy *b)
 		b->wake(b->ctx);
 }
 
+/* Is there anything to do but to give the block? */
+static __always_inline bool kmm_alloc_wants_more(gfp_t gfp)
+{
+	return gfp & __GFP_ZERO || static_branch_unlikely(&kmm_page_key);
+}
+
 /*
  * What a request wants done with its block before it gets it. The order of the arguments is that
  * of the fast path, so that its tail call moves one register.
  */
-static noinline struct page *kmm_alloc_finish(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
-					      struct page *page)
+static __always_inline void kmm_alloc_prepare(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
+					      struct page *page, const struct kmm_frame *f)
 {
-	unsigned int i;
-
 	if (static_branch_unlikely(&kmm_page_key))
-		kmm_hook_page_alloc(b->region, page, order, gfp);
-	for (i = 0; kmm_want_init_on_alloc(gfp) && i < 1U << order; i++)
-		clear_highpage(page + i);
+		kmm_hook_page_alloc(b->region, page, f, order, gfp);
+	if (kmm_want_init_on_alloc(gfp))
+		kmm_page_clear(page, order);
 	trace_mm_page_alloc(page, order, gfp, kmm_gfp_type(gfp));
+}
+
+static noinline struct page *kmm_alloc_finish(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
+					      struct page *page, const struct kmm_frame *f)
+{
+	kmm_alloc_prepare(b, gfp, order, page, f);
 	return page;
 }
 
 /* The same for a client of kmm_alloc_pages() and its like. */
 static noinline struct page *kmm_alloc_finish_client(struct kmm_buddy *b, gfp_t gfp,
-						     unsigned int order, struct page *page)
+						     unsigned int order, struct page *page,
+						     const struct kmm_frame *f)
 {
-	kmm_alloc_finish(b, gfp, order, page);
+	kmm_alloc_prepare(b, gfp, order, page, f);
 	if (static_branch_unlikely(&kmm_page_key))
 		kmm_hook_page_client(b->region, page, order, gfp);
 	return page;
+}
+
+/* The same for a single frame that was not taken alone. */
+static void kmm_alloc_finish_one(struct kmm_buddy *b, gfp_t gfp, struct page *page, bool client)
+{
+	const struct kmm_frame *f;
+
+	if (likely(!kmm_alloc_wants_more(gfp)))
+		return;
+	f = kmm_region_frame(b->region, page_to_pfn(page));
+	client ? kmm_alloc_finish_client(b, gfp, 0, page, f) : kmm_alloc_finish(b, gfp, 0, page, f);
 }
 
 static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
@@ -1094,7 +1144,8 @@ static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsi
 		kmm_report_fail(b, gfp, order);
 		return NULL;
 	}
-	return kmm_alloc_finish(b, gfp, order, page);
+	return kmm_alloc_finish(b, gfp, order, page,
+				kmm_region_frame(b->region, page_to_pfn(page)));
 }
 
 static noinline struct page *kmm_alloc_slow_client(struct kmm_buddy *b, gfp_t gfp,
@@ -1116,6 +1167,8 @@ static noinline struct page *kmm_alloc_slow_client(struct kmm_buddy *b, gfp_t gf
 static __always_inline struct page *kmm_alloc(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
 					      bool client)
 {
+	const struct kmm_pcp_entry *e;
+	const struct kmm_frame *f;
 	struct kmm_pcp_list *l;
 	struct kmm_pcp *pcp;
 	unsigned long flags;
@@ -1132,12 +1185,14 @@ static __always_inline struct page *kmm_alloc(struct kmm_buddy *b, gfp_t gfp, un
 	l = &pcp->list[kmm_pcp_index(order, kmm_gfp_type(gfp))];
 	if (unlikely(l->top == l->base))
 		goto slow_unlock;
-	page = kmm_pcp_pop(pcp, l, order);
+	e = kmm_pcp_pop(pcp, l, order);
+	page = e->page;
+	f = e->frame;
 	kmm_unlock_irqoff(&pcp->lock);
 	local_irq_restore(flags);
-	if (unlikely(gfp & __GFP_ZERO || static_branch_unlikely(&kmm_page_key)))
-		return client ? kmm_alloc_finish_client(b, gfp, order, page) :
-				kmm_alloc_finish(b, gfp, order, page);
+	if (unlikely(kmm_alloc_wants_more(gfp)))
+		return client ? kmm_alloc_finish_client(b, gfp, order, page, f) :
+				kmm_alloc_finish(b, gfp, order, page, f);
 	return page;
 
 slow_unlock:
@@ -1148,6 +1203,56 @@ slow:
 }
 
 /*
+ * A prepared block of a cached order goes into this CPU's cache. @low: order 0..3, known when
+ * compiling.
+ * Return: false when there is no room or another CPU has the lock; then kmm_free_prepared() does
+ * it.
+ */
+static __always_inline bool kmm_pcp_push(struct kmm_buddy *b, struct page *page,
+					 struct kmm_frame *f, unsigned int order, bool low)
+{
+	struct kmm_pcp_entry *e;
+	struct kmm_pcp_list *l;
+	struct kmm_pcp *pcp;
+	unsigned long flags;
+	bool done = false;
+	u16 used;
+
+	local_irq_save(flags);
+	pcp = this_cpu_ptr(b->pcp);
+	if (unlikely(!kmm_trylock_irqoff(&pcp->lock)))
+		goto busy;
+	l = &pcp->list[kmm_pcp_index(low ? order : KMM_PCP_HUGE_ORDER, f->mt)];
+	e = l->top;
+	if (unlikely(e == l->limit))
+		goto full;
+	/* Of two racing frees of one block only one gets past this. */
+	used = KMM_TAG_USED(order);
+	if (unlikely(!try_cmpxchg(&f->tag, &used, KMM_FRAME_TAG(KMM_FRAME_CACHED, order))))
+		goto full;
+	e->page = page;
+	e->frame = f;
+	l->top = e + 1;
+	pcp->nr_freed[order]++;
+	done = true;
+full:
+	kmm_unlock_irqoff(&pcp->lock);
+busy:
+	local_irq_restore(flags);
+	return done;
+}
+
+/* The fast path with hooks. */
+static noinline void kmm_free_hooked(struct kmm_buddy *b, struct page *page, unsigned int order,
+				     unsigned long ip, struct kmm_frame *f)
+{
+	if (unlikely(!kmm_free_prepare(b, page, f, order)))
+		return kmm_free_pinned(b, page, order, ip);
+	if (unlikely(!kmm_pcp_push(b, page, f, order, order < KMM_PCP_LOW_ORDERS)))
+		kmm_free_prepared(b, page, order, ip, f);
+}
+
+/*
  * The fast path: a good block of a cached order, and room for it. @low: order 0..3, known when
  * compiling: these need no loop over the counts, so no stack frame either.
  */
@@ -1155,42 +1260,15 @@ static __always_inline void kmm_free_fast(struct kmm_buddy *b, struct page *page
 					  unsigned int order, unsigned long ip, bool low)
 {
 	struct kmm_frame *f = kmm_region_frame(b->region, page_to_pfn(page));
-	struct kmm_pcp_entry *e;
-	struct kmm_pcp_list *l;
-	struct kmm_pcp *pcp;
-	unsigned long flags;
-	u16 used;
 
-	if (unlikely(!f || READ_ONCE(f->tag) != KMM_TAG_USED(order) || f->owner ||
-		     static_branch_unlikely(&kmm_page_key)))
+	if (unlikely(!f || READ_ONCE(f->tag) != KMM_TAG_USED(order) || f->owner))
 		return kmm_free_slow(b, page, order, ip);
+	if (static_branch_unlikely(&kmm_page_key))
+		return kmm_free_hooked(b, page, order, ip, f);
 	if (unlikely(low ? kmm_page_pinned_low(page, order) : kmm_page_pinned(page, order)))
 		return kmm_free_slow(b, page, order, ip);
-	local_irq_save(flags);
-	pcp = this_cpu_ptr(b->pcp);
-	if (unlikely(!kmm_trylock_irqoff(&pcp->lock)))
-		goto slow;
-	l = &pcp->list[kmm_pcp_index(low ? order : KMM_PCP_HUGE_ORDER, f->mt)];
-	e = l->top;
-	if (unlikely(e == l->limit))
-		goto slow_unlock;
-	/* Of two racing frees of one block only one gets past this. */
-	used = KMM_TAG_USED(order);
-	if (unlikely(!try_cmpxchg(&f->tag, &used, KMM_FRAME_TAG(KMM_FRAME_CACHED, order))))
-		goto slow_unlock;
-	e->page = page;
-	e->frame = f;
-	l->top = e + 1;
-	pcp->nr_freed[order]++;
-	kmm_unlock_irqoff(&pcp->lock);
-	local_irq_restore(flags);
-	return;
-
-slow_unlock:
-	kmm_unlock_irqoff(&pcp->lock);
-slow:
-	local_irq_restore(flags);
-	kmm_free_slow(b, page, order, ip);
+	if (unlikely(!kmm_pcp_push(b, page, f, order, low)))
+		kmm_free_slow(b, page, order, ip);
 }
 
 static noinline void kmm_free_high(struct kmm_buddy *b, struct page *page, unsigned int order,
@@ -1274,7 +1352,7 @@ static unsigned int kmm_pcp_take(struct kmm_buddy *b, gfp_t gfp, struct page **p
 		kmm_pcp_refill(b, pcp, l, 0, kmm_gfp_type(gfp), gfp);
 	nr = min_t(unsigned long, nr, kmm_pcp_list_nr(l));
 	for (i = 0; i < nr; i++)
-		pages[i] = kmm_pcp_pop(pcp, l, 0);
+		pages[i] = kmm_pcp_pop(pcp, l, 0)->page;
 	kmm_pcp_unlock(pcp, flags);
 	return nr;
 }
@@ -1297,8 +1375,7 @@ static __always_inline unsigned long kmm_alloc_bulk(struct kmm_buddy *b, gfp_t g
 		nr = kmm_pcp_take(b, gfp, got, want);
 		kmm_wake_if_low(b);
 		for (k = 0; k < nr; k++)
-			client ? kmm_alloc_finish_client(b, gfp, 0, got[k]) :
-				 kmm_alloc_finish(b, gfp, 0, got[k]);
+			kmm_alloc_finish_one(b, gfp, got[k], client);
 		if (!nr) {
 			got[0] = client ? kmm_alloc_slow_client(b, gfp, 0) :
 					  kmm_alloc_slow(b, gfp, 0);
@@ -1436,8 +1513,7 @@ static int kmm_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigne
 	kmm_buddy_resume(b, mine, flags);
 	kmm_wake_if_low(b);
 	for (pfn = start_pfn; !err && pfn < end_pfn; pfn++)
-		client ? kmm_alloc_finish_client(b, gfp, 0, pfn_to_page(pfn)) :
-			 kmm_alloc_finish(b, gfp, 0, pfn_to_page(pfn));
+		kmm_alloc_finish_one(b, gfp, pfn_to_page(pfn), client);
 	return err;
 }
 

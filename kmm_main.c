@@ -281,7 +281,7 @@ static int kmm_page_ext_init_flatmem(struct kmm *k, struct kmm_mm_init_step *sai
 	else if (!ext->needed)
 		kmm_step_says(said, "no client needs any");
 	else
-		p += scnprintf(p, end - p, "%u bytes a frame:", ext->size);
+		p += scnprintf(p, end - p, "%lu bytes a frame:", ext->size);
 	for (id = 0; id < KMM_NR_PAGE_EXT; id++)
 		if (ext->needed & BIT(id))
 			p += scnprintf(p, end - p, " %s at %u", kmm_page_ext_clients[id]->name,

@@ -412,15 +412,12 @@ static void debug_move_locked(struct debug_entry *o, enum debug_step step, unsig
 }
 
 static bool debug_step(const void *addr, enum kmm_debug_type type, enum debug_step step,
-		       unsigned long ip)
+		       unsigned long ip, u32 stack)
 {
 	struct debug_entry *o, copy;
 	unsigned long flags;
-	u32 stack = 0;
 	bool good;
 
-	if (step == STEP_ACTIVATE || step == STEP_DESTROY)
-		stack = kmm_depot_save_here(&kmm_stacks, 2);
 	raw_spin_lock_irqsave(&debug_lock, flags);
 	o = debug_find_locked(addr);
 	if (!o) {
@@ -500,7 +497,7 @@ KMM_EXPORT_INTERNAL(__kmm_debug_object_init);
  */
 bool __kmm_debug_object_activate(const void *addr, enum kmm_debug_type type)
 {
-	return debug_step(addr, type, STEP_ACTIVATE, _RET_IP_);
+	return debug_step(addr, type, STEP_ACTIVATE, _RET_IP_, kmm_depot_save_caller(&kmm_stacks));
 }
 KMM_EXPORT_INTERNAL(__kmm_debug_object_activate);
 
@@ -513,7 +510,7 @@ KMM_EXPORT_INTERNAL(__kmm_debug_object_activate);
  */
 bool __kmm_debug_object_assert_active(const void *addr, enum kmm_debug_type type)
 {
-	return debug_step(addr, type, STEP_ASSERT, _RET_IP_);
+	return debug_step(addr, type, STEP_ASSERT, _RET_IP_, 0);
 }
 KMM_EXPORT_INTERNAL(__kmm_debug_object_assert_active);
 
@@ -526,7 +523,7 @@ KMM_EXPORT_INTERNAL(__kmm_debug_object_assert_active);
  */
 bool __kmm_debug_object_use(const void *addr, enum kmm_debug_type type)
 {
-	return debug_step(addr, type, STEP_USE, _RET_IP_);
+	return debug_step(addr, type, STEP_USE, _RET_IP_, 0);
 }
 KMM_EXPORT_INTERNAL(__kmm_debug_object_use);
 
@@ -558,7 +555,7 @@ KMM_EXPORT_INTERNAL(__kmm_debug_object_unuse);
  */
 bool __kmm_debug_object_destroy(const void *addr, enum kmm_debug_type type)
 {
-	return debug_step(addr, type, STEP_DESTROY, _RET_IP_);
+	return debug_step(addr, type, STEP_DESTROY, _RET_IP_, kmm_depot_save_caller(&kmm_stacks));
 }
 KMM_EXPORT_INTERNAL(__kmm_debug_object_destroy);
 
@@ -571,7 +568,7 @@ KMM_EXPORT_INTERNAL(__kmm_debug_object_destroy);
  */
 bool __kmm_debug_object_free(const void *addr, enum kmm_debug_type type)
 {
-	return debug_step(addr, type, STEP_FREE, _RET_IP_);
+	return debug_step(addr, type, STEP_FREE, _RET_IP_, 0);
 }
 KMM_EXPORT_INTERNAL(__kmm_debug_object_free);
 

@@ -434,7 +434,7 @@ void kmm_leak_track(struct kmm_leak *l, const void *p, size_t size, int min_coun
 	if (!size || !READ_ONCE(l->enabled) || in_nmi())
 		return;
 	leak_note_task(&info);
-	info.stack = kmm_depot_save_here(&kmm_stacks, 1);
+	info.stack = kmm_depot_save_caller(&kmm_stacks);
 	leak_pool_prepare(l, gfp);
 	raw_spin_lock_irqsave(&l->lock, flags);
 	if (l->enabled) {
@@ -639,7 +639,7 @@ int kmm_leak_update_trace(struct kmm_leak *l, const void *p)
 	unsigned long flags;
 	u32 stack;
 
-	stack = kmm_depot_save_here(&kmm_stacks, 1);
+	stack = kmm_depot_save_caller(&kmm_stacks);
 	raw_spin_lock_irqsave(&l->lock, flags);
 	o = leak_find_start_locked(l, p);
 	if (o)

@@ -40,6 +40,7 @@
 /* the kernel's dump_page() has no prefix */
 #define pr_fmt(fmt) fmt
 
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -47,6 +48,8 @@
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/string.h>
+#include <linux/time64.h>
+#include <asm/tsc.h>
 
 #include <compat/compat.h>
 #include <kmm/page_owner.h>
@@ -67,6 +70,10 @@ static bool owner_wanted;
 static bool owner_asked;
 /* The module's region, while it has records; NULL: none. */
 static struct kmm_region *owner_region;
+
+/* Records have the TSC, which was this when local_clock() was that; immutable after load. */
+static DEFINE_STATIC_KEY_FALSE(owner_tsc_key);
+static u64 owner_start_tsc, owner_start_nsec;
 
 /* Stacks of frames that were in use before, and of what did not fit into the depot. */
 static u32 owner_early_handle;
@@ -94,18 +101,38 @@ static unsigned int owner_gfp_type(gfp_t gfp)
 
 /* === Records === */
 
+/*
+ * local_clock() is 40 instructions, the counter that it reads one: if the counter is good enough
+ * for the kernel, records have it raw.
+ */
+static __always_inline u64 owner_clock(void)
+{
+	return static_branch_likely(&owner_tsc_key) ? rdtsc() : local_clock();
+}
+
+/* As local_clock() would have said, when owner_clock() said this. */
+static u64 owner_clock_nsec(u64 clock)
+{
+	if (!static_branch_likely(&owner_tsc_key) || !clock)
+		return clock;
+	return owner_start_nsec + mul_u64_u32_div(clock - owner_start_tsc, USEC_PER_SEC, tsc_khz);
+}
+
 static struct kmm_page_owner *owner_record(const struct kmm_region *r, u32 index)
 {
 	return kmm_page_ext_get(&r->ext, KMM_PAGE_EXT_OWNER, index);
 }
 
-/* For the hooks: NULL when page_owner is off in this region. */
-static __always_inline struct kmm_page_owner *owner_active(const struct kmm_region *r,
-							   const struct page *page)
+/* For the hooks. */
+static __always_inline bool owner_active(const struct kmm_region *r)
 {
-	if (!test_bit(KMM_PAGE_EXT_OWNER, &r->ext.active))
-		return NULL;
-	return owner_record(r, kmm_region_index(r, kmm_region_frame(r, page_to_pfn(page))));
+	return test_bit(KMM_PAGE_EXT_OWNER, &r->ext.active);
+}
+
+static __always_inline struct kmm_page_owner *owner_of_frame(const struct kmm_region *r,
+							     const struct kmm_frame *f)
+{
+	return kmm_page_ext_at(&r->ext, KMM_PAGE_EXT_OWNER, kmm_region_index(r, f));
 }
 
 static __always_inline void owner_set_task(struct kmm_page_owner *po)
@@ -113,26 +140,27 @@ static __always_inline void owner_set_task(struct kmm_page_owner *po)
 	po->pid = current->pid;
 	po->tgid = current->tgid;
 	memcpy(po->comm, current->comm, sizeof(po->comm));
-	po->ts_nsec = local_clock();
+	po->ts_nsec = owner_clock();
 }
 
 /**
  * kmm_page_owner_alloc() - A block is given out.
  * @r: region
- * @page: first page
+ * @f: its first frame
  * @order: of the block
  * @gfp: what it was asked for with
  *
  * Context: any but NMI; the block is the caller's.
  */
-noinline void kmm_page_owner_alloc(struct kmm_region *r, struct page *page, unsigned int order,
-				   gfp_t gfp)
+noinline void kmm_page_owner_alloc(struct kmm_region *r, const struct kmm_frame *f,
+				   unsigned int order, gfp_t gfp)
 {
-	struct kmm_page_owner *po = owner_active(r, page);
+	struct kmm_page_owner *po;
 
-	if (!po)
+	if (!owner_active(r))
 		return;
-	po->handle = kmm_depot_save_here(&kmm_stacks, 1) ?: owner_failure_handle;
+	po = owner_of_frame(r, f);
+	po->handle = kmm_depot_save_caller(&kmm_stacks) ?: owner_failure_handle;
 	po->order = order;
 	po->gfp = gfp;
 	owner_set_task(po);
@@ -142,19 +170,19 @@ noinline void kmm_page_owner_alloc(struct kmm_region *r, struct page *page, unsi
 /**
  * kmm_page_owner_free() - A block comes back.
  * @r: region
- * @page: first page
- * @order: of the block
+ * @f: its first frame
  *
  * Context: any but NMI; the block is the caller's.
  */
-noinline void kmm_page_owner_free(struct kmm_region *r, struct page *page, unsigned int order)
+noinline void kmm_page_owner_free(struct kmm_region *r, const struct kmm_frame *f)
 {
-	struct kmm_page_owner *po = owner_active(r, page);
+	struct kmm_page_owner *po;
 
-	if (!po)
+	if (!owner_active(r))
 		return;
-	po->free_handle = kmm_depot_save_here(&kmm_stacks, 1) ?: owner_failure_handle;
-	po->free_ts_nsec = local_clock();
+	po = owner_of_frame(r, f);
+	po->free_handle = kmm_depot_save_caller(&kmm_stacks) ?: owner_failure_handle;
+	po->free_ts_nsec = owner_clock();
 	WRITE_ONCE(po->state, KMM_OWNER_FREED);
 }
 
@@ -168,18 +196,27 @@ noinline void kmm_page_owner_free(struct kmm_region *r, struct page *page, unsig
  */
 void kmm_page_owner_split(struct kmm_region *r, struct page *page, unsigned int order)
 {
-	struct kmm_page_owner *po = owner_active(r, page);
-	u32 index = kmm_region_index(r, kmm_region_frame(r, page_to_pfn(page)));
-	u32 i;
+	const struct kmm_frame *f = kmm_region_frame(r, page_to_pfn(page));
+	u32 i, index = kmm_region_index(r, f);
+	struct kmm_page_owner *po;
 
-	if (!po)
+	if (!owner_active(r))
 		return;
+	po = owner_of_frame(r, f);
 	po->order = 0;
 	for (i = 1; i < 1U << order; i++)
 		*owner_record(r, index + i) = *po;
 }
 
 /* === Looking === */
+
+static void owner_copy(const struct kmm_page_owner *po, struct kmm_page_owner *copy)
+{
+	*copy = *po;
+	copy->comm[TASK_COMM_LEN - 1] = '\0';
+	copy->ts_nsec = owner_clock_nsec(copy->ts_nsec);
+	copy->free_ts_nsec = owner_clock_nsec(copy->free_ts_nsec);
+}
 
 /**
  * kmm_page_owner_get() - The record of a block that is in use.
@@ -199,8 +236,7 @@ bool kmm_page_owner_get(const struct kmm_region *r, u32 index, struct kmm_page_o
 		return false;
 	if (kmm_frame_state(&f) != KMM_FRAME_USED && kmm_frame_state(&f) != KMM_FRAME_METADATA)
 		return false;
-	*copy = *po;
-	copy->comm[TASK_COMM_LEN - 1] = '\0';
+	owner_copy(po, copy);
 	return copy->handle &&
 	       (copy->state == KMM_OWNER_ALLOCATED || copy->state == KMM_OWNER_EARLY);
 }
@@ -272,8 +308,7 @@ void kmm_page_owner_print(struct kmm_region *r, struct page *page)
 
 	if (!record || READ_ONCE(record->state) == KMM_OWNER_UNKNOWN)
 		return;
-	po = *record;
-	po.comm[TASK_COMM_LEN - 1] = '\0';
+	owner_copy(record, &po);
 	pr_err("page_owner tracks the page as %s\n",
 	       po.state == KMM_OWNER_FREED ? "freed" : "allocated");
 	pr_err("page last allocated via order %u, migratetype %s, gfp_mask %#x(%pGg), pid %d, tgid %d (%s), ts %llu, free_ts %llu\n",
@@ -293,7 +328,7 @@ void kmm_page_owner_print(struct kmm_region *r, struct page *page)
 /* Functions of their own, so that the stack says what happened. */
 static noinline u32 owner_register_early_stack(void)
 {
-	u32 handle = kmm_depot_save_here(&kmm_stacks, 0);
+	u32 handle = kmm_depot_save_here(&kmm_stacks);
 
 	barrier();	/* no tail call */
 	return handle;
@@ -301,7 +336,7 @@ static noinline u32 owner_register_early_stack(void)
 
 static noinline u32 owner_register_failure_stack(void)
 {
-	u32 handle = kmm_depot_save_here(&kmm_stacks, 0);
+	u32 handle = kmm_depot_save_here(&kmm_stacks);
 
 	barrier();
 	return handle;
@@ -497,6 +532,11 @@ long kmm_page_owner_init(struct kmm_region *r)
 	long ret = -EBUSY;
 
 	mutex_lock(&owner_mutex);
+	if (tsc_khz && !check_tsc_unstable()) {
+		owner_start_tsc = rdtsc();
+		owner_start_nsec = local_clock();
+		static_branch_enable(&owner_tsc_key);
+	}
 	if (r->ext.needed & BIT(KMM_PAGE_EXT_OWNER)) {
 		ret = kmm_page_owner_start(r);
 		owner_region = r;

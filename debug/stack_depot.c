@@ -6,34 +6,38 @@
  * nearly all are the same. So each different one is kept once, as in the kernel's stack depot,
  * and whoever wants to remember one keeps its handle, 4 bytes.
  *
- * Records. A record is a stack's length, its hash, its return addresses, and the handle of the
- * next record of its hash chain. A handle is 1 + the record's place in units of 8 bytes,
- * counted over all pools; 0 is no stack. Records are never changed and never freed, so a look
- * takes no lock; a new one is put at the head of its chain under @lock.
+ * Records. A record is a stack's length, its return addresses, and the handle of the next record
+ * of its hash chain. A handle is 1 + the record's place in units of 8 bytes, counted over all
+ * pools; 0 is no stack. Records are never changed and never freed, so a look takes no lock; a
+ * new one is put at the head of its chain under @lock.
  *
  * Memory. Stacks come from contexts that cannot allocate. So there are pools beforehand, and
  * when less than one is left a work item adds some, up to a limit (parameter stack_depot_kb). A
  * stack that finds no room is dropped and counted; its handle is 0. Nothing waits for memory.
  *
  * Unwinding is what costs: with the kernel's ORC unwinder about 400 instructions a frame. But
- * the same few paths come again and again. So each CPU remembers what it unwound lately: the
- * return addresses, and where on the stack, counted from the frame of kmm_depot_save_here(),
- * each was found. A stack is the same again if at each of these places there is that return
+ * the same few paths come again and again. So a record also has the places where its return
+ * addresses were found, counted from the innermost one's, and each CPU remembers which records
+ * it saw lately. A stack is the same again if at each of these places there is that return
  * address again. That is no guess: where the next frame is follows from the address in this
  * one, which was just compared, as long as every frame is found by adding a constant to the
- * stack pointer. A stack is therefore not remembered if the unwinder
+ * stack pointer. A record has therefore no places if the unwinder
  *
  *	- found a frame by a register (a frame pointer) or said that it is not sure
  *	- left the stack on which it began, or met an interrupted kernel
  *	- corrected an address that a tracer had replaced on the stack
  *
- * and these are unwound each time. A stack that ends where user space was entered is the same
- * only if it was user space again: the saved code segment tells. Places are compared from the
- * innermost on, and the first difference ends it, so nothing beyond the stack is ever read.
+ * and these stacks are unwound each time. A stack that ends where user space was entered is the
+ * same only if it was user space again: the saved code segment tells. Places are compared from
+ * the innermost on, and the first difference ends it, so nothing beyond the stack is ever read.
  *
- * Invariants: no two records have equal stacks; nr_saved counts every call, the dropped ones too.
+ * What a CPU remembers are pointers to records, which stay; so it needs no lock either, and it
+ * does no harm to be moved to another CPU in the middle.
  *
- * Context: any but NMI. Locks: @lock is a leaf; what a CPU remembers is touched with IRQs off.
+ * Invariants: of equal stacks there is one record, or two: the older without places, of a walk
+ * that could not tell them. nr_saved counts every call, the dropped ones too.
+ *
+ * Context: any but NMI. Locks: @lock is a leaf.
  *
  * It deliberately does not: count who still has a handle. What is in stays until unload.
  */
@@ -70,52 +74,62 @@ MODULE_PARM_DESC(stack_depot_kb, "Host memory for stacks of debugging, at most, 
 /**
  * struct depot_record - a stack
  * @next: handle of the next one in its chain
- * @hash: of the addresses
+ * @handle: its own
  * @nr: addresses
- * @ip: innermost first
+ * @nr_places: what is compared to recognise it: @nr, rounded up to DEPOT_STEP by more of the
+ *	first; 0: it cannot be recognised
+ * @cs: where the code segment of the interrupted user space is; 0: the stack does not end there
+ * @ip: innermost first. After these @nr, or @nr_places, a u16 for each of @nr_places: where it
+ *	is on the stack
  *
- * Immutable once it can be found.
+ * Places are counted in words from that of the first address, which is 0. Immutable once it can
+ * be found.
  */
 struct depot_record {
 	u32 next;
-	u32 hash;
-	u32 nr;
+	u32 handle;
+	u16 nr;
+	u16 nr_places;
+	u16 cs;
 	unsigned long ip[] __aligned(8);
 };
 
-/* What a CPU remembers: sets of MEMO_WAYS, by where on the stack the call was. */
-#define MEMO_SET_BITS		5
-#define MEMO_SETS	BIT(MEMO_SET_BITS)
-#define MEMO_WAYS		4
+/* So many words are compared before the loop looks whether it is done. */
+#define DEPOT_STEP	4
 
 /**
- * struct depot_memo - a stack that was unwound
- * @handle: its record; 0: none
- * @nr: return addresses
- * @cs: where, from @base on, the code segment of the interrupted user space is; 0: the stack
- *	does not end in user space
- * @at: where each address is
- * @ip: and what it is
+ * struct depot_stack - what a record is looked for, or made of
+ * @nr: of the record
+ * @nr_places: of the record
+ * @cs: of the record
+ * @ip: addresses, for @nr and for @nr_places
+ * @at: places, for @nr_places
  */
-struct depot_memo {
-	u32 handle;
+struct depot_stack {
 	u16 nr;
+	u16 nr_places;
 	u16 cs;
-	u16 at[KMM_DEPOT_DEPTH];
-	unsigned long ip[KMM_DEPOT_DEPTH];
+	const unsigned long *ip;
+	const u16 *at;
 };
 
+static_assert(KMM_DEPOT_DEPTH % DEPOT_STEP == 0);
+
+/* What a CPU remembers: sets of MEMO_WAYS, by where on the stack the call was, and whose. */
+#define MEMO_SET_BITS	6
+#define MEMO_WAYS	4
+
 /**
- * struct kmm_depot_cpu - what belongs to one CPU; IRQs are off
- * @memo: what it remembers
+ * struct kmm_depot_cpu - what belongs to one CPU
+ * @memo: records that it saw; any context may write one, at any moment
  * @victim: the way that is replaced next
- * @nr_saved: calls
- * @nr_remembered: calls that a memo answered
+ * @nr_unwound: calls that no memo answered, kmm_depot_save() among them
+ * @nr_remembered: calls that one did
  */
 struct kmm_depot_cpu {
-	struct depot_memo memo[MEMO_SETS][MEMO_WAYS];
+	const struct depot_record *memo[1 << MEMO_SET_BITS][MEMO_WAYS];
 	unsigned int victim;
-	u64 nr_saved;
+	u64 nr_unwound;
 	u64 nr_remembered;
 };
 
@@ -137,46 +151,53 @@ static const struct depot_record *depot_record(const struct kmm_depot *d, u32 ha
 	return d->pool[at / KMM_DEPOT_POOL_BYTES] + at % KMM_DEPOT_POOL_BYTES;
 }
 
-static u32 depot_find(const struct kmm_depot *d, const unsigned long *ip, unsigned int nr, u32 hash)
+static u32 depot_hash(const struct depot_stack *s)
 {
-	/* Pairs with smp_store_release() in depot_add_locked(). */
-	u32 handle = smp_load_acquire(&d->bucket[hash >> (32 - DEPOT_HASH_BITS)]);
-
-	while (handle) {
-		const struct depot_record *rec = depot_record(d, handle);
-
-		if (rec->hash == hash && rec->nr == nr && !memcmp(rec->ip, ip, nr * sizeof(*ip)))
-			return handle;
-		handle = rec->next;
-	}
-	return 0;
+	return jhash2((const u32 *)s->ip, s->nr * sizeof(*s->ip) / sizeof(u32), 0);
 }
 
-static u32 depot_add_locked(struct kmm_depot *d, const unsigned long *ip, unsigned int nr, u32 hash)
+/* Return: the record of this stack, with places if @s has some; NULL: there is none yet. */
+static const struct depot_record *depot_find(const struct kmm_depot *d, const struct depot_stack *s,
+					     const u32 *bucket)
 {
-	size_t size = sizeof(struct depot_record) + nr * sizeof(*ip);
-	u32 *bucket = &d->bucket[hash >> (32 - DEPOT_HASH_BITS)];
-	u32 at = d->used_bytes, handle;
+	/* Pairs with smp_store_release() in depot_add_locked(). */
+	const struct depot_record *rec = depot_record(d, smp_load_acquire(bucket));
+
+	while (rec && (rec->nr != s->nr || memcmp(rec->ip, s->ip, s->nr * sizeof(*s->ip)) ||
+		       rec->nr_places < s->nr_places))
+		rec = depot_record(d, rec->next);
+	return rec;
+}
+
+static const struct depot_record *depot_add_locked(struct kmm_depot *d, const struct depot_stack *s,
+						   u32 *bucket)
+{
+	unsigned int words = max(s->nr, s->nr_places);
+	size_t size = ALIGN(sizeof(struct depot_record) + words * sizeof(*s->ip) +
+			    s->nr_places * sizeof(*s->at), DEPOT_UNIT);
 	struct depot_record *rec;
+	u32 at = d->used_bytes;
 
 	lockdep_assert_held(&d->lock);
 	if (at % KMM_DEPOT_POOL_BYTES + size > KMM_DEPOT_POOL_BYTES)
 		at = ALIGN(at, KMM_DEPOT_POOL_BYTES);
 	if (at / KMM_DEPOT_POOL_BYTES >= d->nr_pools) {
 		d->nr_dropped++;
-		return 0;
+		return NULL;
 	}
 	rec = d->pool[at / KMM_DEPOT_POOL_BYTES] + at % KMM_DEPOT_POOL_BYTES;
 	rec->next = *bucket;
-	rec->hash = hash;
-	rec->nr = nr;
-	memcpy(rec->ip, ip, nr * sizeof(*ip));
+	rec->handle = 1 + at / DEPOT_UNIT;
+	rec->nr = s->nr;
+	rec->nr_places = s->nr_places;
+	rec->cs = s->cs;
+	memcpy(rec->ip, s->ip, words * sizeof(*s->ip));
+	memcpy(rec->ip + words, s->at, s->nr_places * sizeof(*s->at));
 	WRITE_ONCE(d->used_bytes, at + size);
 	d->nr_stacks++;
-	handle = 1 + at / DEPOT_UNIT;
 	/* Whoever finds the handle finds the record. Pairs with depot_find(). */
-	smp_store_release(bucket, handle);
-	return handle;
+	smp_store_release(bucket, rec->handle);
+	return rec;
 }
 
 /* Is less than a pool left, and may there be more? */
@@ -189,53 +210,34 @@ static bool depot_wants_pool(const struct kmm_depot *d)
 	       (u64)nr * KMM_DEPOT_POOL_BYTES;
 }
 
-static u32 depot_save(struct kmm_depot *d, const unsigned long *ip, unsigned int nr)
+/* Return: the stack's record; NULL: it is empty, or new and there is no room. */
+static const struct depot_record *depot_save(struct kmm_depot *d, const struct depot_stack *s)
 {
+	const struct depot_record *rec;
 	unsigned long flags;
-	u32 hash, handle;
+	u32 *bucket;
 
-	if (!nr || !d->bucket)
-		return 0;
-	hash = jhash2((const u32 *)ip, nr * sizeof(*ip) / sizeof(u32), 0);
-	handle = depot_find(d, ip, nr, hash);
-	if (handle)
-		return handle;
+	if (!s->nr)
+		return NULL;
+	bucket = &d->bucket[depot_hash(s) >> (32 - DEPOT_HASH_BITS)];
+	rec = depot_find(d, s, bucket);
+	if (rec)
+		return rec;
 	raw_spin_lock_irqsave(&d->lock, flags);
-	handle = depot_find(d, ip, nr, hash) ?: depot_add_locked(d, ip, nr, hash);
+	rec = depot_find(d, s, bucket) ?: depot_add_locked(d, s, bucket);
 	raw_spin_unlock_irqrestore(&d->lock, flags);
 	if (depot_wants_pool(d))
 		schedule_work(&d->grow);
-	return handle;
+	return rec;
 }
 
-/**
- * kmm_depot_save() - Keep a stack.
- * @d: depot
- * @entries: return addresses, innermost first
- * @nr: how many; what is beyond KMM_DEPOT_DEPTH_MAX is cut off
- *
- * Context: any but NMI. Return: its handle; 0 when it is new and there is no room.
- */
-u32 kmm_depot_save(struct kmm_depot *d, const unsigned long *entries, unsigned int nr)
-{
-	if (d->cpu)
-		this_cpu_inc(d->cpu->nr_saved);
-	return depot_save(d, entries, min_t(unsigned int, nr, KMM_DEPOT_DEPTH_MAX));
-}
-KMM_EXPORT_INTERNAL(kmm_depot_save);
-
-/* === What a CPU remembers === */
+/* === Walking === */
 
 #ifdef CONFIG_UNWINDER_ORC
-static __always_inline unsigned long depot_stack_word(const unsigned long *base, unsigned int at)
+/* This word, or another of the same stack above it? */
+static bool depot_same_stack(const unsigned long *slot, const void *p)
 {
-	return READ_ONCE_NOCHECK(base[at]);
-}
-
-/* Another word of the same stack, above? */
-static bool depot_same_stack(const unsigned long *base, const void *p)
-{
-	return ((unsigned long)base ^ (unsigned long)p) < THREAD_SIZE && p > (const void *)base;
+	return ((unsigned long)slot ^ (unsigned long)p) < THREAD_SIZE && p >= (const void *)slot;
 }
 
 /*
@@ -250,123 +252,172 @@ static bool depot_by_register(const struct unwind_state *state, unsigned long sp
 	return state->sp == bp + 16 || READ_ONCE_NOCHECK(*(unsigned long *)(bp - 8)) == state->sp;
 }
 
-/*
- * The stack above @base, the frame of a function with a frame pointer.
- * Return: false when it must not be remembered; @memo is whole but for the handle in any case.
- */
-static bool depot_unwind(const unsigned long *base, struct depot_memo *memo)
+/* The stack from the return address in @slot on. */
+static void depot_unwind(const unsigned long *slot, struct depot_stack *s, unsigned long *ips,
+			 u16 *at)
 {
 	struct unwind_state state;
 	bool good = true;
 	unsigned int nr;
 
-	memo->cs = 0;
-	__unwind_start(&state, current, NULL, (unsigned long *)base);
+	*s = (struct depot_stack) { .ip = ips, .at = at };
+	__unwind_start(&state, current, NULL, (unsigned long *)slot);
 	for (nr = 0; nr < KMM_DEPOT_DEPTH && !unwind_done(&state); nr++) {
 		unsigned long ip = unwind_get_return_address(&state);
 		unsigned long sp = state.sp, bp = state.bp;
-		const unsigned long *slot = (unsigned long *)sp - 1;
+		const unsigned long *p = (unsigned long *)sp - 1;
 
 		if (!ip)
 			break;
-		memo->ip[nr] = ip;
-		if (good && !state.regs && depot_same_stack(base, slot) &&
-		    READ_ONCE_NOCHECK(*slot) == ip)
-			memo->at[nr] = slot - base;
+		ips[nr] = ip;
+		if (good && !state.regs && depot_same_stack(slot, p) && READ_ONCE_NOCHECK(*p) == ip)
+			at[nr] = p - slot;
 		else
 			good = false;
 		if (!unwind_next_frame(&state))
 			continue;
 		good &= !depot_by_register(&state, sp, bp);
-		if (state.regs && user_mode(state.regs) && depot_same_stack(base, &state.regs->cs))
-			memo->cs = &state.regs->cs - base;
+		if (state.regs && user_mode(state.regs) && depot_same_stack(slot, &state.regs->cs))
+			s->cs = &state.regs->cs - slot;
 		else
 			good &= !state.regs;
 	}
-	memo->nr = nr;
-	return good && nr && !unwind_error(&state);
+	s->nr = nr;
+	if (!good || !nr || at[0] || unwind_error(&state))
+		return;
+	for (; nr % DEPOT_STEP; nr++) {
+		ips[nr] = ips[0];
+		at[nr] = 0;
+	}
+	s->nr_places = nr;
 }
 
-/* Is what @memo has on the stack of @base, word for word? See the essay. */
-static __always_inline bool depot_memo_fits(const struct depot_memo *memo,
-					    const unsigned long *base)
+/* Is what @rec has on the stack from @slot on, word for word? See the essay. */
+static __always_inline bool depot_fits(const struct depot_record *rec,
+				       const unsigned long *slot)
 {
-	unsigned int i;
+	const unsigned long *ip = rec->ip, *end = ip + rec->nr_places;
+	const u16 *at = (const u16 *)end;
 
-	if (!memo->handle)
-		return false;
-	for (i = 0; i < memo->nr; i++)
-		if (depot_stack_word(base, memo->at[i]) != memo->ip[i])
+	do {
+		if (slot[at[0]] != ip[0] || slot[at[1]] != ip[1] || slot[at[2]] != ip[2] ||
+		    slot[at[3]] != ip[3])
 			return false;
-	return !memo->cs || (depot_stack_word(base, memo->cs) & SEGMENT_RPL_MASK) == USER_RPL;
+		at += DEPOT_STEP;
+		ip += DEPOT_STEP;
+	} while (ip < end);
+	return !rec->cs || (slot[rec->cs] & SEGMENT_RPL_MASK) == USER_RPL;
+}
+#else
+static bool depot_fits(const struct depot_record *rec, const unsigned long *slot)
+{
+	return false;
 }
 
-/* The set of memos for a call from this place at this depth of the stack. */
-static __always_inline struct depot_memo *depot_memo_set(struct kmm_depot_cpu *c,
-							 const unsigned long *base)
+/* Without ORC there are no places; the frames before the one in @slot are left out. */
+static void depot_unwind(const unsigned long *slot, struct depot_stack *s, unsigned long *ips,
+			 u16 *at)
 {
-	unsigned long key = ((unsigned long)base & (THREAD_SIZE - 1)) ^ base[1];
+	unsigned int nr = stack_trace_save(ips, KMM_DEPOT_DEPTH, 0), i = 0;
 
-	return c->memo[hash_long(key, MEMO_SET_BITS)];
+	while (i < nr && ips[i] != *slot)
+		i++;
+	*s = (struct depot_stack) { .nr = nr - i, .ip = ips + i, .at = at };
+}
+#endif
+
+/* What @c remembers of calls whose return address is in @slot. */
+static __always_inline const struct depot_record **depot_memos(struct kmm_depot_cpu *c,
+							       const unsigned long *slot)
+{
+	u32 key = ((unsigned long)slot & (THREAD_SIZE - 1)) ^ *slot;
+
+	return c->memo[hash_32(key, MEMO_SET_BITS)];
+}
+
+static noinline u32 depot_save_unwound(struct kmm_depot *d, const unsigned long *slot)
+{
+	const struct depot_record *rec;
+	struct kmm_depot_cpu *c;
+	unsigned long ip[KMM_DEPOT_DEPTH];
+	u16 at[KMM_DEPOT_DEPTH];
+	struct depot_stack s;
+
+	depot_unwind(slot, &s, ip, at);
+	rec = depot_save(d, &s);
+	c = get_cpu_ptr(d->cpu);
+	c->nr_unwound++;
+	if (rec && rec->nr_places)
+		WRITE_ONCE(depot_memos(c, slot)[c->victim++ % MEMO_WAYS], rec);
+	put_cpu_ptr(d->cpu);
+	return rec ? rec->handle : 0;
 }
 
 /**
- * kmm_depot_save_here() - Keep the stack of the caller.
+ * kmm_depot_save_at() - Keep the stack from one of its return addresses on.
  * @d: depot
- * @skip: entries to leave out; 0: the first one is the place behind this call. The same in
- *	each call from one place
+ * @slot: where on the current stack this address is. kmm_depot_save_caller() knows
  *
- * Context: any but NMI. Return: its handle; 0 when it is new and there is no room.
+ * Context: any but NMI. Return: its handle; 0 when it is new and there is no room, or @d is zero.
  */
-noinline u32 kmm_depot_save_here(struct kmm_depot *d, unsigned int skip)
+noinline __no_sanitize_address u32 kmm_depot_save_at(struct kmm_depot *d, const unsigned long *slot)
 {
-	const unsigned long *base = __builtin_frame_address(0);
-	struct depot_memo memo, *set;
-	struct kmm_depot_cpu *c;
-	unsigned long flags;
+	const struct depot_record **memo, *rec;
 	unsigned int way;
-	bool good;
 
 	if (unlikely(!d->bucket))
 		return 0;
-	local_irq_save(flags);
-	c = this_cpu_ptr(d->cpu);
-	c->nr_saved++;
-	set = depot_memo_set(c, base);
+	memo = depot_memos(raw_cpu_ptr(d->cpu), slot);
 	for (way = 0; way < MEMO_WAYS; way++) {
-		if (depot_memo_fits(&set[way], base)) {
-			u32 handle = set[way].handle;
-
-			c->nr_remembered++;
-			local_irq_restore(flags);
-			return handle;
+		rec = READ_ONCE(memo[way]);
+		if (rec && depot_fits(rec, slot)) {
+			this_cpu_inc(d->cpu->nr_remembered);
+			return rec->handle;
 		}
 	}
-	local_irq_restore(flags);
-
-	good = depot_unwind(base, &memo);
-	skip = min_t(unsigned int, skip, memo.nr);
-	memo.handle = depot_save(d, memo.ip + skip, memo.nr - skip);
-	if (good && memo.handle) {
-		local_irq_save(flags);
-		c = this_cpu_ptr(d->cpu);
-		depot_memo_set(c, base)[c->victim++ % MEMO_WAYS] = memo;
-		local_irq_restore(flags);
-	}
-	return memo.handle;
+	return depot_save_unwound(d, slot);
 }
-#else
-noinline u32 kmm_depot_save_here(struct kmm_depot *d, unsigned int skip)
+KMM_EXPORT_INTERNAL(kmm_depot_save_at);
+
+/**
+ * kmm_depot_save_here() - Keep the stack of this place.
+ * @d: depot
+ *
+ * The first entry is the place behind the call.
+ *
+ * Context: any but NMI. Return: as kmm_depot_save_at().
+ */
+noinline u32 kmm_depot_save_here(struct kmm_depot *d)
 {
-	unsigned long ip[KMM_DEPOT_DEPTH];
+	u32 handle = kmm_depot_save_caller(d);
+
+	barrier();	/* no tail call: its frame is the one that is looked for */
+	return handle;
+}
+KMM_EXPORT_INTERNAL(kmm_depot_save_here);
+
+/**
+ * kmm_depot_save() - Keep a stack.
+ * @d: depot
+ * @entries: return addresses, innermost first
+ * @nr: how many; what is beyond KMM_DEPOT_DEPTH_MAX is cut off
+ *
+ * Context: any but NMI. Return: as kmm_depot_save_at().
+ */
+u32 kmm_depot_save(struct kmm_depot *d, const unsigned long *entries, unsigned int nr)
+{
+	const struct depot_stack s = {
+		.nr = min_t(unsigned int, nr, KMM_DEPOT_DEPTH_MAX), .ip = entries,
+	};
+	const struct depot_record *rec;
 
 	if (!d->bucket)
 		return 0;
-	this_cpu_inc(d->cpu->nr_saved);
-	return depot_save(d, ip, stack_trace_save(ip, ARRAY_SIZE(ip), skip + 1));
+	this_cpu_inc(d->cpu->nr_unwound);
+	rec = depot_save(d, &s);
+	return rec ? rec->handle : 0;
 }
-#endif
-KMM_EXPORT_INTERNAL(kmm_depot_save_here);
+KMM_EXPORT_INTERNAL(kmm_depot_save);
 
 /* === Looking === */
 
@@ -458,9 +509,10 @@ void kmm_depot_stat(struct kmm_depot *d, struct kmm_depot_stat *st)
 		     num_possible_cpus() * sizeof(*d->cpu);
 	st->max_bytes = (size_t)d->max_pools * KMM_DEPOT_POOL_BYTES;
 	for_each_possible_cpu(cpu) {
-		st->nr_saved += READ_ONCE(per_cpu_ptr(d->cpu, cpu)->nr_saved);
+		st->nr_saved += READ_ONCE(per_cpu_ptr(d->cpu, cpu)->nr_unwound);
 		st->nr_remembered += READ_ONCE(per_cpu_ptr(d->cpu, cpu)->nr_remembered);
 	}
+	st->nr_saved += st->nr_remembered;
 }
 KMM_EXPORT_INTERNAL(kmm_depot_stat);
 

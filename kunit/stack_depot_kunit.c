@@ -276,7 +276,7 @@ static noinline void walk_end(struct walk *w)
 	u32 handle;
 
 	/* Of both the first entry is in this function, but not the same place. */
-	handle = kmm_depot_save_here(w->d, 0);
+	handle = kmm_depot_save_here(w->d);
 	nr = stack_trace_save(want, ARRAY_SIZE(want), 0);
 	got = kmm_depot_fetch(w->d, handle, &ip);
 	w->bad += got != nr || nr < 2 || memcmp(ip + 1, want + 1, (nr - 1) * sizeof(*ip));
@@ -382,6 +382,47 @@ static void here_is_what_the_unwinder_says(struct kunit *test)
 	end_depot(test);
 }
 
+static noinline u32 save_here(struct kmm_depot *d)
+{
+	u32 handle = kmm_depot_save_here(d);
+
+	barrier();
+	return handle;
+}
+
+/* A record without places, of a walk that met a tracer, say: the next walk makes a better one. */
+static void a_stack_can_be_recognised_later(struct kunit *test)
+{
+	struct kmm_depot *from = kunit_kzalloc(test, sizeof(*from), GFP_KERNEL), *d;
+	unsigned int i, nr, calls = 4;
+	const unsigned long *ip;
+	u32 handle[5] = { };
+
+	d = begin_depot(test, SZ_1M);
+	KUNIT_ASSERT_NOT_NULL(test, from);
+	KUNIT_ASSERT_EQ(test, kmm_depot_init(from, SZ_1M), 0);
+	for (i = 0; i < calls; i++) {
+		OPTIMIZER_HIDE_VAR(calls);
+		/* one call: the stacks are the same */
+		handle[i] = save_here(i ? d : from);
+		if (i)
+			continue;
+		nr = kmm_depot_fetch(from, handle[0], &ip);
+		handle[calls] = kmm_depot_save(d, ip, nr);
+	}
+	kmm_depot_fini(from);
+	KUNIT_EXPECT_NE(test, handle[1], 0);
+	KUNIT_EXPECT_EQ(test, handle[2], handle[1]);
+	KUNIT_EXPECT_EQ(test, handle[3], handle[1]);
+	KUNIT_EXPECT_EQ(test, stat_of(d).nr_saved, 4);
+	if (IS_ENABLED(CONFIG_UNWINDER_ORC)) {
+		KUNIT_EXPECT_NE(test, handle[1], handle[calls]);
+		KUNIT_EXPECT_EQ(test, stat_of(d).nr_stacks, 2);
+		KUNIT_EXPECT_EQ(test, stat_of(d).nr_remembered, 2);
+	}
+	end_depot(test);
+}
+
 static void walk_in_context(void *arg)
 {
 	struct walk *w = arg;
@@ -411,7 +452,7 @@ static void here_works_in_any_context(struct kunit *test)
 
 static noinline u32 save_skipping(struct kmm_depot *d)
 {
-	u32 handle = kmm_depot_save_here(d, 1);
+	u32 handle = kmm_depot_save_caller(d);
 
 	barrier();
 	return handle;
@@ -463,7 +504,7 @@ static void every_failure_of_init_leaves_nothing(struct kunit *test)
 			break;
 		KUNIT_ASSERT_EQ_MSG(test, err, -ENOMEM, "failure %lu was ignored", n);
 		KUNIT_EXPECT_EQ(test, kmm_depot_save(d, ip, ARRAY_SIZE(ip)), 0);
-		KUNIT_EXPECT_EQ(test, kmm_depot_save_here(d, 0), 0);
+		KUNIT_EXPECT_EQ(test, kmm_depot_save_here(d), 0);
 		KUNIT_EXPECT_EQ(test, stat_of(d).bytes, 0);
 		kmm_depot_fini(d);
 	}
@@ -498,6 +539,7 @@ static struct kunit_case depot_cases[] = {
 	KUNIT_CASE(a_depot_grows_up_to_its_limit),
 	KUNIT_CASE(racing_saves_make_one_record),
 	KUNIT_CASE(here_is_what_the_unwinder_says),
+	KUNIT_CASE(a_stack_can_be_recognised_later),
 	KUNIT_CASE(here_works_in_any_context),
 	KUNIT_CASE(prints_as_the_kernel_does),
 	KUNIT_CASE(every_failure_of_init_leaves_nothing),

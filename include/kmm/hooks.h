@@ -29,6 +29,7 @@
 #include <kmm/paths.h>
 
 struct kmm_cache;
+struct kmm_frame;
 struct kmm_region;
 struct kmm_slab;
 struct kmm_stray;
@@ -37,9 +38,10 @@ struct page;
 
 /* === Pages === */
 
-/* Taken, not yet given, before it is zeroed. @r knows the frames. Context: @gfp's. */
+/* Taken, not yet given, before it is zeroed. @f: of @page, the first. Context: @gfp's. */
 static __always_inline void kmm_hook_page_alloc(struct kmm_region *r, struct page *page,
-						unsigned int order, gfp_t gfp)
+						const struct kmm_frame *f, unsigned int order,
+						gfp_t gfp)
 {
 	if (static_branch_unlikely(&kmm_host_kasan_key))
 		kmm_host_kasan_page_alloc(r, page, order);
@@ -48,7 +50,7 @@ static __always_inline void kmm_hook_page_alloc(struct kmm_region *r, struct pag
 	if (static_branch_unlikely(&kmm_page_table_check_key))
 		kmm_page_table_check_zero(r, page, order, "taken while it is mapped");
 	if (static_branch_unlikely(&kmm_page_owner_key))
-		kmm_page_owner_alloc(r, page, order, gfp);
+		kmm_page_owner_alloc(r, f, order, gfp);
 }
 
 /*
@@ -66,14 +68,14 @@ static __always_inline void kmm_hook_page_client(struct kmm_region *r, struct pa
 
 /* A good block comes back; nothing of it is free yet, some frames may be pinned. Any context. */
 static __always_inline void kmm_hook_page_free(struct kmm_region *r, struct page *page,
-					       unsigned int order)
+					       const struct kmm_frame *f, unsigned int order)
 {
 	if (static_branch_unlikely(&kmm_page_table_check_key))
 		kmm_page_table_check_zero(r, page, order, "freed while it is mapped");
 	if (static_branch_unlikely(&kmm_debug_pagealloc_key))
 		kmm_debug_pagealloc_free(r, page, order);
 	if (static_branch_unlikely(&kmm_page_owner_key))
-		kmm_page_owner_free(r, page, order);
+		kmm_page_owner_free(r, f);
 	if (static_branch_unlikely(&kmm_leak_key))
 		kmm_leak_page_free(r, page, order);
 	if (static_branch_unlikely(&kmm_host_kmemleak_key))

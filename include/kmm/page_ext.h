@@ -42,7 +42,7 @@ extern const struct kmm_page_ext_client * const kmm_page_ext_clients[KMM_NR_PAGE
  */
 struct kmm_page_ext {
 	void *base;
-	u32 size;
+	unsigned long size;
 	u32 needed;
 	u32 offset[KMM_NR_PAGE_EXT];
 	unsigned long active;
@@ -50,6 +50,13 @@ struct kmm_page_ext {
 
 int kmm_page_ext_init(struct kmm_region *r, const struct kmm_page_ext_client * const *clients);
 size_t kmm_page_ext_bytes(const struct kmm_region *r);
+
+/* kmm_page_ext_get() for a client that has a part: it is on in this region. Context: any. */
+static __always_inline void *kmm_page_ext_at(const struct kmm_page_ext *ext,
+					     enum kmm_page_ext_id id, u32 index)
+{
+	return ext->base + index * ext->size + ext->offset[id];
+}
 
 /**
  * kmm_page_ext_get() - A client's part of a frame's entry.
@@ -64,7 +71,7 @@ static inline void *kmm_page_ext_get(const struct kmm_page_ext *ext, enum kmm_pa
 {
 	if (!(ext->needed & BIT(id)))
 		return NULL;
-	return ext->base + (size_t)index * ext->size + ext->offset[id];
+	return kmm_page_ext_at(ext, id, index);
 }
 
 #endif /* _KMM_PAGE_EXT_H */

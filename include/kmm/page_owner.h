@@ -10,6 +10,7 @@
 
 #include <kmm/page_ext.h>
 
+struct kmm_frame;
 struct kmm_region;
 struct page;
 
@@ -32,7 +33,7 @@ enum kmm_page_owner_state {
  * @gfp: what it was asked for with
  * @handle: stack of the allocation, in kmm_stacks
  * @free_handle: stack of the last free; 0: none
- * @ts_nsec: local_clock() of the allocation
+ * @ts_nsec: local_clock() of the allocation; while it stands in page_ext, see kmm_page_owner_get()
  * @free_ts_nsec: and of the last free; 0: none
  * @comm: the task that has it
  * @pid: of it
@@ -54,8 +55,9 @@ struct kmm_page_owner {
 };
 
 /* The events of hooks.h. */
-void kmm_page_owner_alloc(struct kmm_region *r, struct page *page, unsigned int order, gfp_t gfp);
-void kmm_page_owner_free(struct kmm_region *r, struct page *page, unsigned int order);
+void kmm_page_owner_alloc(struct kmm_region *r, const struct kmm_frame *f, unsigned int order,
+			  gfp_t gfp);
+void kmm_page_owner_free(struct kmm_region *r, const struct kmm_frame *f);
 void kmm_page_owner_split(struct kmm_region *r, struct page *page, unsigned int order);
 void kmm_page_owner_print(struct kmm_region *r, struct page *page);
 

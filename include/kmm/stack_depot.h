@@ -8,7 +8,7 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
-/* Return addresses of kmm_depot_save_here(), and of the longest stack that can be kept. */
+/* Return addresses of kmm_depot_save_at(), and of the longest stack that can be kept. */
 #define KMM_DEPOT_DEPTH		16
 #define KMM_DEPOT_DEPTH_MAX	64
 
@@ -76,12 +76,20 @@ void kmm_depot_fini(struct kmm_depot *d);
 void kmm_depot_grow(struct kmm_depot *d);
 
 u32 kmm_depot_save(struct kmm_depot *d, const unsigned long *entries, unsigned int nr);
-u32 kmm_depot_save_here(struct kmm_depot *d, unsigned int skip);
+u32 kmm_depot_save_at(struct kmm_depot *d, const unsigned long *slot);
+u32 kmm_depot_save_here(struct kmm_depot *d);
 unsigned int kmm_depot_fetch(const struct kmm_depot *d, u32 handle,
 			     const unsigned long **entries);
 int kmm_depot_snprint(const struct kmm_depot *d, u32 handle, char *buf, size_t size_bytes,
 		      int spaces);
 void kmm_depot_print(const struct kmm_depot *d, u32 handle);
 void kmm_depot_stat(struct kmm_depot *d, struct kmm_depot_stat *st);
+
+/*
+ * Keep the stack of whoever called the function that this stands in, which must not be inline;
+ * the first entry is the place behind that call.
+ */
+#define kmm_depot_save_caller(d)							\
+	kmm_depot_save_at(d, (const unsigned long *)__builtin_frame_address(0) + 1)
 
 #endif /* _KMM_STACK_DEPOT_H */
