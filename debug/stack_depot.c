@@ -117,6 +117,7 @@ static_assert(KMM_DEPOT_DEPTH % DEPOT_STEP == 0);
 
 /* What a CPU remembers: sets of MEMO_WAYS, by where on the stack the call was, and whose. */
 #define MEMO_SET_BITS	6
+#define MEMO_SETS	BIT(MEMO_SET_BITS)
 #define MEMO_WAYS	4
 
 /**
@@ -127,7 +128,7 @@ static_assert(KMM_DEPOT_DEPTH % DEPOT_STEP == 0);
  * @nr_remembered: calls that one did
  */
 struct kmm_depot_cpu {
-	const struct depot_record *memo[1 << MEMO_SET_BITS][MEMO_WAYS];
+	const struct depot_record *memo[MEMO_SETS][MEMO_WAYS];
 	unsigned int victim;
 	u64 nr_unwound;
 	u64 nr_remembered;
