@@ -26,8 +26,7 @@
  * addition per frame.
  *
  * Mobility. Free blocks are kept apart by what can take them back (unmovable, movable,
- * reclaimable), by pageblocks of 2 MiB, as in Linux. A request whose type has nothing left
- * takes the largest block of another type, and the whole pageblock when most of it is free.
+ * reclaimable), by pageblocks of 2 MiB, as in Linux (buddy/lists.c).
  *
  * Per-CPU caches. Orders 0..3 and 9, by type; an array of blocks each, last in, first out.
  * An empty one takes a batch from the free lists; the batch doubles with each refill and
@@ -49,70 +48,31 @@
  * than one cache lock. Callbacks are called without any of them. Every function may be called
  * from any context but NMI.
  *
+ * Parts: the free lists are in buddy/lists.c, frames that are held from outside in
+ * buddy/quarantine.c, ranges in buddy/range.c, figures and the proof of the invariants in
+ * buddy/check.c, begin and end in buddy/life.c.
+ *
  * It deliberately does not: zones, NUMA placement, compound pages, compaction.
  */
 
 #define pr_fmt(fmt) "kmm: buddy: " fmt
 
-#include <linux/cpu.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
-#include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include <compat/compat.h>
-#include <kmm/assert.h>
 #include <kmm/buddy.h>
 #include <kmm/hardening.h>
 #include <kmm/hooks.h>
-#include <kmm/inject.h>
 #include <kmm/kmm.h>
 #include <kmm/report.h>
 #include <trace/events/kmm.h>
 
+#include "buddy/internal.h"
+
 /* === Data === */
-
-/* A cached block: both names of its first frame, so that a request computes nothing. */
-struct kmm_pcp_entry {
-	struct page *page;
-	struct kmm_frame *frame;
-};
-
-/**
- * struct kmm_pcp_list - cached blocks of one order and type: a stack
- * @top: behind the block that goes out next
- * @base: the oldest block; @top == @base: empty
- * @limit: @top == @limit: full; @limit == @base: this list is not used
- * @batch: blocks that the next refill takes
- */
-struct kmm_pcp_list {
-	struct kmm_pcp_entry *top;
-	struct kmm_pcp_entry *base;
-	struct kmm_pcp_entry *limit;
-	unsigned int batch;
-};
-
-/* Four types per order, the fourth always empty: so gfp bits index without a branch. */
-#define KMM_PCP_TYPES		4
-#define KMM_PCP_NR_LISTS	(KMM_PCP_NR_ORDERS * KMM_PCP_TYPES)
-
-/**
- * struct kmm_pcp - one CPU's cache
- * @lock: protects all; taken with IRQs off
- * @list: by kmm_pcp_index()
- * @nr_alloc: blocks given out on this CPU, by order
- * @nr_freed: blocks taken back
- * @event: the rest of what is counted
- */
-struct kmm_pcp {
-	spinlock_t lock;
-	struct kmm_pcp_list list[KMM_PCP_NR_LISTS];
-	u64 nr_alloc[KMM_NR_ORDERS];
-	u64 nr_freed[KMM_NR_ORDERS];
-	u64 event[KMM_NR_BUDDY_EVENTS];
-};
 
 const char * const kmm_buddy_event_names[KMM_NR_BUDDY_EVENTS] = {
 	[KMM_PCP_REFILL] = "pcp_refill",
@@ -130,61 +90,6 @@ const char * const kmm_buddy_event_names[KMM_NR_BUDDY_EVENTS] = {
 
 /* Serves kmm_alloc_pages() and its like; set before any client module can be loaded. */
 static struct kmm_buddy *kmm_client __read_mostly;
-
-static enum cpuhp_state kmm_cpuhp_state;
-
-/* gfp >> 3 & 3 is the type: bit 3 says movable, bit 4 reclaimable, as in Linux. */
-#define KMM_GFP_TYPE_SHIFT	3
-static_assert((__force u32)__GFP_MOVABLE >> KMM_GFP_TYPE_SHIFT == KMM_MOVABLE);
-static_assert((__force u32)__GFP_RECLAIMABLE >> KMM_GFP_TYPE_SHIFT == KMM_RECLAIMABLE);
-
-/* Where each type looks when its own lists are empty. */
-static const u8 kmm_fallback[KMM_NR_MIGRATETYPES][KMM_NR_MIGRATETYPES - 1] = {
-	[KMM_UNMOVABLE] = { KMM_RECLAIMABLE, KMM_MOVABLE },
-	[KMM_MOVABLE] = { KMM_RECLAIMABLE, KMM_UNMOVABLE },
-	[KMM_RECLAIMABLE] = { KMM_UNMOVABLE, KMM_MOVABLE },
-};
-
-static __always_inline unsigned int kmm_gfp_type(gfp_t gfp)
-{
-	return ((__force u32)gfp >> KMM_GFP_TYPE_SHIFT) & (KMM_PCP_TYPES - 1);
-}
-
-static unsigned long kmm_pcp_list_nr(const struct kmm_pcp_list *l)
-{
-	return READ_ONCE(l->top) - l->base;
-}
-
-static unsigned long kmm_pcp_list_high(const struct kmm_pcp_list *l)
-{
-	return l->limit - l->base;
-}
-
-/* Does a per-CPU cache exist for this order? */
-static __always_inline bool kmm_pcp_cached(unsigned int order)
-{
-	return order < KMM_PCP_LOW_ORDERS || order == KMM_PCP_HUGE_ORDER;
-}
-
-/* The list of a cached order and a type. */
-static __always_inline unsigned long kmm_pcp_index(unsigned int order, unsigned int type)
-{
-	unsigned long i = order < KMM_PCP_LOW_ORDERS ? order : KMM_PCP_LOW_ORDERS;
-
-	return i * KMM_PCP_TYPES + type;
-}
-
-static unsigned int kmm_pcp_order(unsigned int index)
-{
-	unsigned int i = index / KMM_PCP_TYPES;
-
-	return i == KMM_PCP_LOW_ORDERS ? KMM_PCP_HUGE_ORDER : i;
-}
-
-static __always_inline u8 kmm_pageblock_type(const struct kmm_region *r, u32 index)
-{
-	return READ_ONCE(r->pageblock_mt[index >> KMM_PAGEBLOCK_ORDER]);
-}
 
 /* === Locks === */
 
@@ -218,27 +123,15 @@ static __always_inline void kmm_unlock_irqoff(spinlock_t *lock)
 }
 #endif
 
-static struct kmm_pcp *kmm_pcp_lock(struct kmm_buddy *b, unsigned long *flags)
-{
-	struct kmm_pcp *pcp;
-
-	local_irq_save(*flags);
-	pcp = this_cpu_ptr(b->pcp);
-	spin_lock(&pcp->lock);
-	return pcp;
-}
-
-static void kmm_pcp_unlock(struct kmm_pcp *pcp, unsigned long flags)
-{
-	spin_unlock(&pcp->lock);
-	local_irq_restore(flags);
-}
-
-/* More CPUs than this and the preempt count could not hold all locks at once. */
-#define KMM_LOCK_ALL_CPUS	128
-
-/* Everything stands still: all caches and the free lists. */
-static void kmm_buddy_lock_all(struct kmm_buddy *b, unsigned long *flags)
+/**
+ * kmm_buddy_lock_all() - Everything stands still: all caches and the free lists.
+ * @b: buddy instance
+ * @flags: for kmm_buddy_unlock_all()
+ *
+ * Context: any but NMI; takes @stop, all caches' locks and @lock, and turns IRQs off. The caller
+ * has seen to it that there are at most KMM_LOCK_ALL_CPUS CPUs, or it is a test.
+ */
+void kmm_buddy_lock_all(struct kmm_buddy *b, unsigned long *flags)
 {
 	unsigned int cpu;
 
@@ -248,7 +141,14 @@ static void kmm_buddy_lock_all(struct kmm_buddy *b, unsigned long *flags)
 	spin_lock(&b->lock);
 }
 
-static void kmm_buddy_unlock_all(struct kmm_buddy *b, unsigned long flags)
+/**
+ * kmm_buddy_unlock_all() - Undo kmm_buddy_lock_all().
+ * @b: buddy instance
+ * @flags: what that gave
+ *
+ * Context: all locks are held.
+ */
+void kmm_buddy_unlock_all(struct kmm_buddy *b, unsigned long flags)
 {
 	unsigned int cpu;
 
@@ -256,274 +156,6 @@ static void kmm_buddy_unlock_all(struct kmm_buddy *b, unsigned long flags)
 	for_each_possible_cpu(cpu)
 		spin_unlock(&per_cpu_ptr(b->pcp, cpu)->lock);
 	spin_unlock_irqrestore(&b->stop, flags);
-}
-
-static void kmm_count(struct kmm_buddy *b, enum kmm_buddy_event event, u64 n)
-{
-	unsigned long flags;
-	struct kmm_pcp *pcp = kmm_pcp_lock(b, &flags);
-
-	pcp->event[event] += n;
-	kmm_pcp_unlock(pcp, flags);
-}
-
-/* === Free lists: @lock is held === */
-
-static void kmm_list_add(struct kmm_buddy *b, u32 index, unsigned int order, unsigned int mt)
-{
-	struct kmm_frame *frames = b->region->frames;
-	struct kmm_buddy_list *l = &b->free[order][mt];
-	struct kmm_frame *f = &frames[index];
-
-	f->tag = KMM_FRAME_TAG(KMM_FRAME_FREE, order);
-	f->mt = mt;
-	f->prev = KMM_LIST_END;
-	f->next = l->first;
-	if (l->first != KMM_LIST_END)
-		frames[l->first].prev = index;
-	l->first = index;
-	l->nr++;
-	b->nr_free += 1UL << order;
-}
-
-static void kmm_list_del(struct kmm_buddy *b, u32 index, unsigned int order)
-{
-	struct kmm_frame *frames = b->region->frames;
-	struct kmm_frame *f = &frames[index];
-	struct kmm_buddy_list *l = &b->free[order][f->mt];
-
-	if (f->prev == KMM_LIST_END)
-		l->first = f->next;
-	else
-		frames[f->prev].next = f->next;
-	if (f->next != KMM_LIST_END)
-		frames[f->next].prev = f->prev;
-	l->nr--;
-	b->nr_free -= 1UL << order;
-	f->tag = KMM_FRAME_TAG(KMM_FRAME_TAIL, 0);
-}
-
-/* Put frames [start, end) of one free block back, in blocks that are as large as may be. */
-static void kmm_list_add_rest(struct kmm_buddy *b, u32 start, u32 end, unsigned int mt)
-{
-	while (start < end) {
-		unsigned int order = __ffs(start | KMM_GRANULE_FRAMES);
-
-		while (start + (1U << order) > end)
-			order--;
-		kmm_list_add(b, start, order, mt);
-		start += 1U << order;
-	}
-}
-
-/*
- * The same for what is left of a block that one of @guard_minorder was cut down from: blocks below
- * that order become guards. As Linux's expand().
- */
-static void kmm_list_add_guards(struct kmm_buddy *b, u32 start, u32 end, unsigned int mt)
-{
-	struct kmm_frame *f;
-	unsigned int order;
-
-	while (start < end && __ffs(start) < b->guard_minorder) {
-		order = __ffs(start);
-		f = &b->region->frames[start];
-		f->tag = KMM_FRAME_TAG(KMM_FRAME_GUARD, order);
-		f->mt = mt;
-		b->nr_guard += 1UL << order;
-		start += 1U << order;
-	}
-	kmm_list_add_rest(b, start, end, mt);
-}
-
-/* The guard at @index ends. Return: false when there is none. */
-static noinline bool kmm_guard_del(struct kmm_buddy *b, u32 index, unsigned int order)
-{
-	struct kmm_frame *f = &b->region->frames[index];
-
-	if (f->tag != KMM_FRAME_TAG(KMM_FRAME_GUARD, order))
-		return false;
-	f->tag = KMM_FRAME_TAG(KMM_FRAME_TAIL, 0);
-	b->nr_guard -= 1UL << order;
-	return true;
-}
-
-/* A block whose tag is not FREE any more or not yet becomes free, and merges. */
-static void kmm_free_block(struct kmm_buddy *b, u32 index, unsigned int order)
-{
-	struct kmm_region *r = b->region;
-	struct kmm_frame *frames = r->frames;
-	u8 mt = kmm_pageblock_type(r, index);
-
-	frames[index].tag = KMM_FRAME_TAG(KMM_FRAME_TAIL, 0);
-	while (order < KMM_MAX_ORDER) {
-		u32 buddy = index ^ (1U << order);
-
-		if (likely(frames[buddy].tag == KMM_FRAME_TAG(KMM_FRAME_FREE, order)))
-			kmm_list_del(b, buddy, order);
-		else if (likely(!b->nr_guard) || !kmm_guard_del(b, buddy, order))
-			break;
-		index &= ~(1U << order);
-		order++;
-	}
-	/* Two pageblocks become one block: one type. */
-	if (order > KMM_PAGEBLOCK_ORDER) {
-		WRITE_ONCE(r->pageblock_mt[index >> KMM_PAGEBLOCK_ORDER], mt);
-		WRITE_ONCE(r->pageblock_mt[(index >> KMM_PAGEBLOCK_ORDER) + 1], mt);
-	}
-	kmm_list_add(b, index, order, mt);
-}
-
-/* Give all pageblocks from @index on, @nr frames, to @mt, with their free blocks. */
-static void kmm_pageblocks_claim(struct kmm_buddy *b, u32 index, u32 nr, unsigned int mt)
-{
-	struct kmm_frame *frames = b->region->frames;
-	u32 i, end = index + nr;
-
-	for (i = index; i < end;) {
-		unsigned int order = 0;
-
-		if (kmm_frame_state(&frames[i]) == KMM_FRAME_FREE) {
-			order = kmm_frame_order(&frames[i]);
-			kmm_list_del(b, i, order);
-			kmm_list_add(b, i, order, mt);
-		}
-		i += 1U << order;
-	}
-	for (i = index >> KMM_PAGEBLOCK_ORDER; i < end >> KMM_PAGEBLOCK_ORDER; i++)
-		WRITE_ONCE(b->region->pageblock_mt[i], mt);
-}
-
-static u32 kmm_pageblock_nr_free(struct kmm_buddy *b, u32 index)
-{
-	const struct kmm_frame *frames = b->region->frames;
-	u32 i, nr = 0;
-
-	for (i = index; i < index + KMM_PAGEBLOCK_FRAMES;) {
-		unsigned int order = 0;
-
-		if (kmm_frame_state(&frames[i]) == KMM_FRAME_FREE) {
-			order = kmm_frame_order(&frames[i]);
-			nr += 1U << order;
-		}
-		i += 1U << order;
-	}
-	return nr;
-}
-
-/*
- * Type @mt has no block of @order or more: find the largest of another type. A block of a
- * pageblock or more, or one in a pageblock that is at least half free, changes type with all
- * of its pageblock; any other is used as it is.
- * Return: true when there is one; then *index and *found name it.
- */
-static bool kmm_find_fallback(struct kmm_buddy *b, struct kmm_pcp *pcp, unsigned int order,
-			      unsigned int mt, u32 *index, unsigned int *found)
-{
-	int o, i;
-
-	for (o = KMM_MAX_ORDER; o >= (int)order; o--) {
-		for (i = 0; i < ARRAY_SIZE(kmm_fallback[mt]); i++) {
-			unsigned int other = kmm_fallback[mt][i];
-			struct kmm_buddy_list *l = &b->free[o][other];
-			u32 start, nr;
-			bool claim;
-
-			if (l->first == KMM_LIST_END)
-				continue;
-			*index = l->first;
-			*found = o;
-			nr = max(1UL << o, KMM_PAGEBLOCK_FRAMES);
-			start = *index & ~(nr - 1);
-			claim = o >= KMM_PAGEBLOCK_ORDER ||
-				kmm_pageblock_nr_free(b, start) >= KMM_PAGEBLOCK_FRAMES / 2;
-			pcp->event[KMM_EXTFRAG]++;
-			trace_mm_page_alloc_extfrag(kmm_region_page(b->region, *index), order, o,
-						    mt, other, claim);
-			if (claim) {
-				pcp->event[KMM_PAGEBLOCK_STEAL] += nr >> KMM_PAGEBLOCK_ORDER;
-				kmm_pageblocks_claim(b, start, nr, mt);
-			}
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool kmm_find_block(struct kmm_buddy *b, struct kmm_pcp *pcp, unsigned int order,
-			   unsigned int mt, u32 *index, unsigned int *found)
-{
-	unsigned int o;
-
-	for (o = order; o < KMM_NR_ORDERS; o++) {
-		if (b->free[o][mt].first != KMM_LIST_END) {
-			*index = b->free[o][mt].first;
-			*found = o;
-			return true;
-		}
-	}
-	return kmm_find_fallback(b, pcp, order, mt, index, found);
-}
-
-/* Frames that a request must leave on the free lists. */
-static unsigned long kmm_gfp_floor(const struct kmm_buddy *b, gfp_t gfp)
-{
-	if (gfp & __GFP_NOMEMALLOC)
-		return b->watermark[KMM_WMARK_MIN];
-	if (gfp & __GFP_MEMALLOC || (in_task() && current->flags & PF_MEMALLOC))
-		return 0;
-	if (gfp & __GFP_HIGH)
-		return b->watermark[KMM_WMARK_MIN] / 2;
-	return b->watermark[KMM_WMARK_MIN];
-}
-
-/*
- * Take up to @want blocks of @order from the free lists into @entry, neighbours together,
- * lowest address last (it goes out first). The cost of a split is shared by the batch.
- */
-static unsigned int kmm_take_blocks(struct kmm_buddy *b, struct kmm_pcp *pcp,
-				    struct kmm_pcp_entry *entry, unsigned int want,
-				    unsigned int order, unsigned int mt, unsigned long floor)
-{
-	struct kmm_region *r = b->region;
-	unsigned int got = 0;
-
-	lockdep_assert_held(&b->lock);
-	while (got < want && b->nr_free >= floor + (1UL << order)) {
-		unsigned long spare = b->nr_free - floor;
-		unsigned int found, n, i;
-		struct kmm_frame *f;
-		struct page *page;
-		u32 index;
-		u8 type;
-
-		if (!kmm_find_block(b, pcp, order, mt, &index, &found))
-			break;
-		f = &r->frames[index];
-		type = f->mt;
-		page = kmm_region_page(r, index);
-		kmm_list_del(b, index, found);
-		if (unlikely(order < b->guard_minorder)) {
-			n = 1;
-			kmm_list_add_guards(b, index + (1U << order), index + (1U << found), type);
-		} else {
-			n = min3((unsigned long)want - got, 1UL << (found - order), spare >> order);
-			kmm_list_add_rest(b, index + (n << order), index + (1U << found), type);
-		}
-		for (i = 0; i < n; i++) {
-			struct kmm_pcp_entry *e = &entry[got + n - 1 - i];
-
-			f->tag = KMM_FRAME_TAG(KMM_FRAME_CACHED, order);
-			f->mt = type;
-			e->page = page;
-			e->frame = f;
-			trace_mm_page_alloc_zone_locked(page, order, mt);
-			f += 1UL << order;
-			page += 1UL << order;
-		}
-		got += n;
-	}
-	return got;
 }
 
 /* === Per-CPU caches: the cache's lock is held, IRQs are off === */
@@ -642,7 +274,7 @@ unsigned long kmm_buddy_drain_all(struct kmm_buddy *b)
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_drain_all);
 
-/* === Quarantine === */
+/* === Blocks that are freed === */
 
 /*
  * The guards of a used block, before it is freed: has anybody written beyond its end? They are
@@ -673,13 +305,28 @@ static noinline void kmm_page_clear(struct page *page, unsigned int order)
 }
 
 /* Nobody looks at these frames any more: what is in them goes, if that is wanted. */
-static __always_inline void kmm_page_is_idle(struct kmm_buddy *b, struct page *page,
-					     unsigned int order)
+static __always_inline void kmm_page_idle(struct kmm_buddy *b, struct page *page,
+					  unsigned int order)
 {
 	if (kmm_want_init_on_free())
 		kmm_page_clear(page, order);
 	if (static_branch_unlikely(&kmm_page_key))
 		kmm_hook_page_idle(b->region, page, order);
+}
+
+/**
+ * kmm_page_is_idle() - Nobody looks at a block any more: what is in it goes, if that is wanted.
+ * @b: buddy instance
+ * @page: first frame; it is not on a list yet
+ * @order: log2 of frames
+ *
+ * Wipes it for init_on_free and tells the hooks. The fast paths have it inline.
+ *
+ * Context: any but NMI; any lock may be held.
+ */
+void kmm_page_is_idle(struct kmm_buddy *b, struct page *page, unsigned int order)
+{
+	kmm_page_idle(b, page, order);
 }
 
 /*
@@ -719,100 +366,20 @@ static __always_inline bool kmm_page_pinned(struct page *page, unsigned int orde
 	return sum != 1U << order;
 }
 
-static void kmm_quarantine_add(struct kmm_buddy *b, u32 index, u32 owner)
-{
-	struct kmm_frame *f = &b->region->frames[index];
-
-	f->tag = KMM_FRAME_TAG(KMM_FRAME_QUARANTINED, 0);
-	f->owner = owner;
-	f->next = b->quarantine;
-	b->quarantine = index;
-	b->nr_quarantined++;
-}
-
-static void kmm_uncharge(struct kmm_buddy *b, u32 owner, unsigned long nr_pages)
-{
-	if (owner && nr_pages && b->uncharge)
-		b->uncharge(b->ctx, owner, nr_pages);
-}
-
-/* A pinned frame came home: what its holder may have left in the host's struct page goes. */
-static void kmm_scrub_page(struct page *page)
-{
-	ClearPageDirty(page);
-	ClearPageReferenced(page);
-	ClearPageWorkingset(page);
-}
-
-/* Owners whose frames come home in one round of a recheck; 128 bytes of stack. */
-#define KMM_HOME_OWNERS		16
-
-/**
- * kmm_buddy_recheck_quarantine() - Take back what nobody holds any more.
- * @b: buddy
- *
- * Context: any but NMI. Return: frames that came home.
- */
-unsigned long kmm_buddy_recheck_quarantine(struct kmm_buddy *b)
-{
-	struct {
-		u32 owner;
-		u32 nr;
-	} come[KMM_HOME_OWNERS];
-	struct kmm_region *r = b->region;
-	unsigned long flags, home = 0;
-	unsigned int nr_owners, i;
-	u32 *link, index;
-	bool more;
-
-	/* Some owners a round: uncharge() is called without the lock. */
-	do {
-		nr_owners = 0;
-		more = false;
-		spin_lock_irqsave(&b->lock, flags);
-		for (link = &b->quarantine; (index = *link) != KMM_LIST_END;) {
-			struct kmm_frame *f = &r->frames[index];
-			struct page *page = kmm_region_page(r, index);
-
-			if (page_ref_count(page) != 1) {
-				link = &f->next;
-				continue;
-			}
-			for (i = 0; i < nr_owners && come[i].owner != f->owner; i++)
-				;
-			if (i == ARRAY_SIZE(come)) {
-				more = true;
-				break;
-			}
-			if (i == nr_owners) {
-				come[i].owner = f->owner;
-				come[i].nr = 0;
-				nr_owners++;
-			}
-			come[i].nr++;
-			*link = f->next;
-			f->owner = 0;
-			b->nr_quarantined--;
-			kmm_scrub_page(page);
-			kmm_page_is_idle(b, page, 0);
-			kmm_free_block(b, index, 0);
-			home++;
-		}
-		spin_unlock_irqrestore(&b->lock, flags);
-		for (i = 0; i < nr_owners; i++)
-			kmm_uncharge(b, come[i].owner, come[i].nr);
-	} while (more);
-	if (home)
-		kmm_count(b, KMM_QUARANTINE_OUT, home);
-	return home;
-}
-KMM_EXPORT_INTERNAL(kmm_buddy_recheck_quarantine);
-
 /* === Slow paths === */
 
-/* The log of a refused free, in the shape of KFENCE's reports. Any context. */
-static noinline void kmm_report_bad_free(struct kmm_buddy *b, struct page *page, unsigned int order,
-					 const struct kmm_frame *f, unsigned long ip)
+/**
+ * kmm_report_bad_free() - Count and log a refused free, in the shape of KFENCE's reports.
+ * @b: buddy instance
+ * @page: what was to be freed
+ * @order: of which order
+ * @f: its frame; NULL when it is not the region's
+ * @ip: who freed it
+ *
+ * Context: any but NMI; takes this CPU's cache lock, so no lock is held.
+ */
+noinline void kmm_report_bad_free(struct kmm_buddy *b, struct page *page, unsigned int order,
+				  const struct kmm_frame *f, unsigned long ip)
 {
 	const char *what = "foreign";
 	u16 tag = f ? READ_ONCE(f->tag) : 0;
@@ -849,46 +416,6 @@ static noinline void kmm_report_bad_free(struct kmm_buddy *b, struct page *page,
 	pr_err("==================================================================\n");
 }
 
-/* Somebody outside holds frames of this block: they wait in quarantine, the rest is free. */
-static noinline void kmm_free_pinned(struct kmm_buddy *b, struct page *page, unsigned int order,
-				     unsigned long ip)
-{
-	struct kmm_region *r = b->region;
-	struct kmm_frame *f = kmm_region_frame(r, page_to_pfn(page));
-	u32 index = kmm_region_index(r, f), i;
-	u16 used = KMM_TAG_USED(order);
-	unsigned int pinned = 0;
-	struct kmm_pcp *pcp;
-	unsigned long flags;
-	u32 owner;
-
-	pcp = kmm_pcp_lock(b, &flags);
-	if (!try_cmpxchg(&f->tag, &used, KMM_FRAME_TAG(KMM_FRAME_TAIL, 0))) {
-		kmm_pcp_unlock(pcp, flags);
-		return kmm_report_bad_free(b, page, order, f, ip);
-	}
-	owner = f->owner;
-	f->owner = 0;
-	pcp->nr_freed[order]++;
-	pcp->event[KMM_LOCK_SLOW]++;
-	spin_lock(&b->lock);
-	for (i = 0; i < 1U << order; i++) {
-		if (page_ref_count(page + i) == 1) {
-			kmm_page_is_idle(b, page + i, 0);
-			kmm_free_block(b, index + i, 0);
-		} else {
-			kmm_quarantine_add(b, index + i, owner);
-			pinned++;
-		}
-	}
-	spin_unlock(&b->lock);
-	pcp->event[KMM_QUARANTINE_IN] += pinned;
-	kmm_pcp_unlock(pcp, flags);
-	kmm_uncharge(b, owner, (1UL << order) - pinned);
-	if (pinned && b->wake)
-		b->wake(b->ctx);
-}
-
 /*
  * What is done with a good block before it is free. Return: nobody holds a frame of it; else it
  * is kmm_free_pinned()'s, and nothing was done to what is in it.
@@ -903,7 +430,7 @@ static __always_inline bool kmm_free_prepare(struct kmm_buddy *b, struct page *p
 		return false;
 	if (unlikely(order < b->guard_minorder))
 		kmm_check_guards(b, page, order);
-	kmm_page_is_idle(b, page, order);
+	kmm_page_idle(b, page, order);
 	return true;
 }
 
@@ -986,12 +513,18 @@ static struct page *kmm_alloc_local(struct kmm_buddy *b, gfp_t gfp, unsigned int
 	return e.page;
 }
 
-/*
- * All caches are emptied, and locked with the free lists: what is not found now is not there.
- * With more CPUs than the locks can be held for, other CPUs' caches are emptied only.
- * Return: this CPU's cache.
+/**
+ * kmm_buddy_stop() - Empty all caches and hold them: what is not on the free lists is not there.
+ * @b: buddy instance
+ * @flags: for kmm_buddy_resume()
+ *
+ * With more CPUs than the locks can be held for (KMM_LOCK_ALL_CPUS), the caches of other CPUs are
+ * emptied only, and may fill again.
+ *
+ * Context: any but NMI; no lock is held. On return @lock and at least this CPU's cache's lock are,
+ * and IRQs are off. Return: this CPU's cache.
  */
-static struct kmm_pcp *kmm_buddy_stop(struct kmm_buddy *b, unsigned long *flags)
+struct kmm_pcp *kmm_buddy_stop(struct kmm_buddy *b, unsigned long *flags)
 {
 	struct kmm_pcp *mine;
 	unsigned int cpu;
@@ -1010,7 +543,15 @@ static struct kmm_pcp *kmm_buddy_stop(struct kmm_buddy *b, unsigned long *flags)
 	return mine;
 }
 
-static void kmm_buddy_resume(struct kmm_buddy *b, struct kmm_pcp *mine, unsigned long flags)
+/**
+ * kmm_buddy_resume() - Undo kmm_buddy_stop(), but for the emptying.
+ * @b: buddy instance
+ * @mine: what that returned
+ * @flags: what it gave
+ *
+ * Context: after kmm_buddy_stop(), on the same CPU.
+ */
+void kmm_buddy_resume(struct kmm_buddy *b, struct kmm_pcp *mine, unsigned long flags)
 {
 	if (num_possible_cpus() > KMM_LOCK_ALL_CPUS) {
 		spin_unlock(&b->lock);
@@ -1053,8 +594,13 @@ static void kmm_report_fail(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
 		b->watermark[KMM_WMARK_MIN], READ_ONCE(b->nr_quarantined));
 }
 
-/* After frames were taken from the free lists. No lock is held. */
-static void kmm_wake_if_low(struct kmm_buddy *b)
+/**
+ * kmm_wake_if_low() - Call @wake when the free lists are below the low watermark.
+ * @b: buddy instance, of which frames were taken
+ *
+ * Context: any but NMI; no lock is held.
+ */
+void kmm_wake_if_low(struct kmm_buddy *b)
 {
 	if (b->wake && READ_ONCE(b->nr_free) < b->watermark[KMM_WMARK_LOW])
 		b->wake(b->ctx);
@@ -1098,8 +644,16 @@ static noinline struct page *kmm_alloc_finish_client(struct kmm_buddy *b, gfp_t 
 	return page;
 }
 
-/* The same for a single frame that was not taken alone. */
-static void kmm_alloc_finish_one(struct kmm_buddy *b, gfp_t gfp, struct page *page, bool client)
+/**
+ * kmm_alloc_finish_one() - Do what a request wants done with a frame that was not taken alone.
+ * @b: buddy instance
+ * @gfp: __GFP_ZERO counts
+ * @page: the frame, used
+ * @client: it goes to a caller of kmm_alloc_pages() or its like
+ *
+ * Context: any but NMI; no lock is held.
+ */
+void kmm_alloc_finish_one(struct kmm_buddy *b, gfp_t gfp, struct page *page, bool client)
 {
 	const struct kmm_frame *f;
 
@@ -1427,113 +981,6 @@ void kmm_buddy_free_bulk(struct kmm_buddy *b, struct page **pages, unsigned long
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_free_bulk);
 
-/* The free block that frame @index is in; false when it is in none. @lock is held. */
-static bool kmm_find_free_block_of(struct kmm_buddy *b, u32 index, u32 *start, unsigned int *order)
-{
-	unsigned int o;
-
-	for (o = 0; o < KMM_NR_ORDERS; o++) {
-		*start = index & ~((1U << o) - 1);
-		if (b->region->frames[*start].tag == KMM_FRAME_TAG(KMM_FRAME_FREE, o)) {
-			*order = o;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Index of a pfn whose frame the region has; false otherwise. */
-static bool kmm_pfn_to_index(const struct kmm_region *r, unsigned long pfn, u32 *index)
-{
-	const struct kmm_frame *f = kmm_region_frame(r, pfn);
-
-	if (!f || kmm_frame_state(f) == KMM_FRAME_ABSENT)
-		return false;
-	*index = kmm_region_index(r, f);
-	return true;
-}
-
-static int kmm_range_is_free(struct kmm_buddy *b, unsigned long pfn, unsigned long end_pfn)
-{
-	unsigned int order;
-	u32 index, start;
-
-	while (pfn < end_pfn) {
-		if (!kmm_pfn_to_index(b->region, pfn, &index))
-			return -EINVAL;
-		if (!kmm_find_free_block_of(b, index, &start, &order))
-			return -EBUSY;
-		pfn += (1UL << order) - (index - start);
-	}
-	return 0;
-}
-
-static void kmm_range_take(struct kmm_buddy *b, unsigned long pfn, unsigned long end_pfn)
-{
-	struct kmm_frame *frames = b->region->frames;
-	unsigned int order;
-	u32 index, start;
-
-	while (pfn < end_pfn) {
-		u32 end, last;
-		u8 mt;
-
-		if (!kmm_assert(kmm_pfn_to_index(b->region, pfn, &index) &&
-				kmm_find_free_block_of(b, index, &start, &order)))
-			return;
-		mt = frames[start].mt;
-		end = start + (1U << order);
-		last = min_t(unsigned long, end - index, end_pfn - pfn) + index;
-		kmm_list_del(b, start, order);
-		kmm_list_add_rest(b, start, index, mt);
-		kmm_list_add_rest(b, last, end, mt);
-		pfn += last - index;
-		for (; index < last; index++) {
-			frames[index].tag = KMM_TAG_USED(0);
-			frames[index].mt = mt;
-		}
-	}
-}
-
-static int kmm_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long end_pfn,
-			   gfp_t gfp, bool client)
-{
-	unsigned long flags, pfn;
-	struct kmm_pcp *mine;
-	int err;
-
-	if (start_pfn >= end_pfn)
-		return -EINVAL;
-	mine = kmm_buddy_stop(b, &flags);
-	err = kmm_range_is_free(b, start_pfn, end_pfn);
-	if (!err) {
-		kmm_range_take(b, start_pfn, end_pfn);
-		mine->nr_alloc[0] += end_pfn - start_pfn;
-	}
-	kmm_buddy_resume(b, mine, flags);
-	kmm_wake_if_low(b);
-	for (pfn = start_pfn; !err && pfn < end_pfn; pfn++)
-		kmm_alloc_finish_one(b, gfp, pfn_to_page(pfn), client);
-	return err;
-}
-
-/**
- * kmm_buddy_alloc_range() - Take exactly these frames.
- * @b: buddy instance
- * @start_pfn: first frame
- * @end_pfn: behind the last
- *
- * They are single frames from then on, to be freed one by one. All CPUs' caches are emptied.
- *
- * Context: any but NMI. Return: 0; -EINVAL when the range is empty or not all in the region;
- * -EBUSY when a frame of it is in use. On error nothing is taken.
- */
-int kmm_buddy_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long end_pfn)
-{
-	return kmm_alloc_range(b, start_pfn, end_pfn, GFP_NOWAIT, false);
-}
-KMM_EXPORT_INTERNAL(kmm_buddy_alloc_range);
-
 /**
  * kmm_buddy_split() - Make single frames of a used block.
  * @b: buddy instance
@@ -1595,401 +1042,6 @@ u32 kmm_buddy_owner(struct kmm_buddy *b, struct page *page)
 	return kmm_region_frame(b->region, page_to_pfn(page))->owner;
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_owner);
-
-/* === Statistics and self-check === */
-
-/* All locks are held, or the figures are approximate. */
-static void kmm_buddy_sum(struct kmm_buddy *b, struct kmm_buddy_stat *st)
-{
-	unsigned int cpu, i, mt;
-	long used = 0;
-
-	for_each_possible_cpu(cpu) {
-		struct kmm_pcp *pcp = per_cpu_ptr(b->pcp, cpu);
-
-		for (i = 0; i < KMM_PCP_NR_LISTS; i++)
-			st->cached += kmm_pcp_list_nr(&pcp->list[i]) << kmm_pcp_order(i);
-		for (i = 0; i < KMM_NR_ORDERS; i++) {
-			u64 nr_alloc = READ_ONCE(pcp->nr_alloc[i]);
-			u64 nr_freed = READ_ONCE(pcp->nr_freed[i]);
-
-			st->nr_alloc[i] += nr_alloc;
-			st->nr_freed[i] += nr_freed;
-			used += (long)(nr_alloc - nr_freed) * (1L << i);
-		}
-		for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
-			st->event[i] += READ_ONCE(pcp->event[i]);
-	}
-	st->used = max(used, 0L);
-	st->guard = READ_ONCE(b->nr_guard);
-	st->free = READ_ONCE(b->nr_free);
-	st->quarantined = READ_ONCE(b->nr_quarantined);
-	st->metadata = b->region->early_frames;
-	st->total = b->region->nr_frames;
-	for (i = 0; i < KMM_NR_ORDERS; i++)
-		for (mt = 0; mt < KMM_NR_MIGRATETYPES; mt++)
-			st->nr_free_blocks[i][mt] = READ_ONCE(b->free[i][mt].nr);
-}
-
-/**
- * kmm_buddy_stat() - Where the frames are.
- * @b: buddy instance
- * @st: filled
- * @exact: hold all locks for it; @st->exact tells whether that was possible
- *
- * Context: any but NMI. @exact stops all CPUs' allocations for some microseconds.
- */
-void kmm_buddy_stat(struct kmm_buddy *b, struct kmm_buddy_stat *st, bool exact)
-{
-	unsigned long flags;
-
-	memset(st, 0, sizeof(*st));
-	st->exact = exact && num_possible_cpus() <= KMM_LOCK_ALL_CPUS;
-	if (st->exact)
-		kmm_buddy_lock_all(b, &flags);
-	kmm_buddy_sum(b, st);
-	if (st->exact)
-		kmm_buddy_unlock_all(b, flags);
-}
-KMM_EXPORT_INTERNAL(kmm_buddy_stat);
-
-static __printf(2, 3) void kmm_check_fail(unsigned long *bad, const char *fmt, ...)
-{
-	struct va_format vaf;
-	va_list args;
-
-	if ((*bad)++ >= 10)
-		return;
-	va_start(args, fmt);
-	vaf.fmt = fmt;
-	vaf.va = &args;
-	pr_err("check: %pV\n", &vaf);
-	va_end(args);
-}
-
-/* Each list: links, tags, types, counts. */
-static void kmm_check_lists(struct kmm_buddy *b, unsigned long *bad)
-{
-	struct kmm_region *r = b->region;
-	unsigned long frames = 0, n = 0;
-	unsigned int order, mt;
-	u32 i, prev, nr;
-
-	for (order = 0; order < KMM_NR_ORDERS; order++) {
-		for (mt = 0; mt < KMM_NR_MIGRATETYPES; mt++) {
-			struct kmm_buddy_list *l = &b->free[order][mt];
-
-			nr = 0;
-			prev = KMM_LIST_END;
-			for (i = l->first; i != KMM_LIST_END; i = r->frames[i].next) {
-				const struct kmm_frame *f = &r->frames[i];
-
-				if (i >= r->nr_index || nr > r->nr_index) {
-					kmm_check_fail(bad, "list %u/%u is broken at %u", order,
-						       mt, i);
-					return;
-				}
-				if (f->prev != prev || f->mt != mt ||
-				    f->tag != KMM_FRAME_TAG(KMM_FRAME_FREE, order))
-					kmm_check_fail(bad, "frame %u on list %u/%u: tag %#x type %u prev %u",
-						       i, order, mt, f->tag, f->mt, f->prev);
-				prev = i;
-				nr++;
-			}
-			if (nr != l->nr)
-				kmm_check_fail(bad, "list %u/%u has %u blocks, says %u", order, mt,
-					       nr, l->nr);
-			frames += (unsigned long)nr << order;
-		}
-	}
-	if (frames != b->nr_free)
-		kmm_check_fail(bad, "lists have %lu frames, nr_free says %lu", frames, b->nr_free);
-	for (i = b->quarantine; i != KMM_LIST_END && n <= b->nr_quarantined;
-	     i = r->frames[i].next) {
-		if (r->frames[i].tag != KMM_FRAME_TAG(KMM_FRAME_QUARANTINED, 0))
-			kmm_check_fail(bad, "frame %u in quarantine: tag %#x", i, r->frames[i].tag);
-		n++;
-	}
-	if (n != b->nr_quarantined)
-		kmm_check_fail(bad, "quarantine has %lu frames, says %lu", n, b->nr_quarantined);
-}
-
-/* Each frame: blocks are whole, aligned, merged; sums by state. */
-static void kmm_check_frames(struct kmm_buddy *b, const struct kmm_buddy_stat *st,
-			     unsigned long *bad)
-{
-	unsigned long sum[KMM_NR_FRAME_STATES] = { };
-	struct kmm_region *r = b->region;
-	unsigned long i, j;
-
-	for (i = 0; i < r->nr_index; i += j) {
-		const struct kmm_frame *f = &r->frames[i];
-		unsigned int order = kmm_frame_order(f), state = kmm_frame_state(f);
-
-		j = 1;
-		if (state >= KMM_NR_FRAME_STATES || state == KMM_FRAME_TAIL ||
-		    order > KMM_MAX_ORDER || i & ((1UL << order) - 1)) {
-			kmm_check_fail(bad, "frame %lu: no block starts here, tag %#x", i, f->tag);
-			continue;
-		}
-		for (; j < 1UL << order; j++)
-			if (f[j].tag != KMM_FRAME_TAG(KMM_FRAME_TAIL, 0))
-				kmm_check_fail(bad, "frame %lu in a block of %lu: tag %#x", i + j,
-					       i, f[j].tag);
-		sum[state] += 1UL << order;
-		if (state != KMM_FRAME_FREE)
-			continue;
-		if (order < KMM_MAX_ORDER && r->frames[i ^ (1UL << order)].tag == f->tag)
-			kmm_check_fail(bad, "block %lu of order %u is not merged", i, order);
-		for (j = 0; j < 1UL << order; j += KMM_PAGEBLOCK_FRAMES)
-			if (kmm_pageblock_type(r, i + j) != f->mt)
-				kmm_check_fail(bad, "block %lu: type %u, pageblock of type %u", i,
-					       f->mt, kmm_pageblock_type(r, i + j));
-		j = 1UL << order;
-	}
-	if (sum[KMM_FRAME_FREE] != st->free || sum[KMM_FRAME_CACHED] != st->cached ||
-	    sum[KMM_FRAME_USED] != st->used || sum[KMM_FRAME_GUARD] != st->guard ||
-	    sum[KMM_FRAME_QUARANTINED] != st->quarantined ||
-	    sum[KMM_FRAME_METADATA] != st->metadata)
-		kmm_check_fail(bad, "frames say free %lu cached %lu used %lu guard %lu quarantined %lu metadata %lu; counters %lu %lu %lu %lu %lu %lu",
-			       sum[KMM_FRAME_FREE], sum[KMM_FRAME_CACHED],
-			       sum[KMM_FRAME_USED], sum[KMM_FRAME_GUARD],
-			       sum[KMM_FRAME_QUARANTINED], sum[KMM_FRAME_METADATA], st->free,
-			       st->cached, st->used, st->guard, st->quarantined, st->metadata);
-	if (st->free + st->cached + st->used + st->guard + st->quarantined + st->metadata !=
-	    st->total)
-		kmm_check_fail(bad, "the sum is not %lu", st->total);
-}
-
-static void kmm_check_pcps(struct kmm_buddy *b, unsigned long *bad)
-{
-	unsigned int cpu, i;
-
-	for_each_possible_cpu(cpu) {
-		struct kmm_pcp *pcp = per_cpu_ptr(b->pcp, cpu);
-
-		for (i = 0; i < KMM_PCP_NR_LISTS; i++) {
-			u16 tag = KMM_FRAME_TAG(KMM_FRAME_CACHED, kmm_pcp_order(i));
-			const struct kmm_pcp_list *l = &pcp->list[i];
-			const struct kmm_pcp_entry *e;
-
-			for (e = l->base; e < l->top; e++)
-				if (e->frame->tag != tag ||
-				    kmm_region_frame(b->region, page_to_pfn(e->page)) != e->frame)
-					kmm_check_fail(bad, "cpu %u list %u: pfn %#lx tag %#x", cpu,
-						       i, page_to_pfn(e->page), e->frame->tag);
-			if (l->top < l->base || l->top > l->limit)
-				kmm_check_fail(bad, "cpu %u list %u: %lu blocks, high is %lu",
-					       cpu, i, kmm_pcp_list_nr(l), kmm_pcp_list_high(l));
-		}
-	}
-}
-
-/**
- * kmm_buddy_check() - Prove the invariants on the whole state.
- * @b: buddy instance
- *
- * Walks every frame with all locks held: for tests.
- *
- * Context: any but NMI. Return: violations; the first ten are in the log.
- */
-unsigned long kmm_buddy_check(struct kmm_buddy *b)
-{
-	struct kmm_buddy_stat st = { };
-	unsigned long flags, bad = 0;
-
-	kmm_buddy_lock_all(b, &flags);
-	kmm_buddy_sum(b, &st);
-	kmm_check_lists(b, &bad);
-	kmm_check_pcps(b, &bad);
-	kmm_check_frames(b, &st, &bad);
-	kmm_buddy_unlock_all(b, flags);
-	return bad;
-}
-KMM_EXPORT_INTERNAL(kmm_buddy_check);
-
-/* === Life === */
-
-/* A CPU went offline: its cache has no user any more. */
-static int kmm_buddy_cpu_dead(unsigned int cpu, struct hlist_node *node)
-{
-	kmm_buddy_drain_cpu(hlist_entry(node, struct kmm_buddy, cpuhp), cpu);
-	return 0;
-}
-
-/**
- * kmm_buddy_setup() - Once per module: before the first kmm_buddy_init().
- *
- * Context: may sleep. Return: 0 or a negative errno.
- */
-int kmm_buddy_setup(void)
-{
-	int state = kmm_should_fail() ? -ENOMEM :
-		    cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "mm/kmm:dead", NULL,
-					    kmm_buddy_cpu_dead);
-
-	if (state < 0)
-		return state;
-	kmm_cpuhp_state = state;
-	return 0;
-}
-
-/**
- * kmm_buddy_teardown() - Undo kmm_buddy_setup(), after the last kmm_buddy_fini().
- */
-void kmm_buddy_teardown(void)
-{
-	cpuhp_remove_multi_state(kmm_cpuhp_state);
-}
-
-/*
- * How many blocks a CPU may keep. Of order 0 as many as 1/64 of the region shared by all
- * CPUs (512 at most: a burst of 256 then never needs the lock), of the others about half of
- * that in frames, of 2 MiB one to eight. There are three types, so caches that are all full
- * hold about a third of a region of 64 MiB; a request that finds nothing empties them.
- */
-static void kmm_buddy_size_pcp(struct kmm_buddy *b)
-{
-	unsigned long share = b->region->nr_frames / 64 / num_possible_cpus();
-	unsigned long high = clamp(share, 8UL, 512UL);
-	unsigned int i;
-
-	b->pcp_high[0] = high;
-	for (i = 1; i < KMM_PCP_LOW_ORDERS; i++)
-		b->pcp_high[i] = max(high >> (i + 1), 2UL);
-	b->pcp_high[KMM_PCP_LOW_ORDERS] =
-		clamp(share >> (KMM_PCP_HUGE_ORDER - 2),
-		      (unsigned long)(b->region->nr_frames >= SZ_16M >> PAGE_SHIFT), 8UL);
-	/* A block with guards is cut anew each time. */
-	memset(b->pcp_high, 0, min_t(unsigned int, b->guard_minorder, KMM_PCP_LOW_ORDERS) *
-	       sizeof(*b->pcp_high));
-}
-
-static void kmm_buddy_free_pcps(struct kmm_buddy *b)
-{
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu)
-		kvfree(per_cpu_ptr(b->pcp, cpu)->list[0].base);
-	free_percpu(b->pcp);
-}
-
-static int kmm_buddy_init_pcps(struct kmm_buddy *b)
-{
-	unsigned int cpu, i, nr = 0;
-
-	for (i = 0; i < KMM_PCP_NR_ORDERS; i++)
-		nr += b->pcp_high[i] * KMM_NR_MIGRATETYPES;
-	if (kmm_should_fail())
-		return -ENOMEM;
-	b->pcp = alloc_percpu_gfp(struct kmm_pcp, GFP_KERNEL_ACCOUNT);
-	if (!b->pcp)
-		return -ENOMEM;
-	for_each_possible_cpu(cpu) {
-		struct kmm_pcp *pcp = per_cpu_ptr(b->pcp, cpu);
-		struct kmm_pcp_entry *e = NULL;
-
-		spin_lock_init(&pcp->lock);
-		if (!kmm_should_fail())
-			e = kvzalloc_node(array_size(nr, sizeof(*e)), GFP_KERNEL_ACCOUNT,
-					  cpu_to_node(cpu));
-		if (!e) {
-			kmm_buddy_free_pcps(b);
-			return -ENOMEM;
-		}
-		for (i = 0; i < KMM_PCP_NR_LISTS; i++) {
-			struct kmm_pcp_list *l = &pcp->list[i];
-
-			l->base = e;
-			l->top = e;
-			if (i % KMM_PCP_TYPES < KMM_NR_MIGRATETYPES)
-				e += b->pcp_high[i / KMM_PCP_TYPES];
-			l->limit = e;
-			l->batch = max(kmm_pcp_list_high(l) / 8, 1UL);
-		}
-	}
-	return 0;
-}
-
-/* The reserve grows with the square root of the memory, as Linux's min_free_kbytes. */
-static void kmm_buddy_init_watermarks(struct kmm_buddy *b)
-{
-	unsigned long min = int_sqrt(b->managed * 16 << (PAGE_SHIFT - 10)) >> (PAGE_SHIFT - 10);
-
-	b->watermark[KMM_WMARK_MIN] = min;
-	b->watermark[KMM_WMARK_LOW] = min + min / 4;
-	b->watermark[KMM_WMARK_HIGH] = min + min / 2;
-}
-
-/**
- * kmm_buddy_init() - Take over what the early allocator left of a region.
- * @b: buddy instance, zeroed; its callbacks may be set
- * @r: region; its early allocator is closed
- *
- * Context: may sleep. Return: 0 or -ENOMEM.
- */
-int kmm_buddy_init(struct kmm_buddy *b, struct kmm_region *r)
-{
-	unsigned int order, mt, i;
-	int err;
-
-	b->region = r;
-	spin_lock_init(&b->stop);
-	spin_lock_init(&b->lock);
-	b->quarantine = KMM_LIST_END;
-	for (order = 0; order < KMM_NR_ORDERS; order++)
-		for (mt = 0; mt < KMM_NR_MIGRATETYPES; mt++)
-			b->free[order][mt].first = KMM_LIST_END;
-	kmm_buddy_size_pcp(b);
-	err = kmm_buddy_init_pcps(b);
-	if (err)
-		return err;
-
-	/* As in Linux, memory is movable until somebody wants it otherwise. */
-	memset(r->pageblock_mt, KMM_MOVABLE, r->nr_index >> KMM_PAGEBLOCK_ORDER);
-	kmm_region_early_close(r);
-	for (i = 0; i < r->nr_extents; i++) {
-		unsigned long pfn = r->extents[i].start_pfn;
-		unsigned long end = pfn + r->extents[i].nr_pages;
-
-		while (pfn < end) {
-			struct kmm_frame *f = kmm_region_frame(r, pfn);
-			unsigned long next = min(end, ALIGN(pfn + 1, KMM_GRANULE_FRAMES));
-			u32 index = kmm_region_index(r, f), behind = index + (next - pfn), j;
-
-			if (kmm_frame_state(f) == KMM_FRAME_METADATA) {
-				pfn++;
-				continue;
-			}
-			for (j = index; j < behind; j++) {
-				r->frames[j].tag = KMM_FRAME_TAG(KMM_FRAME_TAIL, 0);
-				kmm_page_is_idle(b, pfn_to_page(pfn + (j - index)), 0);
-			}
-			kmm_list_add_rest(b, index, behind, KMM_MOVABLE);
-			pfn = next;
-		}
-	}
-	b->managed = b->nr_free;
-	kmm_buddy_init_watermarks(b);
-	cpuhp_state_add_instance_nocalls(kmm_cpuhp_state, &b->cpuhp);
-	return 0;
-}
-KMM_EXPORT_INTERNAL(kmm_buddy_init);
-
-/**
- * kmm_buddy_fini() - The end of an instance; all blocks are back, but for quarantined ones.
- * @b: buddy instance
- *
- * Context: may sleep.
- */
-void kmm_buddy_fini(struct kmm_buddy *b)
-{
-	cpuhp_state_remove_instance_nocalls(kmm_cpuhp_state, &b->cpuhp);
-	kmm_buddy_recheck_quarantine(b);
-	kmm_buddy_free_pcps(b);
-	b->pcp = NULL;
-}
-KMM_EXPORT_INTERNAL(kmm_buddy_fini);
 
 /* === Clients: Linux's functions, on the module's instance === */
 

@@ -29,8 +29,8 @@
  *
  * debug_guardpage_minorder=N, with debug_pagealloc, is the kernel's: a block below order N is cut
  * from one of order N, and what is left of that stays nobody's until the block comes back
- * (buddy.c). The kernel takes these guards out of the direct map, so an overrun faults. Here they
- * stay in it; with page_poison they are looked at when the block is freed, so an overrun is
+ * (buddy/lists.c). The kernel takes these guards out of the direct map, so an overrun faults. Here
+ * they stay in it; with page_poison they are looked at when the block is freed, so an overrun is
  * reported then. The price is memory: with N=1 a page takes two.
  *
  * To know at a free whether the window shows the frame, each frame counts its entries: a
