@@ -44,6 +44,7 @@
 
 #define pr_fmt(fmt) fmt
 
+#include <linux/bits.h>
 #include <linux/jhash.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
