@@ -11,7 +11,7 @@
  *				with SLAB_STORE_USER
  *	slab_explain		write an address, read back what is there
  *	slab_shrink		write anything: stacks and depots are emptied, empty slabs go back,
- *				and page tables that wait zeroed
+ *				page tables that wait zeroed, and what vfree() left to a purge
  *
  * slabinfo's tunables are those of a stack: its size, half of it (what moves at once), and how
  * many stacks the depot holds; sharedavail is what the depot holds now, as in Linux's slab.c.
@@ -55,6 +55,7 @@
 #include <kmm/region.h>
 #include <kmm/slab.h>
 #include <kmm/slab_debug.h>
+#include <kmm/vmap.h>
 
 /* === Data === */
 
@@ -576,6 +577,9 @@ static ssize_t slab_shrink_write(struct file *file, const char __user *buf, size
 {
 	kmm_slab_shrink(kmm_dev_env.slab);
 	kmm_pgtables_shrink(kmm_dev_env.tables);
+	/* waits for one that runs: what that has in its hands looks used */
+	if (kmm_dev_env.vmap)
+		kmm_vmap_purge(kmm_dev_env.vmap);
 	return count;
 }
 
