@@ -26,6 +26,12 @@ else
 endif
 O := $(B)/$(NAME)
 
+# base is what we write against: there the compiler warns of more, and a warning is an error.
+ifeq ($(KERNEL),base)
+  W := 1
+  strict := KCFLAGS=-Werror
+endif
+
 # Objects of another kernel, or of an earlier build of this one, must go: kbuild does not see it.
 same_kernel = [ "$$(cat $(O)/.kdir 2>/dev/null)" = "$$kdir" ] || \
   { find $(O) -type f ! -name '*.lock' -delete; echo "$$kdir" >$(O)/.kdir; }
@@ -38,7 +44,7 @@ all: modules user			## kmm.ko here, those of the tests, build/kmm (default)
 
 modules: farm				## modules for KERNEL=base|debug|stock or KDIR=..., into build/NAME/
 	$(Q)kdir=$(kdir) && [ -n "$$kdir" ] && { $(same_kernel); } && \
-	  $(MAKE) --no-print-directory -C "$$kdir" M=$(O) W=$(W) C=$(C) CF="$(CF)" modules
+	  $(MAKE) --no-print-directory -C "$$kdir" M=$(O) W=$(W) C=$(C) CF="$(CF)" $(strict) modules
 	$(Q)$(TOP)/tools/vm/btf $(or $(KERNEL),/sys/kernel/btf/vmlinux) $(O)/*.ko
 
 # One folder of links per kernel, so that the object files of three kernels do not mix.
