@@ -11,11 +11,13 @@
  * and the calls are counted.
  */
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/vmalloc.h>
+#include <linux/wait.h>
 
 #include <kmm/buddy.h>
 #include <kmm/inject.h>
@@ -28,9 +30,14 @@
 static struct paging *reclaim_begin(struct kunit *test, enum paging_kind kind, u32 nr_slots)
 {
 	struct paging *f = paging_begin(test, kind, nr_slots, NULL);
+	unsigned int ms;
 
 	paging_reclaim(test, f);
 	f->t->buddy.wake = NULL;
+	/* it looks once by itself: now, while there is nothing to do */
+	for (ms = 0; ms < 10000 && !wq_has_sleeper(&f->reclaim.wait); ms++)
+		usleep_range(1000, 1100);
+	KUNIT_ASSERT_TRUE(test, wq_has_sleeper(&f->reclaim.wait));
 	return f;
 }
 
