@@ -14,8 +14,8 @@
  *	buddy.uncharge -> vm/account.c
  *	debug_objects' cache -> slab.c
  *	kfence.divert -> slab.c
- *	reclaim's shrinkers -> slab.c, vm/pgtable.c, vmap.c
- *	leak.early -> slab.c
+ *	reclaim's shrinkers -> slab/drain.c, vm/pgtable.c, vmap.c
+ *	leak.early -> slab/check.c
  *
  * Every step of mm_init is a line of kmm_steps[]. It is timed, counted (memory that it took) and
  * kept with a line on its result for debugfs mm_init; the log has the same. When one fails,

@@ -13,7 +13,7 @@
  *	SLAB_STORE_USER	who allocated it last and who freed it: caller, task, CPU, time, stack
  *
  * Layout: object, red zone (from the last byte of the object to the next word, and one
- * word), free word, two tracks. slab.c has computed the offsets.
+ * word), free word, two tracks. slab/cache.c has computed the offsets.
  *
  * Such caches have no stacks and no depot: every operation comes through here and is checked. A
  * damaged object found when it is about to go out is reported and never used again; one found
