@@ -96,6 +96,35 @@ void kmm_buddy_stat(struct kmm_buddy *b, struct kmm_buddy_stat *st, bool exact)
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_stat);
 
+/**
+ * kmm_buddy_cpu_stat() - What one CPU's cache has, and has done.
+ * @b: buddy instance
+ * @cpu: a possible CPU
+ * @st: filled
+ *
+ * Context: any but NMI; waits for that CPU's cache, no other is stopped.
+ */
+void kmm_buddy_cpu_stat(struct kmm_buddy *b, unsigned int cpu, struct kmm_buddy_cpu_stat *st)
+{
+	struct kmm_pcp *pcp = per_cpu_ptr(b->pcp, cpu);
+	unsigned long flags;
+	unsigned int i;
+
+	memset(st, 0, sizeof(*st));
+	spin_lock_irqsave(&pcp->lock, flags);
+	for (i = 0; i < KMM_PCP_NR_LISTS; i++) {
+		st->cached += kmm_pcp_list_nr(&pcp->list[i]) << kmm_pcp_order(i);
+		st->high += kmm_pcp_list_high(&pcp->list[i]) << kmm_pcp_order(i);
+	}
+	for (i = 0; i < KMM_NR_ORDERS; i++) {
+		st->pgalloc += pcp->nr_alloc[i] << i;
+		st->pgfree += pcp->nr_freed[i] << i;
+	}
+	memcpy(st->event, pcp->event, sizeof(st->event));
+	spin_unlock_irqrestore(&pcp->lock, flags);
+}
+KMM_EXPORT_INTERNAL(kmm_buddy_cpu_stat);
+
 /* === Self-check === */
 
 static __printf(2, 3) void kmm_check_fail(unsigned long *bad, const char *fmt, ...)

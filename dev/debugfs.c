@@ -11,6 +11,8 @@
  *	mm_init		the steps of loading: time, memory, result
  *	buddyinfo	free blocks by order, per-CPU caches not included
  *	pagetypeinfo	the same by mobility type, and pageblocks by type
+ *	pcp		a line for each CPU: frames in its cache, frames that went out and came back
+ *	accounts	who has how much; see debugfs_account.c
  *	meminfo		where the frames are, in kB; the sum is exact
  *	vmstat		counters since load
  *	objects		memory objects, one a line
@@ -180,6 +182,25 @@ static int pagetypeinfo_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(pagetypeinfo);
 
+/* === Per-CPU caches === */
+
+static int pcp_show(struct seq_file *m, void *unused)
+{
+	struct kmm_buddy_cpu_stat st;
+	unsigned int cpu;
+
+	seq_printf(m, "%5s %8s %8s %12s %12s %10s %10s %10s\n", "cpu", "cached", "high", "pgalloc",
+		   "pgfree", "refill", "drain", "lock");
+	for_each_possible_cpu(cpu) {
+		kmm_buddy_cpu_stat(kmm_dev_env.buddy, cpu, &st);
+		seq_printf(m, "%5u %8lu %8lu %12llu %12llu %10llu %10llu %10llu\n", cpu, st.cached,
+			   st.high, st.pgalloc, st.pgfree, st.event[KMM_PCP_REFILL],
+			   st.event[KMM_PCP_DRAIN], st.event[KMM_LOCK_SLOW]);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(pcp);
+
 /* === Sums and counters === */
 
 static void meminfo_row(struct seq_file *m, const char *name, unsigned long nr_pages)
@@ -211,11 +232,16 @@ DEFINE_SHOW_ATTRIBUTE(meminfo);
 
 static int vmstat_show(struct seq_file *m, void *unused)
 {
+	u64 pgalloc = 0, pgfree = 0;
 	struct kmm_buddy_stat st;
 	unsigned long lazy;
 	unsigned int i;
 
 	kmm_buddy_stat(kmm_dev_env.buddy, &st, true);
+	for (i = 0; i < KMM_NR_ORDERS; i++) {
+		pgalloc += st.nr_alloc[i] << i;
+		pgfree += st.nr_freed[i] << i;
+	}
 	lazy = min(kmm_vmap_lazy_frames(kmm_dev_env.vmap), st.used);
 	seq_printf(m, "nr_free_pages %lu\n", st.free);
 	seq_printf(m, "nr_cached_pages %lu\n", st.cached);
@@ -225,6 +251,9 @@ static int vmstat_show(struct seq_file *m, void *unused)
 	seq_printf(m, "nr_metadata_pages %lu\n", st.metadata);
 	seq_printf(m, "nr_objects %lu\n", READ_ONCE(kmm_dev_env.objects->nr));
 	seq_printf(m, "nr_spaces %lu\n", READ_ONCE(kmm_dev_env.spaces->nr));
+	seq_printf(m, "pgalloc %llu\n", pgalloc);
+	seq_printf(m, "pgfree %llu\n", pgfree);
+	kmm_mapping_vmstat(m);
 	for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
 		seq_printf(m, "%s %llu\n", kmm_buddy_event_names[i], st.event[i]);
 	kmm_debugfs_hardening_vmstat(m, &st);
@@ -424,11 +453,13 @@ void kmm_debugfs_init(void)
 	debugfs_create_file("mm_init", 0444, d, NULL, &mm_init_fops);
 	debugfs_create_file("buddyinfo", 0444, d, NULL, &buddyinfo_fops);
 	debugfs_create_file("pagetypeinfo", 0400, d, NULL, &pagetypeinfo_fops);
+	debugfs_create_file("pcp", 0444, d, NULL, &pcp_fops);
 	debugfs_create_file("meminfo", 0444, d, NULL, &meminfo_fops);
 	debugfs_create_file("vmstat", 0444, d, NULL, &vmstat_fops);
 	debugfs_create_file("objects", 0444, d, NULL, &objects_fops);
 	debugfs_create_file("names", 0444, d, NULL, &names_fops);
 	debugfs_create_file("frag_map", 0400, d, NULL, &frag_map_fops);
+	kmm_debugfs_account_init(d);
 	kmm_debugfs_pipes_init(d);
 	kmm_debugfs_slab_init(d);
 	kmm_debugfs_msgq_init(d);

@@ -33,6 +33,10 @@
  * always found. Its page tables are filled before the area is in i_mmap; no unmap can be
  * missed, because punch and shrink are refused for such objects.
  *
+ * Faults are counted by CPU: pgfault and pgmajfault of vmstat. A fault that has to wait comes again
+ * and is counted again, as Linux does it; major is one that waits for a page from swap. What is in
+ * compressed memory is there at once.
+ *
  * Locks: mmap_lock, object, i_mmap, page-table lock.
  *
  * What this deliberately does not do: no ->mremap, ->open or ->close: the area's file
@@ -43,13 +47,25 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/percpu.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/seq_file.h>
 #include <linux/uaccess.h>
 
 #include <compat/compat.h>
 #include <kmm/dev.h>
 #include <kmm/object.h>
+
+/* === Data === */
+
+/* By CPU: faults of the mappings; of these, the ones that had to wait for swap. */
+struct mapping_events {
+	u64 pgfault;
+	u64 pgmajfault;
+};
+
+static DEFINE_PER_CPU(struct mapping_events, mapping_events);
 
 /* === Faults === */
 
@@ -91,11 +107,14 @@ static vm_fault_t mapping_fault(struct vm_fault *vmf)
 	unsigned long left;
 	int nr, ret;
 
+	this_cpu_inc(mapping_events.pgfault);
 	max = KMM_FAULT_AROUND - (vmf->pgoff & (KMM_FAULT_AROUND - 1));
 	max = min_t(unsigned long, max, (vma->vm_end - addr) >> PAGE_SHIFT);
 	nr = kmm_object_lock_pages_nowait(o, vmf->pgoff, pages, max, &wait);
-	if (unlikely(nr == -EINPROGRESS))
+	if (unlikely(nr == -EINPROGRESS)) {
+		this_cpu_inc(mapping_events.pgmajfault);
 		return mapping_wait(vmf, wait);
+	}
 	if (unlikely(nr == -EINTR))
 		return VM_FAULT_NOPAGE;
 	if (unlikely(nr < 0))
@@ -115,6 +134,25 @@ static vm_fault_t mapping_fault(struct vm_fault *vmf)
 		return VM_FAULT_NOPAGE;
 	/* The host has no memory for a page table, this is its own business. */
 	return ret == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+}
+
+/**
+ * kmm_mapping_vmstat() - The rows of vmstat on faults, as Linux names them.
+ * @m: vmstat
+ *
+ * Context: any.
+ */
+void kmm_mapping_vmstat(struct seq_file *m)
+{
+	u64 fault = 0, major = 0;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		fault += READ_ONCE(per_cpu(mapping_events, cpu).pgfault);
+		major += READ_ONCE(per_cpu(mapping_events, cpu).pgmajfault);
+	}
+	seq_printf(m, "pgfault %llu\n", fault);
+	seq_printf(m, "pgmajfault %llu\n", major);
 }
 
 /* gdb and /proc/PID/mem; these cannot use get_user_pages() on VM_IO. */

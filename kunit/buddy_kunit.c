@@ -447,6 +447,49 @@ static void bulk_gives_what_there_is(struct kunit *test)
 	kmm_test_end(test);
 }
 
+/* Work on this CPU is counted here, and the CPUs together have what the instance has. */
+static void cpus_add_up(struct kunit *test)
+{
+	struct kmm_test *t = kmm_test_begin(test, &kmm_layout_plain);
+	struct kmm_buddy_cpu_stat before, after, one;
+	u64 alloc = 0, freed = 0, refill = 0;
+	unsigned int cpu, o, mine;
+	unsigned long cached = 0;
+	struct page *page, *kept;
+	struct kmm_buddy_stat st;
+
+	migrate_disable();
+	mine = smp_processor_id();
+	kmm_buddy_cpu_stat(&t->buddy, mine, &before);
+	for (o = 0; o < KMM_NR_ORDERS; o++) {
+		page = kmm_test_alloc(test, KMM_QUIET, o);
+		if (o == 1)
+			kept = page;
+		else
+			kmm_buddy_free(&t->buddy, page, o);
+	}
+	kmm_buddy_cpu_stat(&t->buddy, mine, &after);
+	migrate_enable();
+	KUNIT_EXPECT_EQ(test, after.pgalloc - before.pgalloc, (1ULL << KMM_NR_ORDERS) - 1);
+	KUNIT_EXPECT_EQ(test, after.pgfree - before.pgfree, (1ULL << KMM_NR_ORDERS) - 1 - 2);
+	KUNIT_EXPECT_GT(test, after.cached, 0UL);
+	KUNIT_EXPECT_LE(test, after.cached, after.high);
+
+	for_each_possible_cpu(cpu) {
+		kmm_buddy_cpu_stat(&t->buddy, cpu, &one);
+		cached += one.cached;
+		alloc += one.pgalloc;
+		freed += one.pgfree;
+		refill += one.event[KMM_PCP_REFILL];
+	}
+	st = kmm_test_stat(t);
+	KUNIT_EXPECT_EQ(test, cached, st.cached);
+	KUNIT_EXPECT_EQ(test, alloc - freed, (u64)st.used);
+	KUNIT_EXPECT_EQ(test, refill, st.event[KMM_PCP_REFILL]);
+	kmm_buddy_free(&t->buddy, kept, 1);
+	kmm_test_end(test);
+}
+
 static void exact_range_is_taken_or_nothing(struct kunit *test)
 {
 	struct kmm_test *t = kmm_test_begin(test, &kmm_layout_plain);
@@ -924,6 +967,7 @@ static struct kunit_case buddy_cases[] = {
 	KUNIT_CASE(offlined_cpu_is_drained),
 	KUNIT_CASE(bulk_fills_only_empty_entries),
 	KUNIT_CASE(bulk_gives_what_there_is),
+	KUNIT_CASE(cpus_add_up),
 	KUNIT_CASE(exact_range_is_taken_or_nothing),
 	KUNIT_CASE(range_ends_at_a_gap),
 	KUNIT_CASE(split_block_is_freed_frame_by_frame),

@@ -215,6 +215,8 @@ struct kmm_account *kmm_account_create(struct kmm_accounts *set, kuid_t uid, boo
 		return a;
 	}
 	a->unlimited = unlimited;
+	a->pid = task_tgid_nr(current);
+	get_task_comm(a->comm, current);
 	err = kmm_account_try_charge(a, KMM_RES_HOST_BYTES, sizeof(*a));
 	if (err) {
 		kmm_account_put(a);

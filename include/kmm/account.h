@@ -6,6 +6,7 @@
 #include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
@@ -69,6 +70,8 @@ struct kmm_accounts {
  * @unlimited: counted, never refused: opened with CAP_SYS_RESOURCE; immutable
  * @dead: bit 0 is set by whoever frees it
  * @uid: the user; immutable
+ * @pid: the process that opened the file, 0 for the user itself; immutable
+ * @comm: its name then; immutable
  * @limit: by enum kmm_resource, KMM_NO_LIMIT is none; immutable
  * @used: by enum kmm_resource
  * @user_node: in @set->users; user accounts only; protected by @set->lock
@@ -82,6 +85,8 @@ struct kmm_account {
 	bool unlimited;
 	unsigned long dead;
 	kuid_t uid;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
 	u64 limit[KMM_NR_RESOURCES];
 	atomic64_t used[KMM_NR_RESOURCES];
 	struct list_head user_node;

@@ -147,6 +147,22 @@ struct kmm_buddy_stat {
 	u64 event[KMM_NR_BUDDY_EVENTS];
 };
 
+/**
+ * struct kmm_buddy_cpu_stat - one CPU's cache
+ * @cached: frames in it
+ * @high: frames that it may have
+ * @pgalloc: frames given out on this CPU since init
+ * @pgfree: frames taken back
+ * @event: what else is counted
+ */
+struct kmm_buddy_cpu_stat {
+	unsigned long cached;
+	unsigned long high;
+	u64 pgalloc;
+	u64 pgfree;
+	u64 event[KMM_NR_BUDDY_EVENTS];
+};
+
 int kmm_buddy_init(struct kmm_buddy *b, struct kmm_region *r);
 void kmm_buddy_fini(struct kmm_buddy *b);
 
@@ -163,6 +179,7 @@ unsigned long kmm_buddy_drain_all(struct kmm_buddy *b);
 unsigned long kmm_buddy_drain_cpu(struct kmm_buddy *b, unsigned int cpu);
 unsigned long kmm_buddy_recheck_quarantine(struct kmm_buddy *b);
 void kmm_buddy_stat(struct kmm_buddy *b, struct kmm_buddy_stat *st, bool exact);
+void kmm_buddy_cpu_stat(struct kmm_buddy *b, unsigned int cpu, struct kmm_buddy_cpu_stat *st);
 unsigned long kmm_buddy_check(struct kmm_buddy *b);
 
 void kmm_buddy_set_owner(struct kmm_buddy *b, struct page *page, u32 owner);

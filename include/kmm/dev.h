@@ -183,6 +183,7 @@ int kmm_file_add_seals(struct file *file, u32 seals);
 
 /* dev/mmap.c */
 extern const struct kmm_mapping_ops kmm_mapping_ops;
+void kmm_mapping_vmstat(struct seq_file *m);
 int kmm_mapping_mmap(struct file *file, struct vm_area_struct *vma);
 int kmm_mapping_mmap_anonymous(struct kmm_account *a, struct vm_area_struct *vma);
 
@@ -347,6 +348,9 @@ void kmm_debugfs_swap_init(struct dentry *dir);
 /* dev/debugfs.c */
 void kmm_debugfs_init(void);
 void kmm_debugfs_fini(void);
+
+/* dev/debugfs_account.c; called by debugfs.c */
+void kmm_debugfs_account_init(struct dentry *dir);
 
 /* dev/debugfs_slab.c; called by debugfs.c */
 void kmm_debugfs_slab_init(struct dentry *dir);

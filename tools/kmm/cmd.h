@@ -63,6 +63,15 @@ int cmd_trace(struct options *o, int argc, char **argv);
 int cmd_walk(struct options *o, int argc, char **argv);
 int cmd_lab(struct options *o, int argc, char **argv);
 int cmd_owner(struct options *o, int argc, char **argv);
+int cmd_top(struct options *o, int argc, char **argv);
+int cmd_bench(struct options *o, int argc, char **argv);
+
+/* main() of tools/bench/NAME.c, for kmm bench: see tools/Makefile. */
+int fault_bench_main(void);
+int pipe_bench_main(void);
+int msgq_bench_main(void);
+int ops_bench_main(void);
+int space_bench_main(void);
 
 /**
  * struct verb_set - a verb that has verbs of its own
@@ -115,10 +124,40 @@ int open_device(void);
 FILE *open_debugfs(const char *name);
 
 /*
- * Print a table of debugfs. Its first line names the columns, and these names are the keys in JSON,
- * so a new column needs no change here. Returns the exit code.
+ * A table of debugfs: an array with an object for each line. The first line names the columns, and
+ * these names are the keys, so a new column needs no change here. Closes f.
  */
+struct json_object *table_json(FILE *f);
+
+/* Print such a file as it is, or as JSON; returns the exit code. */
 int list_debugfs(struct options *o, const char *name);
+
+/* debugfs slabinfo: the object caches in no order; closes f. In slab.c. */
+struct json_object *caches_json(FILE *f);
+
+/* debugfs pagetypeinfo: pageblocks and free blocks by mobility type; closes f. In frag.c. */
+struct json_object *types_json(FILE *f);
+
+/* debugfs vmallocinfo: an object for each area; closes f. In vmap.c. */
+struct json_object *areas_json(FILE *f);
+
+/**
+ * struct sampler - two moments, for rates
+ * @counters, @cpus: of the last snapshot, NULL: there was none
+ * @at: its time in seconds, of CLOCK_MONOTONIC
+ */
+struct sampler {
+	struct json_object *counters;
+	struct json_object *cpus;
+	double at;
+};
+
+/*
+ * All that top shows, as one object; rates are per second since the last call. Never NULL: what
+ * cannot be read is null there, "error" and "hidden" say why. In snapshot.c.
+ */
+struct json_object *take_snapshot(struct sampler *s);
+void drop_sampler(struct sampler *s);
 
 /*
  * Run a command that inherits fd as descriptor 3, and dmabuf as 4 unless that is negative; returns
@@ -142,6 +181,9 @@ const char *fault_code_text(uint32_t code);
 /* Belady's bound on a trace; policy/opt.c. Returns faults, or -ENOMEM. */
 long kmm_policy_opt(const uint32_t *refs, unsigned long nr_refs, uint32_t nr_ids,
 		    uint32_t nr_frames);
+
+/* What of debugging is on: "page_owner fail=1,10,0,0", or "all off". Static. In info.c. */
+const char *switches_text(void);
 
 /* Print a JSON value and drop it; returns EXIT_OK. */
 int print_json(struct json_object *j);

@@ -21,6 +21,7 @@
 
 struct type_row {
 	char name[TYPE_LEN];
+	uint64_t pageblocks;
 	uint64_t nr[NR_ORDERS];
 };
 
@@ -76,20 +77,36 @@ static bool read_buddyinfo(struct frag *fr)
 	return any;
 }
 
-/* "Node 0, zone NAME, type TYPE n n n ..." */
-static void read_pagetypeinfo(struct frag *fr)
+/* "Node 0, zone NAME n n n", a number for each type in the order of the lines before. */
+static void parse_pageblocks(struct frag *fr, const char *line)
 {
-	FILE *f = open_debugfs("pagetypeinfo");
+	const char *p = strstr(line, "zone");
+	char *end;
+
+	if (!p)
+		return;
+	p += strlen("zone");
+	p += strspn(p, " \t");
+	p += strcspn(p, " \t");
+	for (size_t t = 0; t < fr->nr_types; t++, p = end)
+		fr->type[t].pageblocks = strtoull(p, &end, 10);
+}
+
+/* "Node 0, zone NAME, type TYPE n n n ...", and pageblocks behind that; closes f. */
+static void read_pagetypeinfo(FILE *f, struct frag *fr)
+{
 	struct type_row *t;
 	char *line = NULL, *p;
 	size_t cap = 0;
 
-	if (!f)
-		return;
 	while (getline(&line, &cap, f) > 0 && fr->nr_types < NR_TYPES_MAX) {
 		p = strstr(line, ", type");
-		if (!p || strncmp(line, "Node", 4))
+		if (strncmp(line, "Node", 4))
 			continue;
+		if (!p) {
+			parse_pageblocks(fr, line);
+			continue;
+		}
 		t = &fr->type[fr->nr_types];
 		if (sscanf(p, ", type %23s", t->name) != 1)
 			continue;
@@ -129,6 +146,25 @@ static struct json_object *orders_json(const uint64_t *nr)
 
 	for (int i = 0; i < NR_ORDERS; i++)
 		json_object_array_add(j, json_object_new_uint64(nr[i]));
+	return j;
+}
+
+struct json_object *types_json(FILE *f)
+{
+	struct json_object *j = json_object_new_array(), *one;
+	struct frag fr = { 0 };
+
+	read_pagetypeinfo(f, &fr);
+	for (size_t t = 0; t < fr.nr_types; t++) {
+		one = json_object_new_object();
+		json_object_object_add(one, "type", json_object_new_string(fr.type[t].name));
+		json_object_object_add(one, "pageblocks",
+				       json_object_new_uint64(fr.type[t].pageblocks));
+		json_object_object_add(one, "free_pages",
+				       json_object_new_uint64(free_pages(fr.type[t].nr)));
+		json_object_object_add(one, "free_blocks", orders_json(fr.type[t].nr));
+		json_object_array_add(j, one);
+	}
 	return j;
 }
 
@@ -240,11 +276,14 @@ int cmd_frag(struct options *o, int argc, char **argv)
 		       "allocation of that order; 0 is best, 1 means none can be served.",
 	};
 	struct frag fr = { .o = o };
+	FILE *f;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &fr);
 	if (!read_buddyinfo(&fr))
 		return EXIT_FAIL;
-	read_pagetypeinfo(&fr);
+	f = open_debugfs("pagetypeinfo");
+	if (f)
+		read_pagetypeinfo(f, &fr);
 	if (o->json)
 		return frag_json(&fr);
 	frag_text(&fr);

@@ -104,23 +104,22 @@ static struct json_object *switches_json(void)
 	return j;
 }
 
-static void print_switches(void)
+const char *switches_text(void)
 {
+	static char text[512];
 	const char *value;
-	bool any = false;
+	size_t len = 0;
 	char buf[64];
 
-	printf("debugging, hardening ");
-	for (unsigned int i = 0; i < NR_SWITCHES; i++) {
+	text[0] = 0;
+	for (unsigned int i = 0; i < NR_SWITCHES && len < sizeof(text); i++) {
 		value = switch_value(i, buf, sizeof(buf));
-		if (!value)
-			continue;
-		any = true;
-		printf(" %s", switches[i]);
-		if (strcmp(value, "Y"))
-			printf("=%s", value);
+		if (value)
+			len += snprintf(text + len, sizeof(text) - len, "%s%s%s%s", len ? " " : "",
+					switches[i], strcmp(value, "Y") ? "=" : "",
+					strcmp(value, "Y") ? value : "");
 	}
-	puts(any ? "" : " all off");
+	return len ? text : "all off";
 }
 
 int cmd_info(struct options *o, int argc, char **argv)
@@ -175,7 +174,7 @@ int cmd_info(struct options *o, int argc, char **argv)
 	       human_size((uint64_t)i.page_size << i.order_max), i.order_max);
 	print_limits("file", &i.file_limits, i.page_size);
 	print_limits("user", &i.user_limits, i.page_size);
-	print_switches();
+	printf("debugging, hardening  %s\n", switches_text());
 	if (i.flags & KMM_INFO_LAB)
 		puts("loaded with           lab=1");
 	return EXIT_OK;

@@ -37,6 +37,8 @@ static const struct verb verbs[] = {
 	{ "leak", "memory of clients to which no pointer is left", cmd_leak },
 	{ "walk", "every level of a translation in an address space", cmd_walk },
 	{ "owner", "who has the frames, by stack, command or process", cmd_owner },
+	{ "top", "the region, its rates and who has what, refreshed", cmd_top },
+	{ "bench", "what kmm costs beside the host's own, in this kernel", cmd_bench },
 	{ "lab", "bugs on purpose: plant one, see who catches it; failing calls", cmd_lab },
 };
 
@@ -152,24 +154,14 @@ static size_t split_columns(char *line, char **word)
 	return n;
 }
 
-int list_debugfs(struct options *o, const char *name)
+struct json_object *table_json(FILE *f)
 {
 	char *head[NR_COLUMNS_MAX], *cell[NR_COLUMNS_MAX];
 	char *names = NULL, *line = NULL, *end;
 	size_t cap = 0, nr_head, nr, i;
 	struct json_object *j, *one;
 	unsigned long long v;
-	FILE *f = open_debugfs(name);
 
-	if (!f)
-		return EXIT_FAIL;
-	if (!o->json) {
-		while (getline(&line, &cap, f) > 0)
-			fputs(line, stdout);
-		free(line);
-		fclose(f);
-		return EXIT_OK;
-	}
 	j = json_object_new_array();
 	if (getline(&line, &cap, f) > 0)
 		names = strdup(line);
@@ -190,7 +182,24 @@ int list_debugfs(struct options *o, const char *name)
 	free(names);
 	free(line);
 	fclose(f);
-	return print_json(j);
+	return j;
+}
+
+int list_debugfs(struct options *o, const char *name)
+{
+	FILE *f = open_debugfs(name);
+	char *line = NULL;
+	size_t cap = 0;
+
+	if (!f)
+		return EXIT_FAIL;
+	if (o->json)
+		return print_json(table_json(f));
+	while (getline(&line, &cap, f) > 0)
+		fputs(line, stdout);
+	free(line);
+	fclose(f);
+	return EXIT_OK;
 }
 
 /* === Output === */

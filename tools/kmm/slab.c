@@ -48,9 +48,9 @@ static bool parse_row(const char *line, struct cache_row *r)
 		      &r->active_slabs, &r->slabs) == 8;
 }
 
-static bool read_caches(struct caches *c)
+/* Closes f. */
+static void read_caches(FILE *f, struct caches *c)
 {
-	FILE *f = open_debugfs("slabinfo");
 	struct cache_row r, *more;
 	char *line = NULL;
 	size_t cap = 0;
@@ -58,8 +58,6 @@ static bool read_caches(struct caches *c)
 	c->row = NULL;
 	c->nr = 0;
 	c->page_size = sysconf(_SC_PAGESIZE);
-	if (!f)
-		return false;
 	while (getline(&line, &cap, f) > 0) {
 		if (!parse_row(line, &r))
 			continue;
@@ -73,9 +71,6 @@ static bool read_caches(struct caches *c)
 	}
 	free(line);
 	fclose(f);
-	if (!c->nr)
-		complain(0, DEBUGFS_DIR "/slabinfo has no cache");
-	return c->nr;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -90,7 +85,7 @@ static int by_bytes(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static int list_json(const struct caches *c)
+static struct json_object *rows_json(const struct caches *c)
 {
 	struct json_object *j = json_object_new_array();
 
@@ -110,7 +105,18 @@ static int list_json(const struct caches *c)
 		json_object_object_add(one, "bytes", json_object_new_uint64(cache_bytes(c, r)));
 		json_object_array_add(j, one);
 	}
-	return print_json(j);
+	return j;
+}
+
+struct json_object *caches_json(FILE *f)
+{
+	struct json_object *j;
+	struct caches c;
+
+	read_caches(f, &c);
+	j = rows_json(&c);
+	free(c.row);
+	return j;
 }
 
 static unsigned int percent(uint64_t part, uint64_t whole)
@@ -145,15 +151,22 @@ static void list_text(const struct options *o, const struct caches *c)
 static int slab_list(struct options *o, int argc, char **argv)
 {
 	struct caches c;
+	FILE *f;
 
 	parse_plain(o, "List the object caches, largest first: debugfs slabinfo.\v"
 		    "ACTIVE objects are those that somebody has; the others lie in slabs, in the "
 		    "CPUs' stacks, or in the depot.", argc, argv);
-	if (!read_caches(&c))
+	f = open_debugfs("slabinfo");
+	if (!f)
 		return EXIT_FAIL;
+	read_caches(f, &c);
+	if (!c.nr) {
+		complain(0, DEBUGFS_DIR "/slabinfo has no cache");
+		return EXIT_FAIL;
+	}
 	qsort(c.row, c.nr, sizeof(*c.row), by_bytes);
 	if (o->json)
-		list_json(&c);
+		print_json(rows_json(&c));
 	else
 		list_text(o, &c);
 	free(c.row);

@@ -61,10 +61,24 @@ static struct json_object *row_json(const struct area_row *r)
 	return j;
 }
 
+struct json_object *areas_json(FILE *f)
+{
+	struct json_object *j = json_object_new_array();
+	struct area_row r;
+	char *line = NULL;
+	size_t cap = 0;
+
+	while (getline(&line, &cap, f) > 0)
+		if (parse_row(line, &r))
+			json_object_array_add(j, row_json(&r));
+	free(line);
+	fclose(f);
+	return j;
+}
+
 static int vmap_list(struct options *o, int argc, char **argv)
 {
 	uint64_t nr = 0, pages = 0, addresses = 0, lazy = 0, huge = 0;
-	struct json_object *j = NULL;
 	struct area_row r;
 	char *line = NULL;
 	size_t cap = 0;
@@ -77,10 +91,9 @@ static int vmap_list(struct options *o, int argc, char **argv)
 	if (!f)
 		return EXIT_FAIL;
 	if (o->json)
-		j = json_object_new_array();
-	else
-		printf("%s%-18s %10s %10s %6s %-10s %-3s%s CALLER\n", colour(o, COLOUR_BOLD),
-		       "START", "ADDRESSES", "PAGES", "HUGE", "KIND", "", colour(o, COLOUR_OFF));
+		return print_json(areas_json(f));
+	printf("%s%-18s %10s %10s %6s %-10s %-3s%s CALLER\n", colour(o, COLOUR_BOLD),
+	       "START", "ADDRESSES", "PAGES", "HUGE", "KIND", "", colour(o, COLOUR_OFF));
 	while (getline(&line, &cap, f) > 0) {
 		if (!parse_row(line, &r))
 			continue;
@@ -89,17 +102,12 @@ static int vmap_list(struct options *o, int argc, char **argv)
 		huge += r.huge;
 		addresses += r.end - r.start;
 		lazy += !strcmp(r.kind, "lazy");
-		if (o->json)
-			json_object_array_add(j, row_json(&r));
-		else
-			printf("%#-18" PRIx64 " %10s %10" PRIu64 " %6" PRIu64 " %-10s %-3s %s\n",
-			       r.start, human_size(r.end - r.start), r.pages, r.huge, r.kind,
-			       r.rights, r.caller);
+		printf("%#-18" PRIx64 " %10s %10" PRIu64 " %6" PRIu64 " %-10s %-3s %s\n",
+		       r.start, human_size(r.end - r.start), r.pages, r.huge, r.kind, r.rights,
+		       r.caller);
 	}
 	free(line);
 	fclose(f);
-	if (o->json)
-		return print_json(j);
 	printf("%" PRIu64 " areas, %" PRIu64 " of them lazy; %s of addresses, %" PRIu64
 	       " pages, %" PRIu64 " in 2 MiB leaves\n", nr, lazy, human_size(addresses), pages,
 	       huge);

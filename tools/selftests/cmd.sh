@@ -7,7 +7,7 @@ set -uo pipefail
 . "$(dirname "$0")/cmd_lib.sh"
 
 echo "TAP version 13"
-echo "1..225"
+echo "1..281"
 
 check "info" 0 "$kmm" info
 claim "info names the provider" says out 'from provider (cma|contig|chunks)'
@@ -308,6 +308,57 @@ check "leak scan while it is off fails" 1 "$kmm" leak scan
 claim "and says what to do" says err 'kmm leak on'
 check "leak" 0 "$kmm" leak
 claim "leak tells the state" says out '^0 leaks; detector off \(by the user\)'
+
+check "top --batch" 0 "$kmm" top --batch --count 2 --interval 0.2
+claim "top --batch draws twice, without escapes" eval '[ "$(grep -c "^kmm top [0-9:]*  every 0.2 s  " "$tmp/out")" = 2 ] && no_escape'
+claim "largest cache first, with the column marked" says out '^ +OBJS +ACTIVE .* CACHE SIZE\* NAME$'
+check "top of an object" 0 "$kmm" object create --size 4M --pattern -- "$kmm" top --json --interval 0.1
+sed -i -n '/^\[/,/^\]/p' "$tmp/out"
+claim "top --json: one snapshot, the frames are the region" json 'len(j) == 1 and sum(j[0]["frames"][k] for k in ("free", "cached", "lazy", "quarantined", "used", "guard", "metadata")) == j[0]["frames"]["total"] == j[0]["region"]["bytes"] // 4096'
+claim "what went out and did not come back is in use" json 'j[0]["counters"]["pgalloc"] - j[0]["counters"]["pgfree"] == j[0]["counters"]["nr_used_pages"] + j[0]["counters"]["nr_lazy_pages"]'
+claim "the object is there, and who pays for it" json '[o["resident_kB"] for o in j[0]["objects"]] == [4096] and [(a["comm"], a["objects"], a["pid"] == j[0]["objects"][0]["pid"]) for a in j[0]["accounts"] if a["kind"] == "file" and a["frames"] >= 1024] == [("kmm", 1, True)]'
+claim "free pages by type are those of the free lists" json 'sum(t["free_pages"] for t in j[0]["migratetypes"]) == sum(n << i for t in j[0]["migratetypes"] for i, n in enumerate(t["free_blocks"])) and sum(t["pageblocks"] for t in j[0]["migratetypes"]) * 2 << 20 >= j[0]["region"]["bytes"]'
+claim "caches are sorted" json '[c["bytes"] for c in j[0]["caches"]] == sorted((c["bytes"] for c in j[0]["caches"]), reverse=True)'
+check "top of the accounts, by their number" 0 "$kmm" top --json --interval 0.1 --table accounts --sort id --reverse
+claim "sorted by number" json '[a["id"] for a in j[0]["accounts"]] == sorted(a["id"] for a in j[0]["accounts"])'
+while :; do "$kmm" alloc --order 0 --count 1000 && "$kmm" bench fault_first_touch; done >"$tmp/load" 2>&1 &
+load=$!
+until [ -s "$tmp/load" ]; do sleep 0.1; done
+check "top under load" 0 "$kmm" top --json --interval 2 --count 2
+kill $load
+wait $load 2>/dev/null
+claim "rates are what the counters grew by" json 'all(j[1]["rates"][k] > 0 and abs(j[1]["rates"][k] * j[1]["seconds"] - (j[1]["counters"][k] - j[0]["counters"][k])) <= (1 + j[1]["rates"][k] / 1000) * j[1]["seconds"] for k in ("pgalloc", "pgfree", "pgfault"))'
+check "top of somebody who may read nothing of debugfs" 0 setpriv --reuid 65534 --regid "$(stat -c %g /dev/kmm)" --clear-groups "$kmm" top --json --interval 0.1
+claim "has the frames, and says what is missing" json 'j[0]["frames"]["total"] > 0 and j[0]["accounts"] is None and j[0]["caches"] is None and "for root" in j[0]["hidden"]'
+check "top without a terminal fails" 1 "$kmm" top
+claim "and says what to do" says err 'no terminal: kmm top --batch'
+# with a client, so that there is an account
+"$kmm" object create --size 1M -- "$(dirname "$0")"/top_screen.py "$kmm" >"$tmp/screen" 2>&1 </dev/null
+claim "the test of the screen came to its end" grep -q 'a terminal that goes away ends it$' "$tmp/screen"
+while read -r verdict name; do
+	case $verdict in
+	ok) result "top: $name" 1 ;;
+	not) cp "$tmp/screen" "$tmp/out"; result "top: ${name#ok }" 0 ;;
+	esac
+done <"$tmp/screen"
+
+check "bench --json" 0 "$kmm" bench --json
+claim "bench --json has what a user program sees" json '[r["name"] for r in j["rows"]][:4] == ["fault_first_touch", "pipe_4k", "pipe_64k", "shm_setup_1000"] and len(j["rows"]) == 14'
+claim "its rows are those of bench.json" json 'all(sorted(r) == ["host", "kmm", "name", "ratio", "unit"] and r["kmm"] > 0 and (r["host"] is None) == r["name"].startswith("ops_") and (r["host"] is None or abs(r["ratio"] - r["kmm"] / r["host"]) < 0.001) for r in j["rows"])'
+claim "and it says what is missing" json '{s["why"] for s in j["skipped"]} == {"kmm_bench is not loaded: as root, insmod kmm_bench.ko"} and len(j["skipped"]) > 20'
+check "bench of a row of the module without it fails" 1 "$kmm" bench page_o0_pair
+claim "and says what to load" says err 'kmm_bench is not loaded: as root, insmod kmm_bench.ko'
+ko=${KMM_KO:-$(dirname "$0")/../../kmm.ko}
+insmod "$(dirname "$ko")/kmm_bench.ko"
+check "bench of rows" 0 "$kmm" bench page_o0_pair ops_page_o0_pair
+claim "bench says what is in force" says out '^machine: (emulated|virtual|hardware)'
+claim "bench prints the row" says out '^page_o0_pair +[0-9.]+ +[0-9.]+ +[0-9.]+$'
+claim "bench prints a row without a host's side" says out '^ops_page_o0_pair +- +[0-9.]+ +-$'
+check "bench --rounds --json" 0 "$kmm" bench --rounds 2 --json kfence_cache64_pair page_o0_pair
+claim "bench --json keeps the order" json '[(r["name"], r["host"] is None) for r in j["rows"]] == [("kfence_cache64_pair", True), ("page_o0_pair", False)] and not j["skipped"]'
+check "bench --json of one round" 0 "$kmm" bench --json page_o3_pair
+claim "bench has what the module measured" json '"row page_o3_pair %.3f %.3f ns\n" % (j["rows"][0]["host"], j["rows"][0]["kmm"]) == open("/sys/kernel/debug/kmm_bench/results").read()'
+rmmod kmm_bench
 
 check "doctor --json" 0 "$kmm" doctor --json
 claim "doctor --json is right" json 'j["ok"] and {c["check"] for c in j["checks"]} >= {"cma", "lockdown", "signature", "debugfs", "device"}'

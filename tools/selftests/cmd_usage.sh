@@ -20,13 +20,13 @@ machine() {
 }
 
 echo "TAP version 13"
-echo "1..64"
+echo "1..75"
 
 check "no verb is wrong usage" 64 "$kmm"
 check "an unknown verb is wrong usage" 64 "$kmm" frobnicate
 check "--help" 0 "$kmm" --help
 claim "--help lists the verbs" says out '^ +doctor '
-for verb in info features doctor stat alloc object frag owner slab vmap pipe msgq space walk lab policy trace leak swap; do
+for verb in info features doctor stat alloc object frag owner slab vmap pipe msgq space walk lab policy trace leak swap top bench; do
 	check "$verb --help" 0 "$kmm" $verb --help
 	claim "$verb --help tells its use" says out 'Usage: kmm '"$verb"
 done
@@ -47,6 +47,23 @@ check "object limit of no size is wrong usage" 64 "$kmm" object limit "cmd pages
 check "policy replay without frames is wrong usage" 64 "$kmm" policy replay "$tmp/book"
 check "lab bug without a name is wrong usage" 64 "$kmm" lab bug
 check "lab fail without a command is wrong usage" 64 "$kmm" lab fail
+
+check "top of no table is wrong usage" 64 "$kmm" top --table cakes
+check "top by a column of another table is wrong usage" 64 "$kmm" top --sort pid
+check "top at no interval is wrong usage" 64 "$kmm" top --interval 0
+check "bench of no round is wrong usage" 64 "$kmm" bench --rounds 0
+check "bench of a row that there is not is wrong usage" 64 "$kmm" bench page_o0_none
+check "bench --list of a row is wrong usage" 64 "$kmm" bench --list page_o0_pair
+# the rows as the programs and kmm_bench.ko have them, by their sources
+bench=$(dirname "$0")/../bench
+{
+	sed -n 's/^.*row[a-z_]*("\([a-z0-9_]*\)", .*/\1/p; s/^.*printf("row \([a-z0-9_]*\) .*/\1/p' \
+		"$bench"/{fault,pipe,msgq,ops,space}_bench.c
+	sed -n 's/^.*[ \t]BENCH_ROW(\([a-z0-9_]*\),.*/\1/p; s/^.*\.name = "\([a-z0-9_]*\)", .*/\1/p; s/^\tLRU_ROW(\([a-z]*\)).*/lru_pair_\1/p' \
+		"$bench"/bench_{main,vmap,lru}.c
+} | sort >"$tmp/err"
+"$kmm" bench --list | cut -d ' ' -f 1 | sort >"$tmp/out"
+claim "bench --list has the rows of the programs and the module" cmp "$tmp/out" "$tmp/err"
 
 machine "$tmp/good" 'CONFIG_CMA=y CONFIG_DMA_CMA=y' 'quiet cma=128M' 131072
 check "doctor: a good machine" 0 "$kmm" doctor --root "$tmp/good" --json

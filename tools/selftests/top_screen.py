@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""usage: top_screen.py KMM [--show [OPTION...]]
+
+kmm top on a pseudo terminal: what stands on the screen, keys, a resize, and that the terminal is as it
+was before, however top ends. Prints "ok NAME" or "not ok NAME" lines and what went wrong, for
+cmd.sh; with --show the screen that a person would see, with options of kmm top, for the documentation.
+
+A small VT100 is played here: it knows the sequences that ncurses sends to TERM=vt100 and no
+others, and an unknown one fails the test.
+"""
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+
+SEQUENCE = re.compile(r'\x1b(?:\[([?>]?)([0-9;]*)([A-Za-z])|([()][AB0])|([=>78DMHc]))')
+
+
+class Screen:
+    """What a VT100 of this size shows."""
+
+    def __init__(self, rows, columns):
+        self.unknown, self.pending = set(), ''
+        self.resize(rows, columns)
+
+    def resize(self, rows, columns):
+        self.rows, self.columns = rows, columns
+        self.cell = [[' '] * columns for _ in range(rows)]
+        self.y = self.x = 0
+
+    def text(self):
+        return '\n'.join(''.join(row).rstrip() for row in self.cell)
+
+    def control(self, private, numbers, letter):
+        n = [int(v) for v in numbers.split(';') if v]
+        count = n[0] if n else 1
+        if letter in 'Hf':
+            self.y, self.x = (n + [1, 1])[0] - 1, (n + [1, 1])[1] - 1 if len(n) > 1 else 0
+        elif letter == 'A':
+            self.y -= count
+        elif letter == 'B':
+            self.y += count
+        elif letter == 'C':
+            self.x += count
+        elif letter == 'D':
+            self.x -= count
+        elif letter == 'J' and not n:
+            self.cell[self.y][self.x:] = [' '] * (self.columns - self.x)
+            self.cell[self.y + 1:] = [[' '] * self.columns for _ in self.cell[self.y + 1:]]
+        elif letter == 'J':
+            self.cell = [[' '] * self.columns for _ in self.cell]
+        elif letter == 'K' and n == [1]:
+            self.cell[self.y][:self.x + 1] = [' '] * (self.x + 1)
+        elif letter == 'K':
+            self.cell[self.y][self.x:] = [' '] * (self.columns - self.x)
+        elif letter not in 'mrhl':
+            self.unknown.add(private + numbers + letter)
+        self.y = min(max(self.y, 0), self.rows - 1)
+        self.x = min(max(self.x, 0), self.columns)
+
+    def feed(self, data):
+        data = self.pending + data
+        self.pending = ''
+        at = 0
+        while at < len(data):
+            c = data[at]
+            if c == '\x1b':
+                m = SEQUENCE.match(data, at)
+                if not m:
+                    if len(data) - at < 12:
+                        self.pending = data[at:]
+                        return
+                    self.unknown.add(data[at:at + 6])
+                    at += 1
+                    continue
+                if m.group(3):
+                    self.control(*m.group(1, 2, 3))
+                elif m.group(5) not in (None, '=', '>', '7', '8'):
+                    self.unknown.add(m.group(0))
+                at = m.end()
+                continue
+            if c == '\r':
+                self.x = 0
+            elif c == '\n':
+                self.y = min(self.y + 1, self.rows - 1)
+            elif c == '\b':
+                self.x = max(self.x - 1, 0)
+            elif c == '\t':
+                self.x = min((self.x // 8 + 1) * 8, self.columns - 1)
+            elif c >= ' ':
+                if self.x < self.columns:
+                    self.cell[self.y][self.x] = c
+                self.x += 1
+            at += 1
+
+
+class Top:
+    """A kmm top that runs on a terminal of its own."""
+
+    def __init__(self, kmm, *options, rows=30, columns=90):
+        self.master, self.slave = pty.openpty()
+        self.set_size(rows, columns)
+        self.before = termios.tcgetattr(self.slave)
+        self.screen, self.raw, self.status = Screen(rows, columns), '', None
+        self.pid = os.fork()
+        if not self.pid:
+            os.setsid()
+            fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
+            for fd in 0, 1, 2:
+                os.dup2(self.slave, fd)
+            os.closerange(3, 64)
+            os.environ['TERM'] = 'vt100'
+            for name in 'LINES', 'COLUMNS':
+                os.environ.pop(name, None)
+            os.execv(kmm, [kmm, 'top', *options])
+
+    def set_size(self, rows, columns):
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack('4H', rows, columns, 0, 0))
+
+    def read(self, seconds):
+        """What comes within so long; True when something did."""
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        data = os.read(self.master, 65536).decode('latin-1')
+        self.raw += data
+        self.screen.feed(data)
+        return True
+
+    def wait(self, pattern, gone=None, seconds=15):
+        """Until the screen matches, and what is to be gone is gone."""
+        end = time.monotonic() + seconds
+        while (not re.search(pattern, self.screen.text(), re.M) or
+               gone and re.search(gone, self.screen.text(), re.M)):
+            if time.monotonic() > end:
+                return False
+            self.read(0.2)
+        return True
+
+    def key(self, keys):
+        os.write(self.master, keys.encode())
+
+    def end(self, seconds=15):
+        """The status of wait(2), or None: it still runs and is killed."""
+        end = time.monotonic() + seconds
+        while self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = status
+            elif time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                return None
+            else:
+                self.read(0.05)
+        while self.read(0.1):
+            pass
+        return self.status
+
+    def restored(self):
+        """termios as before, and the cursor switched on again at the end if it was off."""
+        return termios.tcgetattr(self.slave) == self.before
+
+
+def main(kmm, show):
+    def claim(name, good, top=None):
+        print('%s %s' % ('ok' if good else 'not ok', name))
+        if not good and top:
+            print(top.screen.text())
+            print(repr(top.raw[-300:]))
+
+    if show:
+        top = Top(kmm, '--interval', '2', *show, rows=24, columns=80)
+        top.wait('no such text', seconds=5)
+        print(top.screen.text())
+        top.key('q')
+        return top.end()
+    top = Top(kmm, '--interval', '0.3')
+    claim('top draws the region', top.wait('^kmm top [0-9:]{8}  every 0.3 s') and
+          top.wait(r'^frames  \[[m#gqlc.]{60}\]$'), top)
+    claim('top draws the table of caches', top.wait(r'kmalloc-4k$'), top)
+    claim('top names its keys in the last line',
+          re.search('1 slab 2 accounts .* q quit', top.screen.text().split('\n')[-1]), top)
+    claim('top has rates after a moment', top.wait(r'^per s .*\n +[0-9]'), top)
+    claim('the terminal is raw while top runs', not top.restored(), top)
+    top.key('h')
+    claim('h: help', top.wait('kmm top: keys', 'kmalloc'), top)
+    top.key('x')
+    claim('a key leaves it', top.wait('kmalloc-4k$', 'keys$'), top)
+    top.key('2')
+    claim('2: accounts', top.wait(r'ID KIND .*MEMORY\*.*COMMAND') and top.wait('^ +[0-9]+ user .* -$'), top)
+    top.key('>')
+    claim('>: the next column sorts', top.wait(r'MEMORY .*MAX\*'), top)
+    top.key('r')
+    claim('r: the other way round', top.wait(r'MAX\^'), top)
+    top.key('+')
+    claim('+: slower', top.wait('every 0.6 s'), top)
+    top.key('1')
+    top.screen.resize(20, 60)
+    top.set_size(20, 60)
+    claim('a resize: the keys stand in the new last line',
+          top.wait(r'1 slab 2 accounts') and top.screen.text().split('\n')[19].startswith('1 slab'), top)
+    claim('no line is longer', max(map(len, top.screen.text().split('\n'))) <= 60, top)
+    top.key('q')
+    claim('q: ends with 0', top.end() == 0, top)
+    claim('q: the terminal is as it was', top.restored(), top)
+    claim('nothing but what a VT100 knows', not top.screen.unknown, top)
+    if top.screen.unknown:
+        print(top.screen.unknown)
+
+    for sig in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+        top = Top(kmm)
+        drawn = top.wait('kmalloc')
+        os.kill(top.pid, sig)
+        status = top.end()
+        claim('%s ends it, by that signal' % sig.name,
+              drawn and status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == sig, top)
+        claim('%s: the terminal is as it was' % sig.name, top.restored(), top)
+
+    top = Top(kmm, rows=5, columns=20)
+    claim('a tiny terminal', top.wait('^kmm top') and top.wait('^1 slab'), top)
+    os.close(top.slave)
+    os.close(top.master)
+    end = time.monotonic() + 15
+    pid = 0
+    while not pid and time.monotonic() < end:
+        pid, status = os.waitpid(top.pid, os.WNOHANG)
+        time.sleep(0.05)
+    claim('a terminal that goes away ends it', pid)
+    if not pid:
+        os.kill(top.pid, signal.SIGKILL)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(os.path.realpath(sys.argv[1]), ['--table', 'slab'] + sys.argv[3:] if '--show' in sys.argv else None))
