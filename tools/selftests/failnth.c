@@ -817,24 +817,21 @@ struct round {
 
 /* The call with its Nth allocation failing; false if it could not be arranged. */
 static bool fail_nth(const char *path, int nth, int dev, int obj, int (*call)(int dev, int obj),
-		     struct round *r)
+		     const struct kmm_stat *before, struct round *r)
 {
-	struct kmm_stat before, now;
+	struct kmm_stat now;
 	int fd;
 
-	shrink_slabs();
-	if (kmm_get_stat(dev, KMM_STAT_EXACT, &before))
-		return false;
 	fd = arm(path, nth);
 	if (fd < 0)
 		return false;
 	r->err = call(dev, obj);
 	r->fired = disarm(fd);
-	if (settle(dev, &before, &now))
+	if (settle(dev, before, &now))
 		return false;
-	r->leaked = !same_frames(&before, &now);
+	r->leaked = !same_frames(before, &now);
 	if (r->leaked) {
-		print_stat("before", &before);
+		print_stat("before", before);
 		print_stat("after", &now);
 	}
 	return true;
@@ -845,6 +842,7 @@ static int walk(const char *path, int dev, int (*call)(int dev, int obj), bool m
 {
 	int obj = kmm_object_create(dev, 1 << 20, KMM_OBJECT_LOCKED), bad = obj < 0, nth, err;
 	struct round r = { .fired = true };
+	struct kmm_stat before;
 
 	/* What is made once (the pseudo file system) must not look like a leak. */
 	err = bad ? 0 : call(dev, obj);
@@ -852,8 +850,11 @@ static int walk(const char *path, int dev, int (*call)(int dev, int obj), bool m
 		printf("# it fails by itself: %s\n", strerror(-err));
 		bad++;
 	}
+	/* Each round ends as it began: one reading is before all of them. */
+	shrink_slabs();
+	bad += !bad && kmm_get_stat(dev, KMM_STAT_EXACT, &before);
 	for (nth = 1; !bad && r.fired && nth < NTH_MAX; nth++) {
-		if (!fail_nth(path, nth, dev, obj, call, &r)) {
+		if (!fail_nth(path, nth, dev, obj, call, &before, &r)) {
 			printf("# failure %d could not be arranged\n", nth);
 			bad++;
 		} else if ((r.err && r.err != -ENOMEM && r.err != -ENFILE && r.err != -EFAULT &&
