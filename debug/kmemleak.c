@@ -23,7 +23,8 @@
  * struct page of one of its frames.
  *
  * A scan (kmm_leak_scan()). All counts become 0. The roots are read: registered memory, per-CPU
- * areas, what the sessions have in their slots, task stacks unless stack=off. Each pointer
+ * areas, what the sessions have in their slots, task stacks unless stack=off (of a task that
+ * sleeps the part in use; Linux's reads what is left of older calls, too). Each pointer
  * that is found raises a count; an object that turns gray is put on a list. Then this list is
  * worked off, which makes others gray. What is white now, and whose checksum is not that of the
  * scan before, is in use by somebody who moves pointers about: it is gray for this once. So a
@@ -969,30 +970,50 @@ static void leak_scan_gray(struct kmm_leak *l)
 }
 
 /*
+ * Where the part of its stack begins that is in use: what lies below is left of calls that have
+ * returned, and hides leaks. Of a task that is on a CPU only the CPU knows: all of it.
+ */
+static unsigned long leak_stack_pointer(const struct task_struct *p, unsigned long stack)
+{
+	/* pairs with finish_task(): a task that has left its CPU has left its stack pointer, too */
+	unsigned long sp = smp_load_acquire(&p->on_cpu) ? 0 : READ_ONCE(p->thread.sp);
+
+	return sp - stack < THREAD_SIZE ? sp : stack;
+}
+
+/*
  * A task may end meanwhile, its stack may be somebody else's then: what is read is only looked
- * at, and a stack that is not mapped any more is skipped.
+ * at, and a stack that is not mapped any more is skipped. One that ran meanwhile may have put a
+ * pointer deeper than was looked at: once more, and all of it.
  */
 static void leak_scan_stacks(struct kmm_leak *l)
 {
-	unsigned long stack;
+	unsigned long stack, sp;
+	struct task_struct *p;
 	struct pid *pid;
 	int nr = 1;
 
 	while (!leak_should_stop(l)) {
-		struct task_struct *p = NULL;
-
 		rcu_read_lock();
 		pid = idr_get_next(&init_pid_ns.idr, &nr);
-		if (pid)
-			p = pid_task(pid, PIDTYPE_PID);
-		stack = p ? (unsigned long)READ_ONCE(p->stack) : 0;
+		p = pid ? pid_task(pid, PIDTYPE_PID) : NULL;
+		if (p)
+			get_task_struct(p);
 		rcu_read_unlock();
 		if (!pid)
 			return;
 		nr++;
+		if (!p)
+			continue;
+		stack = (unsigned long)READ_ONCE(p->stack);
 		/* This one has just looked at everything. */
-		if (stack && p != current)
-			leak_scan_block(l, stack, stack + THREAD_SIZE, NULL, 0);
+		if (stack && p != current) {
+			sp = leak_stack_pointer(p, stack);
+			leak_scan_block(l, sp, stack + THREAD_SIZE, NULL, 0);
+			if (leak_stack_pointer(p, stack) != sp)
+				leak_scan_block(l, stack, stack + THREAD_SIZE, NULL, 0);
+		}
+		put_task_struct(p);
 	}
 }
 

@@ -12,6 +12,7 @@
  */
 
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -494,20 +495,50 @@ static void a_root_may_tell_values(struct kunit *test)
 struct keeper {
 	struct completion ready;
 	unsigned long hidden;
+	bool returned;
 };
+
+/* Deeper on the stack than what a task needs to sleep. */
+#define KEEPER_DEPTH	100
+
+static noinline void keeper_left(unsigned long hidden)
+{
+	unsigned long left[KEEPER_DEPTH] = { ~hidden };
+
+	/* it is not optimised away, and stays when this has returned */
+	barrier_data(left);
+}
 
 /* Has a pointer on its stack, and nowhere else. */
 static int keeper_thread(void *arg)
 {
 	struct keeper *k = arg;
-	void *kept[4] = { (void *)~k->hidden };
+	void *kept[4] = { k->returned ? NULL : (void *)~k->hidden };
 
 	barrier_data(kept);
+	if (k->returned)
+		keeper_left(k->hidden);
 	complete(&k->ready);
 	while (!kthread_should_stop())
 		schedule_timeout_interruptible(HZ / 100);
 	barrier_data(kept);
-	return !kept[0];
+	return !kept[0] != k->returned;
+}
+
+static struct task_struct *keeper_start(struct kunit *test, struct keeper *k, const void *p,
+					bool returned)
+{
+	struct task_struct *task;
+
+	init_completion(&k->ready);
+	k->hidden = ~(unsigned long)p;
+	k->returned = returned;
+	task = kthread_run(keeper_thread, k, "kmm_test_keeper");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	wait_for_completion(&k->ready);
+	/* it sleeps, or does so soon */
+	msleep(50);
+	return task;
 }
 
 static void stacks_of_tasks_are_roots(struct kunit *test)
@@ -517,18 +548,36 @@ static void stacks_of_tasks_are_roots(struct kunit *test)
 	void *p;
 
 	begin(test);
-	init_completion(&k.ready);
 	p = take(test, 64);
-	k.hidden = ~(unsigned long)p;
-	task = kthread_run(keeper_thread, &k, "kmm_test_keeper");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	wait_for_completion(&k.ready);
+	task = keeper_start(test, &k, p, false);
 	kmm_leak_set_stack_scan(&leak, true);
 	scan(test, 3);
 	KUNIT_EXPECT_FALSE(test, is_leak(p, NULL));
 	kmm_leak_set_stack_scan(&leak, false);
 	scan(test, 2);
 	KUNIT_EXPECT_TRUE(test, is_leak(p, NULL));
+	KUNIT_EXPECT_EQ(test, kthread_stop(task), 0);
+	give(p);
+	end(test);
+}
+
+/* What a call left on a stack that has returned hides nothing. */
+static void stacks_are_roots_where_they_are_in_use(struct kunit *test)
+{
+	struct task_struct *task;
+	struct keeper k;
+	unsigned int i;
+	void *p;
+
+	begin(test);
+	p = take(test, 64);
+	task = keeper_start(test, &k, p, true);
+	kmm_leak_set_stack_scan(&leak, true);
+	/* it is on a CPU now and then: then all of its stack counts */
+	for (i = 0; i < 50 && !is_leak(p, NULL); i++)
+		scan(test, 2);
+	KUNIT_EXPECT_TRUE(test, is_leak(p, NULL));
+	kmm_leak_set_stack_scan(&leak, false);
 	KUNIT_EXPECT_EQ(test, kthread_stop(task), 0);
 	give(p);
 	end(test);
@@ -949,6 +998,7 @@ static struct kunit_case leak_cases[] = {
 	KUNIT_CASE(percpu_areas_are_roots),
 	KUNIT_CASE(a_root_may_tell_values),
 	KUNIT_CASE(stacks_of_tasks_are_roots),
+	KUNIT_CASE(stacks_are_roots_where_they_are_in_use),
 	KUNIT_CASE(a_block_may_be_freed_in_parts),
 	KUNIT_CASE(free_part_keeps_the_rest),
 	KUNIT_CASE(what_was_there_before_is_gray),
