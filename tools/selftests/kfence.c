@@ -241,6 +241,7 @@ TEST_F(kmm, switched_under_load)
 	bool stop = false;
 	pthread_t t;
 
+	share_a_cpu_under_tcg();
 	ASSERT_EQ(0, pthread_create(&t, NULL, switcher, &stop));
 	for (int i = 0; now_ms() < end; i++) {
 		ASSERT_EQ(0, kmm_kmalloc(self->dev, i % 64, 1 + i % 4096, 0, NULL));

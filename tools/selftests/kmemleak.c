@@ -388,6 +388,7 @@ TEST_F(leak, switching_while_others_allocate)
 	pthread_t t[4];
 	int dev[2];
 
+	share_a_cpu_under_tcg();
 	for (int i = 0; i < 2; i++) {
 		dev[i] = kmm_open();
 		ASSERT_LE(0, dev[i]);

@@ -63,6 +63,31 @@ static inline uint64_t __attribute__((unused)) now_ms(void)
 	return t.tv_sec * 1000ULL + t.tv_nsec / 1000000;
 }
 
+/*
+ * Called before the threads of a test start that switch a static key while others run into it.
+ * QEMU's TCG before 8.1 (its commit deba78709ae8) may keep the translation of a breakpoint that the
+ * kernel has already replaced, if another CPU writes while it is made: that CPU then takes int3
+ * for ever. So there the threads share a CPU, and it is said; elsewhere they do not.
+ */
+static inline void __attribute__((unused)) share_a_cpu_under_tcg(void)
+{
+	char line[256];
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	cpu_set_t one;
+	bool tcg = false;
+
+	while (f && !tcg && fgets(line, sizeof(line), f))
+		tcg = strstr(line, "QEMU TCG");
+	if (f)
+		fclose(f);
+	if (!tcg)
+		return;
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	if (!sched_setaffinity(0, sizeof(one), &one))
+		fprintf(stderr, "# QEMU's TCG: the threads of this test share a CPU\n");
+}
+
 /* 0, or the errno of the last call, as "x < 0 ? errno : 0" for syscalls. */
 #define ERR(call) ((long)(call) == -1 ? errno : 0)
 

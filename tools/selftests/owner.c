@@ -290,6 +290,7 @@ TEST_F_TIMEOUT(owner, dumps_while_others_work_and_switch, 300)
 	void *n;
 	struct sum s = { };
 
+	share_a_cpu_under_tcg();
 	race_ends = false;
 	flips = 0;
 	for (int i = 0; i < 2; i++)
