@@ -166,7 +166,7 @@ int kmm_call_space_trace(struct kmm_call *call)
 {
 	struct kmm_space_trace *t = &call->arg.space_trace;
 	struct kmm_space *s = kmm_file_space(call->file);
-	int err = 0;
+	int err;
 
 	if (t->flags & ~(KMM_TRACE_START | KMM_TRACE_STOP) || t->reserved ||
 	    t->flags == (KMM_TRACE_START | KMM_TRACE_STOP))
@@ -177,9 +177,10 @@ int kmm_call_space_trace(struct kmm_call *call)
 		err = t->nr ? -EINVAL : kmm_reftrace_start(s);
 		if (!err)
 			call->undo = trace_stop_again;
+		/* There is nothing to read, and somebody may have stopped it already. */
+		return err;
 	}
-	if (!err)
-		err = t->nr ? trace_read(s, t) : min(kmm_reftrace_read(s, NULL, 0, &t->lost), 0);
+	err = t->nr ? trace_read(s, t) : min(kmm_reftrace_read(s, NULL, 0, &t->lost), 0);
 	if (!err && t->flags & KMM_TRACE_STOP)
 		err = kmm_reftrace_stop(s);
 	return err;
