@@ -98,6 +98,12 @@ show $debugfs/buddyinfo
 run "$kmm" alloc --order 3 --count 100
 run "$kmm" frag --map
 
+title "All of it at a glance, as kmm top shows it every two seconds, while a command holds 4 MiB"
+run "$kmm" object create --size 4M --pattern -- "$kmm" top --batch --count 1 --interval 0.5 --table accounts
+
+title "What it costs, beside the host's own, in nanoseconds of this machine"
+run "$kmm" bench fault_first_touch msgq_64_roundtrip msg_1m_gift ops_page_o0_pair
+
 title "vmalloc in kmm's own window of kernel addresses, with leaves of 2 MiB"
 run "$kmm" vmap alloc --size 12K --count 2
 run sh -c "sleep 2 | $kmm vmap alloc --size 5M --wait & sleep 1; cat $debugfs/vmallocinfo; wait"

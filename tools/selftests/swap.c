@@ -313,6 +313,65 @@ TEST_F(swap, shared_files)
 	}
 }
 
+/* A row of debugfs vmstat; -1: there is none. */
+static long long vmstat(const char *name)
+{
+	FILE *f = fopen("/sys/kernel/debug/kmm/vmstat", "r");
+	long long value, found = -1;
+	char row[64];
+
+	while (f && fscanf(f, "%63s %lld", row, &value) == 2)
+		if (!strcmp(row, name))
+			found = value;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Each fault of a mapping counts; as major when it waits for a file, not when it unpacks. */
+TEST_F(swap, faults_are_counted)
+{
+	const int pages = 16;
+
+	for (int i = 0; i < 2; i++) {
+		bool ram = i == 1;
+		int fd = make_file(WORK "/f", MB, true), id, obj;
+		long long faults, major;
+		volatile char *p;
+
+		ASSERT_LE(0, fd);
+		id = ram ? kmm_swap_on_ram(self->dev, "lz4", MB, 0) : kmm_swap_on(self->dev, fd, 0);
+		ASSERT_LE(0, id);
+		obj = kmm_object_create(self->dev, pages * PAGE, 0);
+		ASSERT_LE(0, obj);
+		p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
+		ASSERT_NE(MAP_FAILED, p);
+		faults = vmstat("pgfault");
+		major = vmstat("pgmajfault");
+		ASSERT_LE(0, faults);
+		ASSERT_LE(0, major);
+		for (int k = 0; k < pages; k++)
+			p[k * PAGE] = 'x';
+		EXPECT_EQ(faults + pages, vmstat("pgfault"));
+		EXPECT_EQ(major, vmstat("pgmajfault"));
+		ASSERT_EQ(pages, kmm_object_advise(obj, 0, pages * PAGE, KMM_ADVISE_PAGEOUT));
+		faults = vmstat("pgfault");
+		for (int k = 0; k < pages; k++)
+			EXPECT_EQ('x', p[k * PAGE]);
+		EXPECT_LT(faults, vmstat("pgfault"));
+		if (ram) {
+			EXPECT_EQ(major, vmstat("pgmajfault"));
+		} else {
+			EXPECT_LT(major, vmstat("pgmajfault"));
+		}
+		munmap((void *)p, pages * PAGE);
+		close(obj);
+		EXPECT_EQ(0, kmm_swap_off(self->dev, id));
+		close(fd);
+		EXPECT_EQ(0, unlink(WORK "/f"));
+	}
+}
+
 TEST_F(swap, so_many_areas)
 {
 	int id[KMM_SWAP_AREAS_MAX], fd = make_file(WORK "/f", MB, true);

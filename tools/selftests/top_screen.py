@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""usage: top_screen.py KMM [--show [OPTION...]]
+"""usage: top_screen.py KMM KO [PARAMETER...]
+       top_screen.py KMM --show [OPTION...]
 
-kmm top on a pseudo terminal: what stands on the screen, keys, a resize, and that the terminal is as it
-was before, however top ends. Prints "ok NAME" or "not ok NAME" lines and what went wrong, for
-cmd.sh; with --show the screen that a person would see, with options of kmm top, for the documentation.
+kmm top on a pseudo terminal: what stands on the screen, keys, a resize, that the terminal is as it was
+before, however top ends, and what happens when the module goes and comes back (insmod KO PARAMETER...).
+Prints "ok NAME" or "not ok NAME" lines and what went wrong, for cmd.sh. With --show the screen
+that a person would see, with options of kmm top, for the documentation.
 
 A small VT100 is played here: it knows the sequences that ncurses sends to TERM=vt100 and no
 others, and an unknown one fails the test.
@@ -16,6 +18,7 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -168,19 +171,35 @@ class Top:
         return termios.tcgetattr(self.slave) == self.before
 
 
-def main(kmm, show):
-    def claim(name, good, top=None):
-        print('%s %s' % ('ok' if good else 'not ok', name))
-        if not good and top:
-            print(top.screen.text())
-            print(repr(top.raw[-300:]))
-
-    if show:
-        top = Top(kmm, '--interval', '2', *show, rows=24, columns=80)
-        top.wait('no such text', seconds=5)
+def claim(name, good, top=None):
+    print('%s %s' % ('ok' if good else 'not ok', name))
+    if not good and top:
         print(top.screen.text())
-        top.key('q')
-        return top.end()
+        print(repr(top.raw[-300:]))
+
+
+def show(kmm, options):
+    top = Top(kmm, '--table', 'slab', *options, rows=24, columns=80)
+    top.wait('no such text', seconds=5)
+    print(top.screen.text())
+    top.key('q')
+    return top.end()
+
+
+def test_reload(kmm, insmod):
+    top = Top(kmm, '--interval', '0.2')
+    drawn = top.wait('kmalloc-4k$')
+    claim('rmmod while it runs', drawn and not subprocess.call(['rmmod', 'kmm']), top)
+    claim('it says that the module has gone', top.wait('no /dev/kmm', 'kmalloc'), top)
+    claim('insmod', not subprocess.call(['insmod', *insmod]), top)
+    claim('it goes on', top.wait('kmalloc-4k$', 'no /dev/kmm'), top)
+    top.key('q')
+    claim('and ends with 0', top.end() == 0, top)
+
+
+def test_screen(kmm):
+    # somebody who has an account
+    client = os.open('/dev/kmm', os.O_RDWR)
     top = Top(kmm, '--interval', '0.3')
     claim('top draws the region', top.wait('^kmm top [0-9:]{8}  every 0.3 s') and
           top.wait(r'^frames  \[[m#gqlc.]{60}\]$'), top)
@@ -209,6 +228,7 @@ def main(kmm, show):
     claim('no line is longer', max(map(len, top.screen.text().split('\n'))) <= 60, top)
     top.key('q')
     claim('q: ends with 0', top.end() == 0, top)
+    os.close(client)
     claim('q: the terminal is as it was', top.restored(), top)
     claim('nothing but what a VT100 knows', not top.screen.unknown, top)
     if top.screen.unknown:
@@ -235,8 +255,16 @@ def main(kmm, show):
     claim('a terminal that goes away ends it', pid)
     if not pid:
         os.kill(top.pid, signal.SIGKILL)
+
+
+def main(kmm, *rest):
+    kmm = os.path.realpath(kmm)
+    if rest[0] == '--show':
+        return show(kmm, rest[1:])
+    test_screen(kmm)
+    test_reload(kmm, rest)
     return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main(os.path.realpath(sys.argv[1]), ['--table', 'slab'] + sys.argv[3:] if '--show' in sys.argv else None))
+    sys.exit(main(*sys.argv[1:]))
