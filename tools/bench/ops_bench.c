@@ -59,7 +59,8 @@ static uint64_t run(const char *name, struct kmm_op *op, uint32_t nr)
 	return ns;
 }
 
-static void measure_row(const char *name, struct kmm_op alloc, uint16_t free_kind, unsigned int pairs)
+static void measure_row(const char *name, struct kmm_op alloc, uint16_t free_kind,
+			unsigned int pairs)
 {
 	struct kmm_op op[2 * PAIRS];
 	uint64_t best = UINT64_MAX, ns;
