@@ -5,7 +5,8 @@ set -uo pipefail
 
 usage() {
 	cat <<'END'
-usage: tools/selftests/run.sh [--count check|soak] [--ko FILE] [--with PARAMETERS] [--smoke] [SUITE...]
+usage: tools/selftests/run.sh [--count check|soak] [--ko FILE] [--with PARAMETERS] [--smoke]
+                              [--part serial|concurrent] [SUITE...]
 
 Load kmm.ko, run the suites (all, or those named), unload it. Meant for the VM:
     tools/vm/run -- tools/selftests/run.sh
@@ -15,6 +16,8 @@ on another machine it needs root and the risk is yours.
   --ko FILE            the module (kmm.ko at the top of the project)
   --with PARAMETERS    for each insmod, before those that a suite asks for; one word
   --smoke              the suites of a first look: basic object mmap ops lifecycle lab
+  --part serial        only suites of which nothing is done by two at the same time
+  --part concurrent    only the others: with threads, or with processes that die, load or unload meanwhile
   --list               print the names of the suites
 
 Prints the suites' TAP, indented, a line "ok N - SUITE" each, and as the last line
@@ -32,8 +35,12 @@ count=check
 # lifecycle loads and unloads the module itself; lab, last, plants bugs that silence lockdep
 all=(basic object mmap sync seals memfd_seals advise shm gift reopen scm_rights pins msgq pipe pipe_load ops slab vmalloc abi policy space space_hostile limits races kill9 dmabuf share_stress failnth kmemleak cmd swap lifecycle owner kfence lab)
 smoke=(basic object mmap ops lifecycle lab)
+# a new suite is concurrent until it is here
+serial=(object seals advise reopen scm_rights pins vmalloc abi limits failnth cmd)
 suites=()
 with=()
+first_look=
+part=
 
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -41,7 +48,8 @@ while [ $# -gt 0 ]; do
 	--count) count=${2:-}; shift ;;
 	--ko) ko=${2:-}; shift ;;
 	--with) read -ra with <<<"${2:-}"; shift ;;
-	--smoke) suites=("${smoke[@]}") ;;
+	--part) part=${2:-}; shift ;;
+	--smoke) suites=("${smoke[@]}") first_look=1 ;;
 	--list) echo "${all[@]}"; exit 0 ;;
 	-*) usage >&2; exit 2 ;;
 	*) suites+=("$1") ;;
@@ -61,6 +69,13 @@ if [ ${#suites[@]} -eq 0 ]; then
 		echo "# cmd: on this slow kernel only with --count soak"
 	fi
 fi
+of_serial() { printf '%s\n' "${suites[@]}" | grep -x "$@" "$(printf '%s\n' "${serial[@]}")"; }
+case $part in
+"") ;;
+serial) mapfile -t suites < <(of_serial -F) ;;
+concurrent) mapfile -t suites < <(of_serial -vF) ;;
+*) usage >&2; exit 2 ;;
+esac
 
 # suite: seconds in check, seconds in soak
 limit() {
@@ -80,7 +95,8 @@ soak) export KMM_KILLS=${KMM_KILLS:-400} KMM_CYCLES=${KMM_CYCLES:-200} KMM_RACE_
 	KMM_SWAP_KILLS=${KMM_SWAP_KILLS:-200} ;;
 *) usage >&2; exit 2 ;;
 esac
-if [ $scale -gt 1 ] && [ "$count" = check ]; then export KMM_LOAD_STEP=7; fi
+# base tries each failure of loading; slow kernels, and a first look at another one, one in 7, others in each run
+if [ "$count" = check ] && { [ $scale -gt 1 ] || [ -n "$first_look" ]; }; then export KMM_LOAD_STEP=7; fi
 importer=$(dirname "$ko")/kmm_importer.ko
 export KMM_KO=$ko KMM_COMMAND=$top/build/kmm
 
