@@ -72,7 +72,9 @@ static void measure_row(const char *name, struct kmm_op alloc, uint16_t free_kin
 		for (unsigned int done = 0; done < PAIRS; done += pairs) {
 			for (unsigned int i = 0; i < pairs; i++) {
 				op[2 * i] = alloc;
-				op[2 * i + 1] = (struct kmm_op){ .kind = free_kind, .slot = SLOT };
+				op[2 * i + 1] = (struct kmm_op){
+					.kind = free_kind, .slot = SLOT,
+				};
 			}
 			ns += run(name, op, 2 * pairs);
 		}

@@ -199,9 +199,9 @@ static int print_list(const struct options *o)
 			continue;
 		}
 		one = json_object_new_object();
-		json_object_object_add(one, "name", json_object_new_string(known[i].name));
-		json_object_object_add(one, "what", json_object_new_string(known[i].what));
-		json_object_object_add(one, "needs", needs ? json_object_new_string(needs) : NULL);
+		add_text(one, "name", known[i].name);
+		add_text(one, "what", known[i].what);
+		add_text(one, "needs", needs);
 		json_object_array_add(j, one);
 	}
 	if (o->json)
@@ -241,16 +241,11 @@ static bool find_line(const char *path, const char *prefix, char *text, size_t s
 	return found;
 }
 
-static void add_text(struct json_object *j, const char *key, const char *text)
-{
-	json_object_object_add(j, key, json_object_new_string(text));
-}
-
 /* A file for each weakness of CPUs; those that are worked against say "Mitigation: ...". */
 static void add_mitigations(struct json_object *j)
 {
 	unsigned int on = 0;
-	char text[256];
+	char text[4096];
 	glob_t g;
 
 	if (!glob("/sys/devices/system/cpu/vulnerabilities/*", 0, NULL, &g)) {

@@ -213,6 +213,11 @@ int print_json(struct json_object *j)
 	return EXIT_OK;
 }
 
+void add_text(struct json_object *j, const char *key, const char *text)
+{
+	json_object_object_add(j, key, text ? json_object_new_string(text) : NULL);
+}
+
 const char *human_size(uint64_t bytes)
 {
 	static const char * const unit[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

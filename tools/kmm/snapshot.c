@@ -32,11 +32,6 @@ static FILE *open_quietly(const char *name)
 	return fopen(path, "re");
 }
 
-static void add_text(struct json_object *j, const char *key, const char *text)
-{
-	json_object_object_add(j, key, text ? json_object_new_string(text) : NULL);
-}
-
 static void add_number(struct json_object *j, const char *key, uint64_t value)
 {
 	json_object_object_add(j, key, json_object_new_uint64(value));

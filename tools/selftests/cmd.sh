@@ -7,7 +7,7 @@ set -uo pipefail
 . "$(dirname "$0")/cmd_lib.sh"
 
 echo "TAP version 13"
-echo "1..286"
+echo "1..288"
 
 check "info" 0 "$kmm" info
 claim "info names the provider" says out 'from provider (cma|contig|chunks)'
@@ -336,6 +336,8 @@ check "bench --json" 0 "$kmm" bench --json
 claim "bench --json has what a user program sees" json '[r["name"] for r in j["rows"]][:4] == ["fault_first_touch", "pipe_4k", "pipe_64k", "shm_setup_1000"] and len(j["rows"]) == 14'
 claim "its rows are those of bench.json" json 'all(sorted(r) == ["host", "kmm", "name", "ratio", "unit"] and r["kmm"] > 0 and (r["host"] is None) == r["name"].startswith("ops_") and (r["host"] is None or abs(r["ratio"] - r["kmm"] / r["host"]) < 0.001) for r in j["rows"])'
 claim "and it says what is missing" json '{s["why"] for s in j["skipped"]} == {"kmm_bench is not loaded: as root, insmod kmm_bench.ko"} and len(j["skipped"]) > 20'
+check "bench on a terminal" 0 script -qec "'$kmm' bench --rounds 2 ops_page_o0_pair" /dev/null
+claim "bench shows how far it is" says out 'round 2 of 2, row 1 of 1: ops_page_o0_pair'
 check "bench of a row of the module without it fails" 1 "$kmm" bench page_o0_pair
 claim "and says what to load" says err 'kmm_bench is not loaded: as root, insmod kmm_bench.ko'
 ko=${KMM_KO:-$(dirname "$0")/../../kmm.ko}
