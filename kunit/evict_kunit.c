@@ -2,7 +2,7 @@
 /**
  * DOC: suite kmm_evict
  *
- * Pages of objects leave: vm/lru.c and vm/evict.c, and what vm/object.c does with pages that are
+ * Pages of objects leave: vm/lru.c and vm/evict.c, and what vm/object*.c do with pages that are
  * on their way out. Reading them again is in swapin_kunit.c, the fixture in paging.c.
  *
  * Where something happens while a page is being written, the store holds the write, the test does

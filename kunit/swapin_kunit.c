@@ -2,7 +2,7 @@
 /**
  * DOC: suite kmm_swapin
  *
- * Pages of objects come back: vm/swapin.c, and what vm/object.c does with pages that are in swap.
+ * Pages of objects come back: vm/swapin.c, and what vm/object*.c do with pages that are in swap.
  * The store holds a read while the test does something to its page.
  */
 #include <linux/delay.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory objects: pages by index. See vm/object.c. */
+/* Memory objects: pages by index. See vm/object.c, object_{resize,seal,take}.c. */
 #ifndef _KMM_OBJECT_H
 #define _KMM_OBJECT_H
 
@@ -255,7 +255,7 @@ u64 kmm_object_seek(struct kmm_object *o, u64 offset, bool data);
 void kmm_object_info(struct kmm_object *o, struct kmm_object_info *info);
 unsigned long kmm_object_check(struct kmm_object *o);
 
-/* === Between vm/object.c, vm/evict.c and vm/swapin.c === */
+/* === Between vm/object*.c, vm/evict.c and vm/swapin.c === */
 
 void **kmm_object_entry_locked(struct kmm_object *o, pgoff_t index);
 bool kmm_object_is_held_locked(const struct kmm_object *o, pgoff_t index);

@@ -188,7 +188,7 @@ pgprot_t kmm_space_pgprot(u32 prot);
 void kmm_space_drop(struct kmm_pt_gather *g, unsigned long addr, unsigned long entry,
 		    struct page *page, unsigned int nr_pages);
 
-/* vm/rmap.c: who maps an object; called by vm/space.c and vm/object.c */
+/* vm/rmap.c: who maps an object; called by vm/space.c and vm/object*.c */
 void kmm_rmap_lock(struct kmm_area *area);
 void kmm_rmap_unlock(struct kmm_area *area);
 void kmm_rmap_add(struct kmm_area *area);
