@@ -36,7 +36,7 @@ endif
 same_kernel = [ "$$(cat $(O)/.kdir 2>/dev/null)" = "$$kdir" ] || \
   { find $(O) -type f ! -name '*.lock' -delete; echo "$$kdir" >$(O)/.kdir; }
 
-SOURCES := Kbuild $(wildcard *.c) compat include region buddy slab vm policy swap share dev debug kunit tools/bench
+SOURCES := Kbuild $(wildcard *.c) compat include region buddy slab vmap vm policy swap share dev debug kunit tools/bench
 Q := $(if $(V),,@)
 
 all: modules user			## kmm.ko here, those of the tests, build/kmm (default)

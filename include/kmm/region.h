@@ -67,10 +67,10 @@ struct kmm_region_ops {
  * @ext: what debugging keeps for each frame, by the same index
  * @window_start: first address of the reserved range; NULL when there is none
  * @window: what of it kmm_region_take_window() left, mapped read-only on one zero page until
- *	vmap.c takes it; NULL when there is none
+ *	vmap/life.c takes it; NULL when there is none
  * @window_pages: its size in pages
  * @forget: takes frames out of the window, for debug_pagealloc; any context but NMI; returns
- *	entries. NULL: no window in use. Set and cleared by vmap.c while nobody else has one
+ *	entries. NULL: no window in use. Set and cleared by vmap/life.c while nobody else has one
  * @forget_ctx: its first argument
  * @leak: told of what clients take and give of it; NULL: nobody is. Set before the first client
  * @host_tools: enum kmm_host_tool that are told. Set before the first client
