@@ -76,7 +76,7 @@ static void dirty_pages_leave_and_come_back(struct kunit *test)
 					round ? 0 : 50);
 			KUNIT_EXPECT_EQ(test, paging_slots(f), round ? 350 : 300);
 			KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
-			KUNIT_EXPECT_EQ(test, kmm_policy_check(&f->lru.global.policy), 0);
+			KUNIT_EXPECT_EQ(test, paging_check_policy(&f->lru.global), 0);
 			paging_expect_all(test, o, 300, 300);
 			paging_expect_all(test, p, 0, 50);
 			KUNIT_EXPECT_TRUE(test, paging_has(o, 299, 0));
@@ -546,7 +546,7 @@ static void a_limit_holds_with_every_policy(struct kunit *test)
 			model[n] = n + 1;
 		/* what is above the limit goes with the next fault */
 		KUNIT_EXPECT_EQ(test, kmm_object_set_limit(o, 20, kmm_policies[i], false), 0);
-		KUNIT_EXPECT_EQ(test, kmm_policy_check(&o->lruvec->policy), 0);
+		KUNIT_EXPECT_EQ(test, paging_check_policy(o->lruvec), 0);
 		KUNIT_EXPECT_EQ(test, kmm_object_punch(o, 50 * PAGE_SIZE, PAGE_SIZE), 0);
 		paging_put(test, o, 50, 51);
 		KUNIT_EXPECT_LE(test, o->resident, 20);
@@ -563,7 +563,7 @@ static void a_limit_holds_with_every_policy(struct kunit *test)
 				KUNIT_FAIL(test, "%s: %lu resident", kmm_policies[i]->name,
 					   o->resident);
 		}
-		KUNIT_EXPECT_EQ(test, kmm_policy_check(&o->lruvec->policy), 0);
+		KUNIT_EXPECT_EQ(test, paging_check_policy(o->lruvec), 0);
 		KUNIT_EXPECT_EQ(test, o->lruvec->policy.nr, o->resident);
 		/* the other one's stay */
 		KUNIT_EXPECT_EQ(test, p->resident, 9);
@@ -579,7 +579,7 @@ static void a_limit_holds_with_every_policy(struct kunit *test)
 		for (n = 0; n < 100; n++)
 			KUNIT_EXPECT_TRUE(test, paging_has(o, n, model[n]));
 		KUNIT_EXPECT_EQ(test, o->resident, 100);
-		KUNIT_EXPECT_EQ(test, kmm_policy_check(&o->lruvec->policy), 0);
+		KUNIT_EXPECT_EQ(test, paging_check_policy(o->lruvec), 0);
 		paging_destroy(test, o);
 		paging_destroy(test, p);
 		paging_end(test, f);
@@ -710,11 +710,7 @@ static void work_with_two(struct kunit *test, struct paging *f, struct kmm_objec
 		KUNIT_EXPECT_EQ_MSG(test, bad, 0, "%s", what);
 	}
 	KUNIT_EXPECT_EQ(test, kmm_object_check(o), 0);
-	/* a third may be about to change it */
-	spin_lock(&o->lruvec->lock);
-	bad = kmm_policy_check(&o->lruvec->policy);
-	spin_unlock(&o->lruvec->lock);
-	KUNIT_EXPECT_EQ(test, bad, 0);
+	KUNIT_EXPECT_EQ(test, paging_check_policy(o->lruvec), 0);
 }
 
 static void two_threads_share_a_limit(struct kunit *test)
@@ -819,7 +815,7 @@ static void an_object_may_be_larger_than_the_region(struct kunit *test)
 		for (i = k; i < kmm_nr_policies; i += ARRAY_SIZE(kinds)) {
 			KUNIT_EXPECT_EQ(test, kmm_lruvec_set_policy(&f->lru.global,
 								    kmm_policies[i]), 0);
-			KUNIT_EXPECT_EQ(test, kmm_policy_check(&f->lru.global.policy), 0);
+			KUNIT_EXPECT_EQ(test, paging_check_policy(&f->lru.global), 0);
 			paging_put_all(test, o, 0, LARGE_PAGES / 2);
 			paging_expect_all(test, o, 0, LARGE_PAGES / 2);
 		}
@@ -879,7 +875,7 @@ static void a_third_thread_switches(struct kunit *test)
 		KUNIT_EXPECT_GT(test, paging_job_end(test, &l), 0);
 		WRITE_ONCE(s.nr, 1);
 		KUNIT_EXPECT_GT(test, paging_job_end(test, &s), kmm_nr_policies);
-		KUNIT_EXPECT_EQ(test, kmm_policy_check(&o->lruvec->policy), 0);
+		KUNIT_EXPECT_EQ(test, paging_check_policy(o->lruvec), 0);
 		KUNIT_EXPECT_EQ(test, o->lruvec->policy.nr, o->resident);
 		paging_destroy(test, o);
 		paging_end(test, f);

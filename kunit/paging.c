@@ -199,6 +199,17 @@ u64 paging_event(struct paging *f, enum kmm_lru_event event)
 	return atomic64_read(&f->lru.event[event]);
 }
 
+/* What a policy has is checked under its lock: reclaim's thread, or a third, may be at it. */
+unsigned long paging_check_policy(struct kmm_lruvec *v)
+{
+	unsigned long bad;
+
+	spin_lock(&v->lock);
+	bad = kmm_policy_check(&v->policy);
+	spin_unlock(&v->lock);
+	return bad;
+}
+
 /* No object is left: no frame, no slot, no page in a list. */
 void paging_expect_empty(struct kunit *test, struct paging *f)
 {
@@ -209,7 +220,7 @@ void paging_expect_empty(struct kunit *test, struct paging *f)
 	KUNIT_EXPECT_EQ(test, kmm_account_used(f->a, KMM_RES_OBJECTS), 0);
 	KUNIT_EXPECT_EQ(test, paging_slots(f), 0);
 	KUNIT_EXPECT_EQ(test, f->lru.global.policy.nr, 0);
-	KUNIT_EXPECT_EQ(test, kmm_policy_check(&f->lru.global.policy), 0);
+	KUNIT_EXPECT_EQ(test, paging_check_policy(&f->lru.global), 0);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&f->swap.nr_stale), 0);
 }
 

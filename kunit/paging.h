@@ -119,6 +119,7 @@ kmm_swp_t paging_entry(struct kmm_object *o, pgoff_t index);
 bool paging_is_resident(struct kmm_object *o, pgoff_t index);
 u32 paging_slots(struct paging *f);
 u64 paging_event(struct paging *f, enum kmm_lru_event event);
+unsigned long paging_check_policy(struct kmm_lruvec *v);
 
 void paging_hold(struct paging_store *k, bool write, bool read);
 void paging_inside(struct kunit *test, struct paging_store *k, int nr);
