@@ -372,6 +372,8 @@ static void two_cpus_and_interrupts_share_the_window(struct kunit *test)
 	if (hand)
 		KUNIT_EXPECT_TRUE(test, kmm_vmap_free(t->vmap, hand));
 	kmm_buddy_free(&t->buddy, page, 0);
+	/* another may still be giving addresses back: this waits for it */
+	kmm_vmap_purge(t->vmap);
 	kmm_test_end_vmap(test);
 }
 
