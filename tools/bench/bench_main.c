@@ -809,6 +809,9 @@ static int bench_hold(unsigned int nr)
 	bench_live[BENCH_KMM] = kvcalloc(nr, sizeof(void *), GFP_KERNEL);
 	if (!bench_live[BENCH_HOST] || !bench_live[BENCH_KMM])
 		return -ENOMEM;
+	/* what other measurements left behind is not behind these objects */
+	kmem_cache_shrink(bench_host_cache[BENCH_64]);
+	kmm_cache_shrink(bench_kmm_cache[BENCH_64]);
 	for (i = 0; i < nr; i++) {
 		void *host = host_get(BENCH_64), *kmm = kmm_get(BENCH_64);
 
