@@ -120,9 +120,9 @@ FIXTURE_SETUP(leak)
 	ASSERT_EQ(0, command("clear"));
 	ASSERT_EQ(0, command("on"));
 	/*
-	 * A word that an earlier call left in a hole of a frame that is in use hides a leak: stacks are
-	 * read conservatively. Some sleeping task has such a word now and then; the KUnit suite has
-	 * stacks as roots, with a task that it knows.
+	 * A word that an earlier call left in a hole of a frame that is in use hides a leak:
+	 * stacks are read conservatively. Some sleeping task has such a word now and then; the
+	 * KUnit suite has stacks as roots, with a task that it knows.
 	 */
 	ASSERT_EQ(0, command("stack=off"));
 	self->dev = kmm_open();
