@@ -119,12 +119,6 @@ FIXTURE_SETUP(leak)
 	ASSERT_EQ(0, command("off"));
 	ASSERT_EQ(0, command("clear"));
 	ASSERT_EQ(0, command("on"));
-	/*
-	 * A word that an earlier call left in a hole of a frame that is in use hides a leak:
-	 * stacks are read conservatively. Some sleeping task has such a word now and then; the
-	 * KUnit suite has stacks as roots, with a task that it knows.
-	 */
-	ASSERT_EQ(0, command("stack=off"));
 	self->dev = kmm_open();
 	ASSERT_LE(0, self->dev);
 }
@@ -132,8 +126,6 @@ FIXTURE_SETUP(leak)
 FIXTURE_TEARDOWN(leak)
 {
 	close(self->dev);
-	EXPECT_EQ(0, command("on"));
-	EXPECT_EQ(0, command("stack=on"));
 	EXPECT_EQ(0, command("off"));
 	EXPECT_EQ(0, command("clear"));
 	EXPECT_EQ(0, put(PARAM("kmemleak_min_age_ms"), "5000"));
