@@ -444,11 +444,16 @@ static void kmm_leak_early_one(void *ctx, const void *p, size_t size_bytes)
 	kmm_leak_track_early(ctx, p, size_bytes);
 }
 
-/* What is in use when tracking begins. */
+/*
+ * What is in use when tracking begins. Frames that only wait for a flush are nobody's: what is left
+ * in them would hide leaks until then. At load there is no vmalloc yet.
+ */
 static void kmm_leak_early(void *ctx, struct kmm_leak *l)
 {
 	struct kmm *k = ctx;
 
+	if (k->vmap)
+		kmm_vmap_purge(k->vmap);
 	kmm_slab_for_each_used(&k->slab, kmm_leak_early_one, l);
 }
 

@@ -31,8 +31,9 @@
  *
  * Switching on at run time. What is in use already cannot be known to have an owner: it becomes
  * gray ("early"). So no report is false because of it, but leaks among it are not found. With
- * kmemleak=1 at load there is none. Objects that are in kfence's pool at that moment are not
- * seen. Off frees nothing: what was reported can still be read, until clear.
+ * kmemleak=1 at load there is none. Not in use, and so no root, are areas that were freed and only
+ * wait for a flush: they are flushed first. Objects that are in kfence's pool at that moment are
+ * not seen. Off frees nothing: what was reported can still be read, until clear.
  * Linux's kmemleak stays off once it is off; this one begins anew.
  *
  * Memory. Objects are host memory from a pool that is filled before it is needed: in the caller's

@@ -644,8 +644,8 @@ static void early_walk(void *ctx, struct kmm_leak *l)
 static void what_was_there_before_is_gray(struct kunit *test)
 {
 	struct kmm_test *t = kmm_test_begin_slab(test, &kmm_layout_odd);
-	void **obj, **large, *p[3];
-	struct page *page;
+	struct page *page, *user;
+	void **obj, **large, *p[4];
 
 	prepare(test, t, false);
 	leak.early = early_walk;
@@ -653,15 +653,23 @@ static void what_was_there_before_is_gray(struct kunit *test)
 	obj = take(test, 64);
 	large = take(test, 20000);
 	page = take_pages(test, 1);
+	user = take_pages(test, 0);
+	kmm_buddy_set_owner(&t->buddy, user, 1);
 	KUNIT_ASSERT_EQ(test, kmm_leak_on(&leak), 0);
 	p[0] = take(test, 32);
 	p[1] = take(test, 32);
 	p[2] = take(test, 32);
+	p[3] = take(test, 32);
 	obj[2] = p[0];
 	large[2000] = p[1];
 	((void **)page_address(page))[600] = p[2];
+	((void **)page_address(user))[7] = p[3];
 	scan(test, 3);
-	KUNIT_EXPECT_EQ(test, nr_leaks(), 0);
+	KUNIT_EXPECT_EQ_MSG(test, nr_leaks(), 1, "what users write is no pointer");
+	KUNIT_EXPECT_TRUE(test, is_leak(p[3], NULL));
+	give(p[3]);
+	kmm_buddy_set_owner(&t->buddy, user, 0);
+	kmm_buddy_free(&t->buddy, user, 0);
 	give(obj);
 	give(large);
 	kmm_buddy_free(&t->buddy, page, 1);

@@ -108,6 +108,23 @@ static void *leaky_take_vmalloc(void)
 	return kmm_vzalloc(3 * PAGE_SIZE);
 }
 
+/*
+ * Nothing is lost. The next objects of leaky_take_kmalloc() come from where these were, and their
+ * addresses are in memory that was freed, and waits for a flush.
+ */
+static void *leaky_take_stale(void)
+{
+	unsigned int i, nr = PAGE_SIZE / sizeof(void *);
+	void **stale = kmm_vmalloc(PAGE_SIZE);
+
+	for (i = 0; stale && i < nr; i++)
+		stale[i] = leaky_take_kmalloc();
+	for (i = 0; stale && i < nr; i++)
+		kmm_kfree(stale[i]);
+	kmm_vfree(stale);
+	return kmm_kzalloc(16, GFP_KERNEL);
+}
+
 static const struct leaky_kind {
 	const char *name;
 	void *(*take)(void);
@@ -120,6 +137,7 @@ static const struct leaky_kind {
 	{ "block", leaky_take_block, leaky_give_block },
 	{ "vmalloc", leaky_take_vmalloc, leaky_give_vmalloc },
 	{ "inside", leaky_take_inside, leaky_give_kmalloc },
+	{ "stale", leaky_take_stale, leaky_give_kmalloc },
 };
 
 static void leaky_free_all(void)
@@ -173,7 +191,7 @@ static int leaky_get(char *buf, const struct kernel_param *kp)
 static const struct kernel_param_ops leaky_ops = { .set = leaky_set, .get = leaky_get };
 
 module_param_cb(plant, &leaky_ops, NULL, 0600);
-MODULE_PARM_DESC(plant, "object, kmalloc, large, page, block, vmalloc, inside: take it; free: give all back");
+MODULE_PARM_DESC(plant, "object, kmalloc, large, page, block, vmalloc, inside, stale: take it; free: give all back");
 
 static int __init leaky_init(void)
 {

@@ -22,7 +22,8 @@
  *
  * What is in use. kmm_slab_for_each_used() goes over the region and names every object and block
  * that is given out, for kmemleak, when it is switched on in the middle of things. An object in a
- * stack or in the depot has its bit cleared, but its free word set, so it is seen to be free.
+ * stack or in the depot has its bit cleared, but its free word set, so it is seen to be free. A
+ * block for which an account pays holds data of users: it is not named.
  *
  * Locks: @lock for one cache's figures and check; kmm_slab.mutex for the walk: no cache comes or
  * goes, so a cache whose slab is seen stays.
@@ -144,10 +145,11 @@ static void kmm_slab_each_object(const struct kmm_cache *s, u32 index,
 }
 
 /**
- * kmm_slab_for_each_used() - All memory that the buddy and the caches have given out.
+ * kmm_slab_for_each_used() - The memory that the buddy and the caches have given out.
  * @sl: slab allocator
  * @fn: called for objects of caches, but not for those with SLAB_NOLEAKTRACE, and for blocks that
- *	are no slabs; may sleep, may not create or destroy caches
+ *	are no slabs and have no owner (kmm_buddy_set_owner()); may sleep, may not create or
+ *	destroy caches
  * @ctx: first argument of @fn
  *
  * What comes and goes meanwhile is seen or not; what was seen may be free already.
@@ -170,10 +172,12 @@ void kmm_slab_for_each_used(struct kmm_slab *sl,
 		if (kmm_frame_state(&f) != KMM_FRAME_USED)
 			continue;
 		nr = 1UL << min_t(unsigned int, kmm_frame_order(&f), KMM_MAX_ORDER);
-		if (!s || s == &sl->large)
+		if (s && s != &sl->large) {
+			if (!(s->flags & SLAB_NOLEAKTRACE))
+				kmm_slab_each_object(s, index, fn, ctx);
+		} else if (!READ_ONCE(r->frames[index].owner)) {
 			fn(ctx, page_address(kmm_region_page(r, index)), nr << PAGE_SHIFT);
-		else if (!(s->flags & SLAB_NOLEAKTRACE))
-			kmm_slab_each_object(s, index, fn, ctx);
+		}
 		cond_resched();
 	}
 	mutex_unlock(&sl->mutex);
