@@ -17,7 +17,6 @@
 #include "cmd.h"
 
 struct alloc_input {
-	struct options *o;
 	uint64_t order;
 	uint64_t count;
 	uint64_t hold;
@@ -30,9 +29,6 @@ static error_t alloc_parse(int key, char *arg, struct argp_state *state)
 	struct alloc_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'o':
 		if (!parse_number(arg, KMM_ORDER_MAX, &in->order))
 			argp_error(state, "'%s' is no order: 0 .. %d", arg, KMM_ORDER_MAX);
@@ -53,9 +49,6 @@ static error_t alloc_parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'a':
 		in->flags |= KMM_OP_ATOMIC;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "too many arguments");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -122,7 +115,6 @@ static void hold(const struct alloc_input *in)
 
 int cmd_alloc(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "order", 'o', "N", 0, "Blocks of 2^N pages, 0 .. 10 (0)", 0 },
 		{ "count", 'c', "N", 0, "So many blocks (1)", 0 },
@@ -133,12 +125,12 @@ int cmd_alloc(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = alloc_parse, .children = children,
+		.options = options, .parser = alloc_parse,
 		.doc = "Allocate blocks of pages, report, and free them.\v"
 		       "Exit status 1 when a block could not be had; those that could are held all "
 		       "the same.\n\nExample: kmm alloc --order 3 --count 100 --hold 10",
 	};
-	struct alloc_input in = { .o = o, .count = 1 };
+	struct alloc_input in = { .count = 1 };
 	struct kmm_stat before, during, after;
 	uint64_t failed = 0, free_failed = 0, got;
 	int fd, ret, first = 0, free_first = 0;
@@ -147,7 +139,7 @@ int cmd_alloc(struct options *o, int argc, char **argv)
 	struct kmm_op *op;
 	uint64_t n = 0;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	fd = open_device();
 	if (fd < 0)
 		return EXIT_FAIL;

@@ -151,9 +151,6 @@ static error_t bench_parse(int key, char *arg, struct argp_state *state)
 	struct bench_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'l':
 		in->list = true;
 		return 0;
@@ -610,14 +607,13 @@ static int bench(struct bench_input *in)
 
 int cmd_bench(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "list", 'l', NULL, 0, "List the rows", 0 },
 		{ "rounds", 'r', "N", 0, "Measure N times, keep the best of each side (1)", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = bench_parse, .children = children,
+		.options = options, .parser = bench_parse,
 		.args_doc = "[ROW...]",
 		.doc = "Measure kmm beside the host's own in this kernel, nanoseconds an operation; "
 		       "ratio is kmm divided by host.\v"
@@ -629,6 +625,6 @@ int cmd_bench(struct options *o, int argc, char **argv)
 	};
 	struct bench_input in = { .o = o, .rounds = 1 };
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	return in.list ? print_list(o) : bench(&in);
 }

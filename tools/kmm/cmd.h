@@ -108,8 +108,15 @@ struct name_arg {
 /* The name; does not return without one. In verbs.c. */
 const char *parse_name(const struct name_arg *arg, struct options *o, int argc, char **argv);
 
-/* --json and --help, for the argp of every verb: children[0]; its input is struct options. */
-extern const struct argp common_argp;
+/**
+ * parse_verb() - argp_parse() for every verb: also knows what is common to all, as --json
+ * @own: the verb's own; without ARGP_KEY_ARG it takes no argument
+ * @o, @argc, @argv: as the verb got them
+ * @flags: argp's
+ * @input: for @own's parser
+ */
+void parse_verb(const struct argp *own, struct options *o, int argc, char **argv,
+		unsigned int flags, void *input);
 
 /* For a verb that has no option of its own. */
 void parse_plain(struct options *o, const char *doc, int argc, char **argv);

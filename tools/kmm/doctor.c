@@ -546,18 +546,12 @@ static error_t doctor_parse(int key, char *arg, struct argp_state *state)
 	struct doctor *d = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = d->o;
-		return 0;
 	case 'r':
 		if (!parse_number(arg, 1 << 20, &d->need_mib) || !d->need_mib)
 			argp_error(state, "'%s' is no number of MiB", arg);
 		return 0;
 	case 'R':
 		d->root = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "too many arguments");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -567,14 +561,13 @@ static error_t doctor_parse(int key, char *arg, struct argp_state *state)
 int cmd_doctor(struct options *o, int argc, char **argv)
 {
 	static const enum colour shade[] = { COLOUR_GREEN, COLOUR_YELLOW, COLOUR_RED };
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "region", 'r', "MIB", 0, "Size of the region to plan for (64)", 0 },
 		{ "root", 'R', "DIR", 0, "Examine the files of the machine below DIR", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = doctor_parse, .children = children,
+		.options = options, .parser = doctor_parse,
 		.doc = "Tell what is wrong with this kernel for kmm, and what to do about it. The "
 		       "module need not be loaded.\v"
 		       "Each line is ok, warn (kmm works, but less well) or fail (something must be "
@@ -593,7 +586,7 @@ int cmd_doctor(struct options *o, int argc, char **argv)
 	d->o = o;
 	d->root = "";
 	d->need_mib = 64;
-	argp_parse(&argp, argc, argv, 0, NULL, d);
+	parse_verb(&argp, o, argc, argv, 0, d);
 	uname(&d->uts);
 	text = slurp(path_of(d, "/proc/sys/kernel/osrelease"));
 	if (text)

@@ -248,14 +248,8 @@ static error_t frag_parse(int key, char *arg, struct argp_state *state)
 
 	(void)arg;
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = fr->o;
-		return 0;
 	case 'm':
 		fr->map = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "too many arguments");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -264,13 +258,12 @@ static error_t frag_parse(int key, char *arg, struct argp_state *state)
 
 int cmd_frag(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "map", 'm', NULL, 0, "Also print the map of the region (debugfs frag_map)", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = frag_parse, .children = children,
+		.options = options, .parser = frag_parse,
 		.doc = "Print the free blocks by order and how fragmented they are.\v"
 		       "unusable is Linux's index: the share of free pages in blocks too small for an "
 		       "allocation of that order; 0 is best, 1 means none can be served.",
@@ -278,7 +271,7 @@ int cmd_frag(struct options *o, int argc, char **argv)
 	struct frag fr = { .o = o };
 	FILE *f;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &fr);
+	parse_verb(&argp, o, argc, argv, 0, &fr);
 	if (!read_buddyinfo(&fr))
 		return EXIT_FAIL;
 	f = open_debugfs("pagetypeinfo");

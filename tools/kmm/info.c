@@ -246,7 +246,6 @@ int cmd_features(struct options *o, int argc, char **argv)
 /* === stat === */
 
 struct stat_input {
-	struct options *o;
 	bool approximate;
 };
 
@@ -256,14 +255,8 @@ static error_t stat_parse(int key, char *arg, struct argp_state *state)
 
 	(void)arg;
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'a':
 		in->approximate = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "too many arguments");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -272,26 +265,25 @@ static error_t stat_parse(int key, char *arg, struct argp_state *state)
 
 int cmd_stat(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "approximate", 'a', NULL, 0,
 		  "Do not stop the per-CPU caches: cheaper, and the sum may be off", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = stat_parse, .children = children,
+		.options = options, .parser = stat_parse,
 		.doc = "Print where the region's frames are.\v"
 		       "free + cached + lazy + quarantined + used + guard + metadata = total, exactly, "
 		       "unless --approximate is given.",
 	};
-	struct stat_input in = { .o = o };
+	struct stat_input in = { 0 };
 	struct kmm_stat s;
 	struct kmm_info info;
 	struct json_object *j;
 	uint64_t sum;
 	int fd, ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	fd = open_device();
 	if (fd < 0)
 		return EXIT_FAIL;

@@ -270,7 +270,6 @@ out:
 /* === Failures === */
 
 struct lab_fail_input {
-	struct options *o;
 	unsigned long nth;
 	bool walk;
 	char **command;
@@ -282,9 +281,6 @@ static error_t fail_parse(int key, char *arg, struct argp_state *state)
 	char *end;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'n':
 		in->nth = strtoul(arg, &end, 0);
 		if (*end || !in->nth)
@@ -352,24 +348,23 @@ static int fail_once(char **command, unsigned long nth, bool json, unsigned long
 
 static int lab_fail(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "nth", 'n', "N", 0, "Let its Nth allocation from kmm fail (1)", 0 },
 		{ "walk", 'w', NULL, 0, "N = 1, 2, … until none fails any more", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = fail_parse, .children = children,
+		.options = options, .parser = fail_parse,
 		.args_doc = "-- COMMAND...",
 		.doc = "Run a command, of one thread, with an allocation of kmm failing in it.\v"
 		       "Example: kmm lab fail --walk -- kmm object create --size 1M",
 	};
-	struct lab_fail_input in = { .o = o, .nth = 1 };
+	struct lab_fail_input in = { .nth = 1 };
 	struct json_object *list = json_object_new_array();
 	unsigned long nth, left = 0;
 	int status = 0;
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	parse_verb(&argp, o, argc, argv, ARGP_IN_ORDER, &in);
 	for (nth = in.nth; status >= 0 && !left; nth++) {
 		struct json_object *j = json_object_new_object();
 

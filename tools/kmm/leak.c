@@ -22,7 +22,6 @@
 #define LEAKS	DEBUGFS_DIR "/kmemleak"
 
 struct leak_input {
-	struct options *o;
 	const char *action;
 	const char *address;
 	uint64_t scans;
@@ -194,9 +193,6 @@ static error_t leak_parse(int key, char *arg, struct argp_state *state)
 	struct leak_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'n':
 		if (!parse_number(arg, 1000, &in->scans) || !in->scans)
 			argp_error(state, "--count: '%s' is not a number from 1 to 1000", arg);
@@ -225,13 +221,12 @@ static error_t leak_parse(int key, char *arg, struct argp_state *state)
 
 int cmd_leak(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "count", 'n', "N", 0, "scan: so many times (1)", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = leak_parse, .children = children,
+		.options = options, .parser = leak_parse,
 		.args_doc = "[list]\nscan [--count=N]\nclear\ndump ADDRESS\non\noff",
 		.doc = "Leaks of kmm's memory: list those that were reported (the default), scan "
 		       "for more, forget them, tell about one object, switch the detector.\v"
@@ -239,10 +234,10 @@ int cmd_leak(struct options *o, int argc, char **argv)
 		       "is old enough (parameter kmemleak_min_age_ms).\n"
 		       "Example: kmm leak on; kmm leak scan --count=2",
 	};
-	struct leak_input in = { .o = o, .scans = 1 };
+	struct leak_input in = { .scans = 1 };
 	char text[64];
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	if (!in.action || !strcmp(in.action, "list"))
 		return leak_list(o);
 	if (!strcmp(in.action, "scan")) {

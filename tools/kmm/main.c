@@ -3,7 +3,7 @@
  * kmm: the command. This file finds the verb and keeps what all verbs share.
  *
  * The command line is parsed twice: here up to the verb (ARGP_IN_ORDER stops at it),
- * then by the verb, whose argp has common_argp as a child, so --json may stand on
+ * then by the verb, both times with common_argp beside, so --json may stand on
  * either side of the verb. Each verb gathers its facts first and then prints them
  * either as text or as one JSON value; errors go to stderr as text in both cases.
  */
@@ -63,29 +63,38 @@ static const struct argp_option common_options[] = {
 	{ 0 }
 };
 
-const struct argp common_argp = { .options = common_options, .parser = common_parse };
+static const struct argp common_argp = { .options = common_options, .parser = common_parse };
 
-static error_t plain_parse(int key, char *arg, struct argp_state *state)
+struct verb_input {
+	struct options *o;
+	void *own;
+};
+
+static error_t verb_parse(int key, char *arg, struct argp_state *state)
 {
+	struct verb_input *in = state->input;
+
 	(void)arg;
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = state->input;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "too many arguments");
-		return 0;
-	default:
+	if (key != ARGP_KEY_INIT)
 		return ARGP_ERR_UNKNOWN;
-	}
+	state->child_inputs[0] = in->own;
+	state->child_inputs[1] = in->o;
+	return 0;
+}
+
+void parse_verb(const struct argp *own, struct options *o, int argc, char **argv,
+		unsigned int flags, void *input)
+{
+	const struct argp_child children[] = { { .argp = own }, { .argp = &common_argp }, { 0 } };
+	const struct argp argp = { .parser = verb_parse, .children = children };
+	struct verb_input in = { .o = o, .own = input };
+
+	argp_parse(&argp, argc, argv, flags, NULL, &in);
 }
 
 void parse_plain(struct options *o, const char *doc, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = { .parser = plain_parse, .doc = doc, .children = children };
-
-	argp_parse(&argp, argc, argv, 0, NULL, o);
+	parse_verb(&(struct argp){ .doc = doc }, o, argc, argv, 0, NULL);
 }
 
 /* === Errors and files === */
@@ -296,7 +305,6 @@ void print_bar(const struct options *o, uint64_t part, uint64_t whole, int width
 /* === The verb === */
 
 struct main_input {
-	struct options *o;
 	const struct verb *verb;
 	int at;
 };
@@ -306,9 +314,6 @@ static error_t main_parse(int key, char *arg, struct argp_state *state)
 	struct main_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case ARGP_KEY_ARG:
 		for (size_t i = 0; i < NR_VERBS; i++)
 			if (!strcmp(arg, verbs[i].name))
@@ -350,21 +355,19 @@ static char *main_filter(int key, const char *text, void *input)
 
 int main(int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp argp = {
-		.parser = main_parse, .args_doc = "VERB [OPTION...]", .children = children,
-		.help_filter = main_filter,
+		.parser = main_parse, .args_doc = "VERB [OPTION...]", .help_filter = main_filter,
 		.doc = " \vExit status: 0 done; 1 failed (doctor: something must be done); "
 		       "64 wrong usage.\n",
 	};
 	struct options o = {
 		.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
 	};
-	struct main_input in = { .o = &o };
+	struct main_input in = { 0 };
 	static char name[32];
 	int ret;
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	parse_verb(&argp, &o, argc, argv, ARGP_IN_ORDER, &in);
 	snprintf(name, sizeof(name), "kmm %s", in.verb->name);
 	argv[in.at] = name;
 	ret = in.verb->run(&o, argc - in.at, argv + in.at);

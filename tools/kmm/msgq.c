@@ -37,9 +37,6 @@ static error_t msgq_option(int key, char *arg, struct argp_state *state)
 	struct msgq_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'm':
 		if (!parse_number(arg, KMM_MSGQ_MESSAGES_MAX, &in->maxmsg) || !in->maxmsg)
 			argp_error(state, "'%s' is no number of messages: 1 to %d", arg,
@@ -84,8 +81,6 @@ static error_t msgq_option(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 }
-
-static const struct argp_child msgq_children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 
 #define WAIT_OPTIONS							\
 	{ "nowait", 'n', NULL, 0, "Fail rather than wait", 0 },		\
@@ -167,7 +162,7 @@ static int msgq_create(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = msgq_option, .children = msgq_children,
+		.options = options, .parser = msgq_option,
 		.args_doc = "NAME",
 		.doc = "Make a message queue. It lives until it is unlinked.\v"
 		       "Example: kmm msgq create chat --maxmsg 100 --msgsize 256",
@@ -177,7 +172,7 @@ static int msgq_create(struct options *o, int argc, char **argv)
 	};
 	int q;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	q = open_queue(&in, KMM_MSGQ_READ | KMM_MSGQ_WRITE | KMM_MSGQ_CREATE | KMM_MSGQ_EXCL);
 	return q < 0 ? EXIT_FAIL : report(&in, q);
 }
@@ -190,7 +185,7 @@ static int msgq_send(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = msgq_option, .children = msgq_children,
+		.options = options, .parser = msgq_option,
 		.args_doc = "NAME [TEXT]",
 		.doc = "Send a message: TEXT, or what is on standard input.",
 	};
@@ -200,7 +195,7 @@ static int msgq_send(struct options *o, int argc, char **argv)
 	size_t n;
 	int q, ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	q = open_queue(&in, KMM_MSGQ_WRITE);
 	if (q < 0)
 		return EXIT_FAIL;
@@ -221,7 +216,7 @@ static int msgq_receive(struct options *o, int argc, char **argv)
 {
 	const struct argp_option options[] = { WAIT_OPTIONS, { 0 } };
 	const struct argp argp = {
-		.options = options, .parser = msgq_option, .children = msgq_children,
+		.options = options, .parser = msgq_option,
 		.args_doc = "NAME", .doc = "Receive a message and print it.",
 	};
 	static char buf[KMM_MSGQ_SIZE_MAX];
@@ -230,7 +225,7 @@ static int msgq_receive(struct options *o, int argc, char **argv)
 	uint32_t prio;
 	int q, ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	q = open_queue(&in, KMM_MSGQ_READ);
 	if (q < 0)
 		return EXIT_FAIL;
@@ -255,13 +250,13 @@ static int msgq_receive(struct options *o, int argc, char **argv)
 static int msgq_info(struct options *o, int argc, char **argv)
 {
 	const struct argp argp = {
-		.parser = msgq_option, .children = msgq_children, .args_doc = "NAME",
+		.parser = msgq_option, .args_doc = "NAME",
 		.doc = "Tell about a message queue.",
 	};
 	struct msgq_input in = { .o = o };
 	int q;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	q = open_any(&in);
 	return q < 0 ? EXIT_FAIL : report(&in, q);
 }
@@ -269,13 +264,13 @@ static int msgq_info(struct options *o, int argc, char **argv)
 static int msgq_unlink(struct options *o, int argc, char **argv)
 {
 	const struct argp argp = {
-		.parser = msgq_option, .children = msgq_children, .args_doc = "NAME",
+		.parser = msgq_option, .args_doc = "NAME",
 		.doc = "Take the name of a queue away; with its last user the queue goes.",
 	};
 	struct msgq_input in = { .o = o };
 	int dev, ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	dev = open_device();
 	if (dev < 0)
 		return EXIT_FAIL;

@@ -257,9 +257,6 @@ static error_t create_parse(int key, char *arg, struct argp_state *state)
 	char *word, *rest;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 's':
 		if (!parse_size(arg, &in->size))
 			argp_error(state, "'%s' is no size: try 4096, 64K, 1M", arg);
@@ -313,7 +310,6 @@ static error_t create_parse(int key, char *arg, struct argp_state *state)
 
 static int object_create(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "size", 's', "BYTES", 0, "Its size, with K, M, G (1M)", 0 },
 		{ "eager", 'e', NULL, 0, "All frames now, not on demand", 0 },
@@ -328,7 +324,7 @@ static int object_create(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = create_parse, .children = children,
+		.options = options, .parser = create_parse,
 		.args_doc = "[-- COMMAND [ARG...]]",
 		.doc = "Make a memory object, tell about it, and run COMMAND with it as "
 		       "descriptor 3.\v"
@@ -337,7 +333,7 @@ static int object_create(struct options *o, int argc, char **argv)
 	};
 	struct object_input in = { .o = o, .size = 1 << 20 };
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	parse_verb(&argp, o, argc, argv, ARGP_IN_ORDER, &in);
 	return create(&in);
 }
 
@@ -345,7 +341,6 @@ static int object_create(struct options *o, int argc, char **argv)
 
 static int object_open(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "seals", 'S', "LIST", 0, "Seal it: seal,shrink,grow,write,future-write", 0 },
 		{ "rdonly", 'r', NULL, 0, "Open it for reading only", 0 },
@@ -354,14 +349,14 @@ static int object_open(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = create_parse, .children = children,
+		.options = options, .parser = create_parse,
 		.args_doc = "NAME [-- COMMAND [ARG...]]",
 		.doc = "Open the memory object that has this name, tell about it, and run COMMAND "
 		       "with it as descriptor 3.",
 	};
 	struct object_input in = { .o = o, .open = true };
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	parse_verb(&argp, o, argc, argv, ARGP_IN_ORDER, &in);
 	if (!in.name) {
 		complain(-EINVAL, "which name?");
 		return EXIT_USAGE;
@@ -371,7 +366,6 @@ static int object_open(struct options *o, int argc, char **argv)
 
 /* What "unlink" and "gift" are told. */
 struct names_input {
-	struct options *o;
 	const char *name[2];
 	int nr, wanted;
 	uint64_t offset, to_offset, length;
@@ -383,9 +377,6 @@ static error_t names_parse(int key, char *arg, struct argp_state *state)
 	uint64_t *size = key == 'f' ? &in->offset : key == 't' ? &in->to_offset : &in->length;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'f':
 	case 't':
 	case 'l':
@@ -409,15 +400,14 @@ static error_t names_parse(int key, char *arg, struct argp_state *state)
 
 static int object_unlink(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp argp = {
-		.parser = names_parse, .children = children, .args_doc = "NAME",
+		.parser = names_parse, .args_doc = "NAME",
 		.doc = "Take the name of a memory object away; it dies when nobody has it open.",
 	};
-	struct names_input in = { .o = o, .wanted = 1 };
+	struct names_input in = { .wanted = 1 };
 	int dev, ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	dev = open_device();
 	if (dev < 0)
 		return EXIT_FAIL;
@@ -430,7 +420,6 @@ static int object_unlink(struct options *o, int argc, char **argv)
 
 static int object_gift(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "offset", 'f', "BYTES", 0, "Where to begin in FROM (0)", 0 },
 		{ "to-offset", 't', "BYTES", 0, "Where to begin in TO (0)", 0 },
@@ -438,16 +427,16 @@ static int object_gift(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = names_parse, .children = children,
+		.options = options, .parser = names_parse,
 		.args_doc = "FROM TO",
 		.doc = "Move pages from one object to another, both by name, without a copy.",
 	};
-	struct names_input in = { .o = o, .wanted = 2 };
+	struct names_input in = { .wanted = 2 };
 	struct kmm_object_gift g;
 	struct kmm_object_info info;
 	int dev, fd[2], ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	dev = open_device();
 	if (dev < 0)
 		return EXIT_FAIL;
@@ -506,24 +495,23 @@ static int object_advise(struct options *o, int argc, char **argv)
 		{ "cold", "cold", KMM_ADVISE_COLD },
 		{ "willneed", "in memory", KMM_ADVISE_WILLNEED },
 	}, *a;
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "offset", 'f', "BYTES", 0, "Where to begin (0)", 0 },
 		{ "length", 'l', "BYTES", 0, "How much (all from there on)", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = names_parse, .children = children,
+		.options = options, .parser = names_parse,
 		.args_doc = "NAME pageout|cold|willneed",
 		.doc = "Say what is to come of the pages of an object: evict them, forget that they "
 		       "were used, bring in what is in swap.",
 	};
-	struct names_input in = { .o = o, .wanted = 2 };
+	struct names_input in = { .wanted = 2 };
 	struct kmm_object_info info;
 	int64_t pages;
 	int fd;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	for (a = advices; a < advices + 3 && strcmp(a->name, in.name[1]); a++)
 		;
 	if (a == advices + 3) {
@@ -557,17 +545,16 @@ static int object_advise(struct options *o, int argc, char **argv)
 
 static int object_limit(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp argp = {
-		.parser = names_parse, .children = children, .args_doc = "NAME BYTES",
+		.parser = names_parse, .args_doc = "NAME BYTES",
 		.doc = "Let an object hold so much memory at most; what is more goes to swap, its own "
 		       "pages first. 0: no limit any more.",
 	};
-	struct names_input in = { .o = o, .wanted = 2 };
+	struct names_input in = { .wanted = 2 };
 	uint64_t bytes;
 	int fd, ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	if (!parse_size(in.name[1], &bytes)) {
 		fprintf(stderr, "kmm: '%s' is no size: try 64K, 1M, 0\n", in.name[1]);
 		return EXIT_USAGE;

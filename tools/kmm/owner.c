@@ -231,9 +231,6 @@ static error_t owner_parse(int key, char *arg, struct argp_state *state)
 	struct owner *w = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = w->o;
-		return 0;
 	case 'b':
 		for (w->by = 0; w->by < NR_BY && strcmp(arg, by_names[w->by]); w->by++)
 			;
@@ -256,14 +253,13 @@ static error_t owner_parse(int key, char *arg, struct argp_state *state)
 
 int cmd_owner(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "by", 'b', "WHAT", 0, "Sum up by stack (default), comm or pid", 0 },
 		{ "top", 'n', "N", 0, "Print the N largest (default 10)", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = owner_parse, .children = children,
+		.options = options, .parser = owner_parse,
 		.args_doc = "[on|off]",
 		.doc = "Print who has the frames of the region, or switch page_owner.\v"
 		       "The module must be loaded with page_owner=1. Frames that were in use when it was "
@@ -273,7 +269,7 @@ int cmd_owner(struct options *o, int argc, char **argv)
 	int status;
 	size_t nr;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &w);
+	parse_verb(&argp, o, argc, argv, 0, &w);
 	if (w.turn)
 		return turn(&w);
 	status = read_blocks(&w);

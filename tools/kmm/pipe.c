@@ -19,7 +19,6 @@
 /* === run === */
 
 struct run_input {
-	struct options *o;
 	uint64_t size;
 	uint32_t flags;
 	char **words;		/* all commands, with the bars between them */
@@ -118,9 +117,6 @@ static error_t run_parse(int key, char *arg, struct argp_state *state)
 	struct run_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 's':
 		if (!parse_size(arg, &in->size) || !in->size)
 			argp_error(state, "'%s' is no size: try 4096, 64K, 1M", arg);
@@ -145,29 +141,27 @@ static error_t run_parse(int key, char *arg, struct argp_state *state)
 
 static int pipe_run(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "size", 's', "BYTES", 0, "Capacity of each pipe, with K, M (64K)", 0 },
 		{ "packet", 'p', NULL, 0, "Each write is a packet", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = run_parse, .children = children,
+		.options = options, .parser = run_parse,
 		.args_doc = "-- COMMAND [ARG...] '|' COMMAND [ARG...]...",
 		.doc = "Run commands with pipes of kmm between them. Quote the bars.\v"
 		       "Exit status is the last command's. Example: kmm pipe run -- "
 		       "seq 1000 '|' tail -n 1",
 	};
-	struct run_input in = { .o = o, .size = KMM_PIPE_SIZE_DEFAULT };
+	struct run_input in = { .size = KMM_PIPE_SIZE_DEFAULT };
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	parse_verb(&argp, o, argc, argv, ARGP_IN_ORDER, &in);
 	return run(&in);
 }
 
 /* === info === */
 
 struct info_input {
-	struct options *o;
 	uint64_t fd;
 };
 
@@ -176,9 +170,6 @@ static error_t info_parse(int key, char *arg, struct argp_state *state)
 	struct info_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num || !parse_number(arg, INT32_MAX, &in->fd))
 			argp_error(state, "'%s' is no descriptor", arg);
@@ -190,17 +181,16 @@ static error_t info_parse(int key, char *arg, struct argp_state *state)
 
 static int pipe_info(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp argp = {
-		.parser = info_parse, .children = children, .args_doc = "[FD]",
+		.parser = info_parse, .args_doc = "[FD]",
 		.doc = "Tell about the pipe that is descriptor FD, standard input if none is named.",
 	};
-	struct info_input in = { .o = o, .fd = STDIN_FILENO };
+	struct info_input in = { .fd = STDIN_FILENO };
 	struct kmm_pipe_info i;
 	struct json_object *j;
 	int ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	ret = kmm_pipe_info((int)in.fd, &i);
 	if (ret < 0) {
 		complain(ret, "descriptor %d is no pipe of kmm", (int)in.fd);

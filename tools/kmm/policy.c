@@ -115,9 +115,6 @@ static error_t replay_parse(int key, char *arg, struct argp_state *state)
 	struct replay_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'f':
 		if (!parse_number(arg, UINT32_MAX, &in->frames) || !in->frames)
 			argp_error(state, "'%s' is no number of frames", arg);
@@ -286,7 +283,6 @@ static int replay_opt(const struct replay_input *in, struct reftrace *t, struct 
 
 static int policy_replay(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "frames", 'f', "N", 0, "Frames that the pages compete for", 0 },
 		{ "policy", 'p', "NAME", 0, "One policy, 'opt', or 'all' (the default)", 0 },
@@ -294,7 +290,7 @@ static int policy_replay(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = replay_parse, .children = children,
+		.options = options, .parser = replay_parse,
 		.args_doc = "FILE|-",
 		.doc = "Replay page references and count the faults of each policy, beside OPT.\v"
 		       "FILE has page numbers between blanks or newlines, a 'w' behind one for a "
@@ -306,7 +302,7 @@ static int policy_replay(struct options *o, int argc, char **argv)
 	struct reftrace t;
 	int dev, nr, ret = 0;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	if (!read_trace(&in, &t))
 		return EXIT_FAIL;
 	dev = open_device();

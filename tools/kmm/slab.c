@@ -176,7 +176,6 @@ static int slab_list(struct options *o, int argc, char **argv)
 /* === explain === */
 
 struct explain_input {
-	struct options *o;
 	uint64_t address;
 	bool given;
 };
@@ -260,9 +259,6 @@ static error_t explain_parse(int key, char *arg, struct argp_state *state)
 	char *end;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case ARGP_KEY_ARG:
 		if (in->given)
 			argp_error(state, "one address");
@@ -283,17 +279,16 @@ static error_t explain_parse(int key, char *arg, struct argp_state *state)
 
 static int slab_explain(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp argp = {
-		.parser = explain_parse, .children = children, .args_doc = "ADDRESS",
+		.parser = explain_parse, .args_doc = "ADDRESS",
 		.doc = "Tell what is at a kernel address: frame, block, cache, object, its state, and "
 		       "who allocated and freed it if the cache keeps that. Needs CAP_SYS_ADMIN.\v"
 		       "kmm slab alloc --addr prints addresses to try it on.",
 	};
-	struct explain_input in = { .o = o };
+	struct explain_input in = { 0 };
 	char *text;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	text = explain(in.address);
 	if (!text)
 		return EXIT_FAIL;
@@ -308,7 +303,6 @@ static int slab_explain(struct options *o, int argc, char **argv)
 /* === alloc === */
 
 struct slab_alloc_input {
-	struct options *o;
 	uint64_t size;
 	uint64_t count;
 	bool cache;
@@ -322,9 +316,6 @@ static error_t alloc_parse(int key, char *arg, struct argp_state *state)
 	struct slab_alloc_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 's':
 		if (!parse_size(arg, &in->size) || !in->size)
 			argp_error(state, "'%s' is no size: try 64, 8K", arg);
@@ -348,9 +339,6 @@ static error_t alloc_parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'w':
 		in->wait = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "too many arguments");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -405,7 +393,6 @@ static uint64_t alloc_objects(int fd, const struct slab_alloc_input *in, struct 
 
 static int slab_alloc(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "size", 's', "BYTES", 0, "Bytes of an object, with K, M (64)", 0 },
 		{ "count", 'n', "N", 0, "So many objects (1)", 0 },
@@ -417,18 +404,18 @@ static int slab_alloc(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = alloc_parse, .children = children,
+		.options = options, .parser = alloc_parse,
 		.doc = "Allocate objects, report, and free them.\v"
 		       "Example: kmm slab alloc --size 100 --addr --wait",
 	};
-	struct slab_alloc_input in = { .o = o, .size = 64, .count = 1 };
+	struct slab_alloc_input in = { .size = 64, .count = 1 };
 	struct json_object *j, *list;
 	struct kmm_op *op;
 	uint64_t got = 0;
 	int fd, err = 0;
 	char buf[256];
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	fd = open_device();
 	if (fd < 0)
 		return EXIT_FAIL;

@@ -954,7 +954,6 @@ static bool run_input(struct run *r, struct json_object *all)
 }
 
 struct run_arguments {
-	struct options *o;
 	int first;
 };
 
@@ -964,9 +963,6 @@ static error_t run_parse(int key, char *arg, struct argp_state *state)
 
 	(void)arg;
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case ARGP_KEY_ARG:
 		in->first = state->next - 1;
 		state->next = state->argc;
@@ -978,19 +974,18 @@ static error_t run_parse(int key, char *arg, struct argp_state *state)
 
 static int space_run(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp argp = {
-		.parser = run_parse, .children = children, .args_doc = "[SCRIPT...]",
+		.parser = run_parse, .args_doc = "[SCRIPT...]",
 		.doc = "Work off a script on address spaces; without one, standard input.\v"
 		       "'kmm space run help' lists the commands. Example: kmm space run 'map anon "
 		       "64K at 0x10000000; write @ hello; walk @; clone copy; use copy; read @ 5'",
 	};
-	struct run_arguments in = { .o = o };
+	struct run_arguments in = { 0 };
 	struct json_object *all;
 	struct run r = { .o = o, .dev = -1 };
 	bool good = true;
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	parse_verb(&argp, o, argc, argv, ARGP_IN_ORDER, &in);
 	all = o->json ? json_object_new_array() : NULL;
 	if (!in.first)
 		good = run_input(&r, all);

@@ -39,7 +39,6 @@ static struct json_object *area_json(const struct kmm_swap_info *i)
 /* === on === */
 
 struct on_input {
-	struct options *o;
 	const char *path;
 	const char *compressor;
 	uint64_t ram;		/* 0: a path */
@@ -52,9 +51,6 @@ static error_t on_parse(int key, char *arg, struct argp_state *state)
 	struct on_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'p':
 		if (!parse_number(arg, KMM_SWAP_PRIO_MAX, &in->prio))
 			argp_error(state, "'%s' is no priority: 0 to %d", arg, KMM_SWAP_PRIO_MAX);
@@ -144,7 +140,6 @@ static void explain_on(const struct on_input *in, int err)
 
 static int swap_on(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "priority", 'p', "N", 0, "Higher ones are filled first (0)", 0 },
 		{ "create", 'C', "BYTES", 0, "Make the file, with K, M, G", 0 },
@@ -153,17 +148,17 @@ static int swap_on(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = on_parse, .children = children,
+		.options = options, .parser = on_parse,
 		.args_doc = "FILE|DEVICE\n--ram BYTES",
 		.doc = "Give pages a place to go to. What is in the file, or on the device, is "
 		       "lost.\vExamples:\n  kmm swap on --create 256M /var/tmp/kmm.swap\n"
 		       "  kmm swap on --priority 5 /dev/vdb\n  kmm swap on --ram 64M",
 	};
-	struct on_input in = { .o = o, .compressor = "lz4" };
+	struct on_input in = { .compressor = "lz4" };
 	struct kmm_swap_info i;
 	int dev, fd, id, ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	dev = open_device();
 	if (dev < 0)
 		return EXIT_FAIL;
@@ -202,7 +197,6 @@ static int swap_on(struct options *o, int argc, char **argv)
 /* === off === */
 
 struct off_input {
-	struct options *o;
 	char **words;
 	bool all;
 };
@@ -212,9 +206,6 @@ static error_t off_parse(int key, char *arg, struct argp_state *state)
 	struct off_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'a':
 		in->all = true;
 		return 0;
@@ -267,22 +258,21 @@ static int off_one(int dev, int id, const char *word)
 
 static int swap_off(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "all", 'a', NULL, 0, "All areas", 0 },
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = off_parse, .children = children,
+		.options = options, .parser = off_parse,
 		.args_doc = "ID|FILE|DEVICE...",
 		.doc = "Bring the pages of areas home, and take the areas away.",
 	};
-	struct off_input in = { .o = o };
+	struct off_input in = { 0 };
 	int dev, code = EXIT_OK;
 	struct kmm_swap_info i;
 	char number[16];
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	dev = open_device();
 	if (dev < 0)
 		return EXIT_FAIL;

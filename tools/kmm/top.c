@@ -937,9 +937,6 @@ static error_t top_parse(int key, char *arg, struct argp_state *state)
 	char *end;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = t->o;
-		return 0;
 	case 'b':
 		t->batch = true;
 		return 0;
@@ -968,9 +965,6 @@ static error_t top_parse(int key, char *arg, struct argp_state *state)
 		for (size_t i = 0; i < NR_TABLES; i++)
 			t->reverse[i] = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "too many arguments");
-		return 0;
 	case ARGP_KEY_END:
 		if (!state->hook)
 			return 0;
@@ -989,7 +983,6 @@ static error_t top_parse(int key, char *arg, struct argp_state *state)
 
 int cmd_top(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "batch", 'b', NULL, 0, "Print text, no screen", 0 },
 		{ "interval", 'i', "SECONDS", 0, "Between two refreshes (2)", 0 },
@@ -1001,7 +994,7 @@ int cmd_top(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = top_parse, .children = children,
+		.options = options, .parser = top_parse,
 		.doc = "Show the region, what happens in it per second, and who has what, refreshed.\v"
 		       "Rates are means since the last refresh. Keys: q quits, h shows the others. --json "
 		       "prints an array with --count snapshots (1). All but the frames is in debugfs, "
@@ -1012,7 +1005,7 @@ int cmd_top(struct options *o, int argc, char **argv)
 
 	for (size_t i = 0; i < NR_TABLES; i++)
 		t.sort[i] = tables[i].sort;
-	argp_parse(&argp, argc, argv, 0, NULL, &t);
+	parse_verb(&argp, o, argc, argv, 0, &t);
 	if (o->json && !t.count)
 		t.count = 1;
 	dev = open_device();

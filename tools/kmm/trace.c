@@ -57,9 +57,6 @@ static error_t record_parse(int key, char *arg, struct argp_state *state)
 	struct record_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'f':
 		if (!parse_number(arg, 1 << 20, &in->fd))
 			argp_error(state, "'%s' is no descriptor", arg);
@@ -297,7 +294,6 @@ static bool close_output(FILE *f, const char *path)
 
 static int trace_record(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "fd", 'f', "N", 0, "The descriptor (3)", 0 },
 		{ "pid", 'p', "PID", 0, "Of this process, not our own", 0 },
@@ -307,7 +303,7 @@ static int trace_record(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = record_parse, .children = children,
+		.options = options, .parser = record_parse,
 		.args_doc = "[COMMAND [ARG...]]",
 		.doc = "Record the page references of an address space (exactly) or a memory "
 		       "object (sampled; needs CAP_SYS_ADMIN).\v"
@@ -320,7 +316,7 @@ static int trace_record(struct options *o, int argc, char **argv)
 	struct record r = { 0 };
 	int ret, status = 0;
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	parse_verb(&argp, o, argc, argv, ARGP_IN_ORDER, &in);
 	r.fd = fetch_fd(&in);
 	if (r.fd < 0)
 		return EXIT_FAIL;
@@ -352,7 +348,6 @@ static int trace_record(struct options *o, int argc, char **argv)
 /* === Making === */
 
 struct make_input {
-	struct options *o;
 	const char *name;
 	const char *path;
 	uint64_t pages;
@@ -365,9 +360,6 @@ static error_t make_parse(int key, char *arg, struct argp_state *state)
 	struct make_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'p':
 		if (!parse_number(arg, REFTRACE_MAX, &in->pages) || !in->pages)
 			argp_error(state, "'%s' is no number of pages", arg);
@@ -398,7 +390,6 @@ static error_t make_parse(int key, char *arg, struct argp_state *state)
 
 static int trace_make(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "pages", 'p', "N", 0, "Pages, the footprint (4096)", 0 },
 		{ "references", 'n', "N", 0, "References (that of the table)", 0 },
@@ -407,18 +398,18 @@ static int trace_make(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = make_parse, .children = children,
+		.options = options, .parser = make_parse,
 		.args_doc = "NAME",
 		.doc = "Make a trace. The same NAME and seed give the same trace everywhere.",
 	};
 	struct make_input in = {
-		.o = o, .path = "-", .pages = REFTRACE_PAGES, .seed = REFTRACE_SEED,
+		.path = "-", .pages = REFTRACE_PAGES, .seed = REFTRACE_SEED,
 	};
 	char source[120];
 	struct reftrace t;
 	FILE *out;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	if (!reftrace_make(&t, in.name, in.pages, in.references, in.seed)) {
 		complain(0, "no trace '%s', or no memory for it; kmm trace list lists them",
 			 in.name);

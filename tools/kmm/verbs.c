@@ -9,7 +9,6 @@
 #include "cmd.h"
 
 struct verbs_input {
-	struct options *o;
 	const struct verb_set *set;
 	const struct verb *verb;
 	int at;
@@ -33,9 +32,6 @@ static error_t verbs_parse(int key, char *arg, struct argp_state *state)
 	const struct verb_set *set = in->set;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case ARGP_KEY_ARG:
 		for (size_t i = 0; i < set->nr; i++)
 			if (!strcmp(arg, set->verbs[i].name))
@@ -56,15 +52,14 @@ static error_t verbs_parse(int key, char *arg, struct argp_state *state)
 
 int run_verbs(const struct verb_set *set, struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp argp = {
-		.parser = verbs_parse, .children = children, .args_doc = set->args_doc,
+		.parser = verbs_parse, .args_doc = set->args_doc,
 		.doc = set->doc,
 	};
-	struct verbs_input in = { .o = o, .set = set };
+	struct verbs_input in = { .set = set };
 	static char name[40];
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &in);
+	parse_verb(&argp, o, argc, argv, ARGP_IN_ORDER, &in);
 	if (!in.verb)
 		return set->verbs[0].run(o, 1, argv);
 	snprintf(name, sizeof(name), "kmm %s %s", set->name, in.verb->name);
@@ -73,7 +68,6 @@ int run_verbs(const struct verb_set *set, struct options *o, int argc, char **ar
 }
 
 struct name_input {
-	struct options *o;
 	const struct name_arg *arg;
 	const char *name;
 };
@@ -83,9 +77,6 @@ static error_t name_parse(int key, char *arg, struct argp_state *state)
 	struct name_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case ARGP_KEY_ARG:
 		if (in->name)
 			argp_error(state, "%s", in->arg->many);
@@ -101,12 +92,11 @@ static error_t name_parse(int key, char *arg, struct argp_state *state)
 
 const char *parse_name(const struct name_arg *arg, struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp argp = {
-		.parser = name_parse, .children = children, .args_doc = "NAME", .doc = arg->doc,
+		.parser = name_parse, .args_doc = "NAME", .doc = arg->doc,
 	};
-	struct name_input in = { .o = o, .arg = arg };
+	struct name_input in = { .arg = arg };
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	return in.name;
 }

@@ -117,7 +117,6 @@ static int vmap_list(struct options *o, int argc, char **argv)
 /* === alloc === */
 
 struct vmap_alloc_input {
-	struct options *o;
 	uint64_t size;
 	uint64_t count;
 	unsigned int prot;
@@ -130,9 +129,6 @@ static error_t alloc_parse(int key, char *arg, struct argp_state *state)
 	struct vmap_alloc_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 's':
 		if (!parse_size(arg, &in->size) || !in->size || in->size >> 56)
 			argp_error(state, "'%s' is no size: try 4K, 2M", arg);
@@ -160,9 +156,6 @@ static error_t alloc_parse(int key, char *arg, struct argp_state *state)
 	case 'w':
 		in->wait = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "too many arguments");
-		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -186,7 +179,6 @@ static const char *alloc_advice(int err)
 
 static int vmap_alloc(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "size", 's', "BYTES", 0, "Bytes of an area, with K, M (4K)", 0 },
 		{ "count", 'n', "N", 0, "So many areas (1)", 0 },
@@ -197,19 +189,19 @@ static int vmap_alloc(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = alloc_parse, .children = children,
+		.options = options, .parser = alloc_parse,
 		.doc = "Allocate areas as vmalloc() does, report, and free them.\v"
 		       "Example: kmm vmap alloc --size 5M --addr --wait",
 	};
 	struct vmap_alloc_input in = {
-		.o = o, .size = 4096, .count = 1, .prot = KMM_PROT_READ | KMM_PROT_WRITE,
+		.size = 4096, .count = 1, .prot = KMM_PROT_READ | KMM_PROT_WRITE,
 	};
 	struct json_object *list = json_object_new_array(), *j;
 	uint64_t got, address;
 	int fd, err = 0;
 	char buf[256];
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	fd = open_device();
 	if (fd < 0)
 		return EXIT_FAIL;

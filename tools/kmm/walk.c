@@ -206,7 +206,6 @@ int show_walk(const struct options *o, int space, uint64_t addr, uint32_t flags,
 /* === The verb === */
 
 struct walk_input {
-	struct options *o;
 	uint64_t fd;
 	uint32_t flags;
 	const char *touch;
@@ -219,9 +218,6 @@ static error_t walk_parse(int key, char *arg, struct argp_state *state)
 	struct walk_input *in = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = in->o;
-		return 0;
 	case 'f':
 		if (!parse_number(arg, 1 << 20, &in->fd))
 			argp_error(state, "'%s' is no descriptor", arg);
@@ -253,7 +249,6 @@ static error_t walk_parse(int key, char *arg, struct argp_state *state)
 
 int cmd_walk(struct options *o, int argc, char **argv)
 {
-	const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 	const struct argp_option options[] = {
 		{ "fd", 'f', "N", 0, "The space's descriptor (3)", 0 },
 		{ "user-view", 'u', NULL, 0, "From the user root, not the full one", 0 },
@@ -262,17 +257,17 @@ int cmd_walk(struct options *o, int argc, char **argv)
 		{ 0 }
 	};
 	const struct argp argp = {
-		.options = options, .parser = walk_parse, .children = children,
+		.options = options, .parser = walk_parse,
 		.args_doc = "ADDRESS...",
 		.doc = "Show every level of a translation: index, raw entry, decoded bits.\v"
 		       "The space is a descriptor that was inherited. Example: kmm space run "
 		       "'map anon 64K at 0x10000000; exec kmm walk --touch=write 0x10000000'",
 	};
-	struct walk_input in = { .o = o, .fd = CHILD_FD };
+	struct walk_input in = { .fd = CHILD_FD };
 	struct json_object *all = NULL, *one = NULL;
 	int ret = 0;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	parse_verb(&argp, o, argc, argv, 0, &in);
 	if (o->json)
 		all = json_object_new_array();
 	for (unsigned int i = 0; i < in.nr && ret >= 0; i++) {
