@@ -15,6 +15,7 @@
  * round counts on both sides. Prints "row NAME - KMM ns", as kmm_bench does.
  */
 #define _GNU_SOURCE
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,10 +25,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kmm.h"
+#include "now.h"
 
 /* Pages that an object may hold; as many are there before what is timed begins. */
 #define LIMIT	512
@@ -41,20 +42,6 @@ struct seen {
 	uint64_t scanned, stolen;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "evict_bench: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 static struct seen look(void)
 {
 	FILE *f = fopen("/sys/kernel/debug/kmm/vmstat", "r");
@@ -64,7 +51,7 @@ static struct seen look(void)
 	int found = 0;
 
 	if (!f)
-		fail("vmstat");
+		err(1, "vmstat");
 	while (fscanf(f, "%63s %llu", name, &value) == 2) {
 		if (!strcmp(name, "pgscan_direct")) {
 			s.scanned = value;
@@ -77,7 +64,7 @@ static struct seen look(void)
 	fclose(f);
 	if (found != 2) {
 		errno = ENOENT;
-		fail("pgscan_direct, pgsteal_direct");
+		err(1, "pgscan_direct, pgsteal_direct");
 	}
 	return s;
 }
@@ -94,12 +81,12 @@ static uint64_t measure(uint64_t limit, struct seen *s)
 	size_t i;
 
 	if (ioctl(dev, KMM_IOC_OBJECT_CREATE, &create))
-		fail("KMM_IOC_OBJECT_CREATE");
+		err(1, "KMM_IOC_OBJECT_CREATE");
 	if (limit && ioctl(create.fd, KMM_IOC_OBJECT_LIMIT, &l))
-		fail("KMM_IOC_OBJECT_LIMIT");
+		err(1, "KMM_IOC_OBJECT_LIMIT");
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, create.fd, 0);
 	if (p == MAP_FAILED)
-		fail("mmap");
+		err(1, "mmap");
 	for (i = 0; i < LIMIT; i++)
 		(void)p[i * 4096];
 	before = look();
@@ -124,7 +111,7 @@ static void bench_policy(const char *name)
 
 	strcpy((char *)set.name, name);
 	if (ioctl(dev, KMM_IOC_POLICY_SET, &set))
-		fail("KMM_IOC_POLICY_SET");
+		err(1, "KMM_IOC_POLICY_SET");
 	/* The first round warms both sides and does not count. */
 	for (i = 0; i <= ROUNDS; i++) {
 		ns = measure(0, &s);
@@ -156,13 +143,13 @@ int main(void)
 
 	dev = open(KMM_DEVICE, O_RDWR | O_CLOEXEC);
 	if (dev < 0)
-		fail(KMM_DEVICE);
+		err(1, KMM_DEVICE);
 	for (; !ioctl(dev, KMM_IOC_POLICY_INFO, &info); info.index++)
 		if (info.flags & KMM_POLICY_CURRENT)
 			memcpy(old.name, info.name, sizeof(old.name));
 	for (info.index = 0; !ioctl(dev, KMM_IOC_POLICY_INFO, &info); info.index++)
 		bench_policy((const char *)info.name);
 	if (errno != ENOENT || ioctl(dev, KMM_IOC_POLICY_SET, &old))
-		fail("policies");
+		err(1, "policies");
 	return 0;
 }

@@ -8,40 +8,27 @@
  * round of each side counts. Prints "row fault_first_touch HOST KMM ns", as kmm_bench does.
  */
 #define _GNU_SOURCE
-#include <errno.h>
+#include <err.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "now.h"
 
 /* 4 MiB: some milliseconds a round. */
 #define PAGES	1024
 #define ROUNDS	12
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "fault_bench: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static int open_memfd(void)
 {
 	int fd = memfd_create("fault_bench", MFD_CLOEXEC);
 
 	if (fd < 0 || ftruncate(fd, (off_t)PAGES * 4096))
-		fail("memfd");
+		err(1, "memfd");
 	return fd;
 }
 
@@ -50,7 +37,7 @@ static int open_kmm(void)
 	int fd = open("/dev/kmm", O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
-		fail("/dev/kmm");
+		err(1, "/dev/kmm");
 	return fd;
 }
 
@@ -73,7 +60,7 @@ static uint64_t measure(int (*open_side)(void))
 	size_t i;
 
 	if (p == MAP_FAILED)
-		fail("mmap");
+		err(1, "mmap");
 	first = touch(p);
 	second = touch(p);
 	for (i = 0; i < PAGES; i++) {

@@ -12,7 +12,7 @@
  *                      the receiver's range is empty
  */
 #define _GNU_SOURCE
-#include <errno.h>
+#include <err.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <mqueue.h>
@@ -22,10 +22,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kmm.h"
+#include "now.h"
 
 #define SIZE	64
 /* Some 0.5 ms a round. */
@@ -39,20 +39,6 @@ static mqd_t host_queue;
 static int kmm_queue;
 static char sent[SIZE], got[SIZE];
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "msgq_bench: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 static void open_queues(void)
 {
 	struct mq_attr attr = { .mq_maxmsg = 10, .mq_msgsize = SIZE };
@@ -63,12 +49,12 @@ static void open_queues(void)
 
 	host_queue = mq_open("/kmm_bench", O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
 	if (host_queue == (mqd_t)-1)
-		fail("mq_open");
+		err(1, "mq_open");
 	mq_unlink("/kmm_bench");
 	if (dev < 0)
-		fail(KMM_DEVICE);
+		err(1, KMM_DEVICE);
 	if (ioctl(dev, KMM_IOC_MSGQ_CREATE, &create))
-		fail("KMM_IOC_MSGQ_CREATE");
+		err(1, "KMM_IOC_MSGQ_CREATE");
 	kmm_queue = create.fd;
 }
 
@@ -80,7 +66,7 @@ static uint64_t round_host(void)
 	for (i = 0; i < CALLS; i++)
 		if (mq_send(host_queue, sent, SIZE, 3) ||
 		    mq_receive(host_queue, got, SIZE, NULL) != SIZE)
-			fail("host");
+			err(1, "host");
 	return now_ns() - start;
 }
 
@@ -95,7 +81,7 @@ static uint64_t round_kmm(void)
 
 		if (ioctl(kmm_queue, KMM_IOC_MSGQ_SEND, &s) ||
 		    ioctl(kmm_queue, KMM_IOC_MSGQ_RECEIVE, &r) || r.size_bytes != SIZE)
-			fail("kmm");
+			err(1, "kmm");
 	}
 	return now_ns() - start;
 }
@@ -123,23 +109,23 @@ static void open_gift(void)
 	int dev = open(KMM_DEVICE, O_RDWR | O_CLOEXEC), i;
 
 	if (dev < 0 || ioctl(dev, KMM_IOC_MSGQ_CREATE, &create))
-		fail("queue of 1 MiB");
+		err(1, "queue of 1 MiB");
 	gift_queue = create.fd;
 	for (i = 0; i < 2; i++) {
 		struct kmm_object_create o = { .size_bytes = GIFT };
 
 		if (ioctl(dev, KMM_IOC_OBJECT_CREATE, &o))
-			fail("KMM_IOC_OBJECT_CREATE");
+			err(1, "KMM_IOC_OBJECT_CREATE");
 		gift_object[i] = o.fd;
 		gift_map[i] = mmap(NULL, GIFT, PROT_READ | PROT_WRITE, MAP_SHARED, o.fd, 0);
 		if (gift_map[i] == MAP_FAILED)
-			fail("mmap");
+			err(1, "mmap");
 	}
 	pipe_from = malloc(GIFT);
 	pipe_to = malloc(GIFT);
 	if (pipe(gift_pipe) || fcntl(gift_pipe[0], F_SETPIPE_SZ, GIFT) < 0 || !pipe_from ||
 	    !pipe_to)
-		fail("pipe of 1 MiB");
+		err(1, "pipe of 1 MiB");
 	memset(pipe_from, 'p', GIFT);
 }
 
@@ -149,7 +135,7 @@ static uint64_t gift_host(void)
 
 	if (write(gift_pipe[1], pipe_from, GIFT) != GIFT ||
 	    read(gift_pipe[0], pipe_to, GIFT) != GIFT)
-		fail("pipe");
+		err(1, "pipe");
 	ns = now_ns() - start;
 	if (memcmp(pipe_from, pipe_to, GIFT)) {
 		fprintf(stderr, "msgq_bench: pipe: other bytes came out\n");
@@ -172,12 +158,12 @@ static uint64_t gift_kmm(void)
 
 	/* the receiver has let go of what came before */
 	if (fallocate(gift_object[1], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, GIFT))
-		fail("punch");
+		err(1, "punch");
 	memset(gift_map[0], ++round, GIFT);
 	start = now_ns();
 	if (ioctl(gift_queue, KMM_IOC_MSGQ_SEND, &s) ||
 	    ioctl(gift_queue, KMM_IOC_MSGQ_RECEIVE, &r))
-		fail("gift");
+		err(1, "gift");
 	ns = now_ns() - start;
 	for (i = 0; i < GIFT; i++)
 		if (gift_map[0][i] || gift_map[1][i] != round) {

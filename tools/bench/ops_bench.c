@@ -9,16 +9,16 @@
  * KMM ns", as kmm_bench does.
  */
 #define _GNU_SOURCE
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 
 #include "kmm.h"
+#include "now.h"
 
 #define PAIRS	256
 #define ROUNDS	12
@@ -29,20 +29,6 @@
 
 static int dev;
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "ops_bench: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 /* Nanoseconds of one call. */
 static uint64_t run(const char *name, struct kmm_op *op, uint32_t nr)
 {
@@ -50,11 +36,11 @@ static uint64_t run(const char *name, struct kmm_op *op, uint32_t nr)
 	uint64_t start = now_ns(), ns;
 
 	if (ioctl(dev, KMM_IOC_OPS, &ops))
-		fail(name);
+		err(1, "%s", name);
 	ns = now_ns() - start;
 	if (ops.failed || ops.done != nr) {
 		errno = ops.failed ? -op[ops.done - 1].result : EINTR;
-		fail(name);
+		err(1, "%s", name);
 	}
 	return ns;
 }
@@ -100,7 +86,7 @@ int main(void)
 
 	dev = open(KMM_DEVICE, O_RDWR | O_CLOEXEC);
 	if (dev < 0)
-		fail(KMM_DEVICE);
+		err(1, KMM_DEVICE);
 	run("cache", &cache, 1);
 	measure_row("ops_page_o0_single", page, KMM_OP_PAGES_FREE, 1);
 	measure_row("ops_page_o0_pair", page, KMM_OP_PAGES_FREE, PAIRS);

@@ -9,7 +9,7 @@
  * "row NAME HOST KMM ns", as kmm_bench does.
  */
 #define _GNU_SOURCE
-#include <errno.h>
+#include <err.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,28 +17,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kmm.h"
+#include "now.h"
 
 #define ROUNDS		12
 #define TRIPS		32	/* writes and reads of one round */
 #define SHM_PAGES	1000
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "pipe_bench: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static int device(void)
 {
@@ -47,7 +33,7 @@ static int device(void)
 	if (fd < 0)
 		fd = open(KMM_DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		fail(KMM_DEVICE);
+		err(1, KMM_DEVICE);
 	return fd;
 }
 
@@ -56,7 +42,7 @@ static int device(void)
 static void host_pipe(int fd[2])
 {
 	if (pipe2(fd, O_CLOEXEC))
-		fail("pipe2");
+		err(1, "pipe2");
 }
 
 static void kmm_pipe(int fd[2])
@@ -64,7 +50,7 @@ static void kmm_pipe(int fd[2])
 	struct kmm_pipe_create c = { .size_bytes = 1 << 16 };
 
 	if (ioctl(device(), KMM_IOC_PIPE_CREATE, &c))
-		fail("KMM_IOC_PIPE_CREATE");
+		err(1, "KMM_IOC_PIPE_CREATE");
 	fd[0] = c.fd_read;
 	fd[1] = c.fd_write;
 }
@@ -83,7 +69,7 @@ static uint64_t measure_pipe(void (*make)(int fd[2]), size_t size)
 	for (i = 0; i < TRIPS; i++)
 		if (write(fd[1], out, size) != (ssize_t)size ||
 		    read(fd[0], in, size) != (ssize_t)size)
-			fail("write and read");
+			err(1, "write and read");
 	ns = now_ns() - start;
 	if (memcmp(in, out, size)) {
 		fprintf(stderr, "pipe_bench: other bytes came out\n");
@@ -118,7 +104,7 @@ static int host_shm(void)
 	int fd = memfd_create("pipe_bench", MFD_CLOEXEC);
 
 	if (fd < 0 || ftruncate(fd, SHM_PAGES * 4096L))
-		fail("memfd");
+		err(1, "memfd");
 	return fd;
 }
 
@@ -127,7 +113,7 @@ static int kmm_shm(void)
 	struct kmm_object_create c = { .size_bytes = SHM_PAGES * 4096L };
 
 	if (ioctl(device(), KMM_IOC_OBJECT_CREATE, &c))
-		fail("KMM_IOC_OBJECT_CREATE");
+		err(1, "KMM_IOC_OBJECT_CREATE");
 	return c.fd;
 }
 
@@ -138,7 +124,7 @@ static uint64_t measure_shm(int (*make)(void))
 	char *p = mmap(NULL, SHM_PAGES * 4096L, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (p == MAP_FAILED)
-		fail("mmap");
+		err(1, "mmap");
 	for (size_t i = 0; i < SHM_PAGES; i++)
 		((volatile char *)p)[i * 4096] = 1;
 	ns = now_ns() - start;

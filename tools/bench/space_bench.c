@@ -15,20 +15,20 @@
  * as kmm_bench does.
  */
 #define _GNU_SOURCE
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kmm.h"
+#include "now.h"
 
 #define PAGES	10000UL
 #define BYTES	(PAGES * 4096)
@@ -38,20 +38,6 @@ struct cost {
 	uint64_t copy;
 	uint64_t drop;
 };
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "space_bench: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
 
 static void keep_fastest(struct cost *best, const struct cost *c)
 {
@@ -79,7 +65,7 @@ static void measure_host(char *pages, uint64_t *shared, struct cost *c)
 	}
 	c->copy = now_ns() - start;
 	if (pid < 0)
-		fail("fork");
+		err(1, "fork");
 	if (waitpid(pid, &status, 0) != pid || status) {
 		fprintf(stderr, "space_bench: the child failed\n");
 		exit(1);
@@ -101,16 +87,16 @@ static int open_space(void)
 	unsigned long i;
 
 	if (dev < 0)
-		fail("/dev/kmm");
+		err(1, "/dev/kmm");
 	if (ioctl(dev, KMM_IOC_SPACE_CREATE, &create))
-		fail("KMM_IOC_SPACE_CREATE");
+		err(1, "KMM_IOC_SPACE_CREATE");
 	if (ioctl(create.fd, KMM_IOC_SPACE_MAP, &map))
-		fail("KMM_IOC_SPACE_MAP");
+		err(1, "KMM_IOC_SPACE_MAP");
 	for (i = 0; i < PAGES; i++)
 		if (pwrite(create.fd, "x", 1, map.addr + i * 4096) != 1)
-			fail("pwrite of a space");
+			err(1, "pwrite of a space");
 	if (ioctl(create.fd, KMM_IOC_SPACE_INFO, &info))
-		fail("KMM_IOC_SPACE_INFO");
+		err(1, "KMM_IOC_SPACE_INFO");
 	if (info.private_frames < PAGES) {
 		fprintf(stderr, "space_bench: %llu private frames\n", info.private_frames);
 		exit(1);
@@ -125,7 +111,7 @@ static void measure_kmm(int space, struct cost *c)
 
 	start = now_ns();
 	if (ioctl(space, KMM_IOC_SPACE_CLONE, &clone))
-		fail("KMM_IOC_SPACE_CLONE");
+		err(1, "KMM_IOC_SPACE_CLONE");
 	c->copy = now_ns() - start;
 	start = now_ns();
 	close(clone.fd);
@@ -146,14 +132,14 @@ int main(void)
 	int space, i;
 
 	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &fifo))
-		fail("SCHED_FIFO");
+		err(1, "SCHED_FIFO");
 	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pages = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || pages == MAP_FAILED)
-		fail("mmap");
+		err(1, "mmap");
 	/* a kernel without huge pages says EINVAL */
 	if (madvise(pages, BYTES, MADV_NOHUGEPAGE) && errno != EINVAL)
-		fail("madvise");
+		err(1, "madvise");
 	for (unsigned long at = 0; at < BYTES; at += 4096)
 		pages[at] = 'x';
 	space = open_space();

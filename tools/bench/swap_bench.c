@@ -18,7 +18,7 @@
  * reported only. Prints "row NAME HOST KMM ns", as kmm_bench does.
  */
 #define _GNU_SOURCE
-#include <errno.h>
+#include <err.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,10 +26,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kmm.h"
+#include "now.h"
 
 /* 1 MiB: some milliseconds a round. */
 #define PAGES	256
@@ -41,20 +41,6 @@
 
 static char text[BYTES];
 static int object = -1, pagemap = -1;
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "swap_bench: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static uint32_t draw(void)
 {
@@ -88,10 +74,10 @@ static char *map_host(void)
 	char *p = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED || madvise(p, BYTES, MADV_NOHUGEPAGE))
-		fail("anonymous memory");
+		err(1, "anonymous memory");
 	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (pagemap < 0)
-		fail("pagemap");
+		err(1, "pagemap");
 	return p;
 }
 
@@ -102,18 +88,18 @@ static char *map_kmm(void)
 	char *p;
 
 	if (dev < 0 || ioctl(dev, KMM_IOC_OBJECT_CREATE, &create))
-		fail("KMM_IOC_OBJECT_CREATE");
+		err(1, "KMM_IOC_OBJECT_CREATE");
 	object = create.fd;
 	p = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, object, 0);
 	if (p == MAP_FAILED)
-		fail("mmap");
+		err(1, "mmap");
 	return p;
 }
 
 static void out_host(char *p)
 {
 	if (madvise(p, BYTES, MADV_PAGEOUT))
-		fail("MADV_PAGEOUT");
+		err(1, "MADV_PAGEOUT");
 }
 
 static void out_kmm(char *p)
@@ -122,7 +108,7 @@ static void out_kmm(char *p)
 
 	(void)p;
 	if (ioctl(object, KMM_IOC_OBJECT_ADVISE, &advise))
-		fail("KMM_ADVISE_PAGEOUT");
+		err(1, "KMM_ADVISE_PAGEOUT");
 }
 
 static unsigned int swapped_host(const char *p)
@@ -131,7 +117,7 @@ static unsigned int swapped_host(const char *p)
 	unsigned int i, nr = 0;
 
 	if (pread(pagemap, entry, sizeof(entry), (uintptr_t)p / 4096 * 8) != sizeof(entry))
-		fail("pagemap");
+		err(1, "pagemap");
 	for (i = 0; i < PAGES; i++)
 		nr += entry[i] >> 62 & 1;
 	return nr;
@@ -143,7 +129,7 @@ static unsigned int swapped_kmm(const char *p)
 
 	(void)p;
 	if (ioctl(object, KMM_IOC_OBJECT_INFO, &info))
-		fail("KMM_IOC_OBJECT_INFO");
+		err(1, "KMM_IOC_OBJECT_INFO");
 	return info.swapped;
 }
 
@@ -164,7 +150,7 @@ static double packed_host(void)
 	double pages, packed;
 
 	if (!f || fscanf(f, "%lf %lf", &pages, &packed) != 2)
-		fail("mm_stat of zram0");
+		err(1, "mm_stat of zram0");
 	fclose(f);
 	return packed / pages * 4096;
 }
@@ -177,7 +163,7 @@ static double packed_kmm(void)
 	static uint64_t empty;
 
 	if (dev < 0 || ioctl(dev, KMM_IOC_SWAP_INFO, &info))
-		fail("KMM_IOC_SWAP_INFO");
+		err(1, "KMM_IOC_SWAP_INFO");
 	close(dev);
 	if (!empty)
 		empty = info.host_bytes;
