@@ -88,8 +88,9 @@ static void account_try_free(struct kmm_account *a)
 	kfree_rcu(a, rcu);
 }
 
+/* Of a user: @parent is NULL; or of a file, by the current task. All is set when others see it. */
 static struct kmm_account *account_new(struct kmm_accounts *set, struct kmm_account *parent,
-				       kuid_t uid, const struct kmm_limits *limits)
+				       kuid_t uid, const struct kmm_limits *limits, bool unlimited)
 {
 	struct kmm_account *a;
 	int err;
@@ -103,6 +104,11 @@ static struct kmm_account *account_new(struct kmm_accounts *set, struct kmm_acco
 	refcount_set(&a->ref, 1);
 	INIT_LIST_HEAD(&a->user_node);
 	account_set_limits(a, limits);
+	a->unlimited = unlimited;
+	if (parent) {
+		a->pid = task_tgid_nr(current);
+		get_task_comm(a->comm, current);
+	}
 
 	err = kmm_should_fail() ? -ENOMEM :
 		xa_alloc_irq(&set->ids, &a->id, a, xa_limit_32b, GFP_KERNEL_ACCOUNT);
@@ -134,7 +140,7 @@ static struct kmm_account *account_get_user(struct kmm_accounts *set, kuid_t uid
 	if (a)
 		return a;
 
-	a = account_new(set, NULL, uid, &set->user_limits);
+	a = account_new(set, NULL, uid, &set->user_limits, false);
 	if (IS_ERR(a))
 		return a;
 
@@ -209,14 +215,11 @@ struct kmm_account *kmm_account_create(struct kmm_accounts *set, kuid_t uid, boo
 	user = account_get_user(set, uid);
 	if (IS_ERR(user))
 		return user;
-	a = account_new(set, user, uid, &set->file_limits);
+	a = account_new(set, user, uid, &set->file_limits, unlimited);
 	if (IS_ERR(a)) {
 		kmm_account_put(user);
 		return a;
 	}
-	a->unlimited = unlimited;
-	a->pid = task_tgid_nr(current);
-	get_task_comm(a->comm, current);
 	err = kmm_account_try_charge(a, KMM_RES_HOST_BYTES, sizeof(*a));
 	if (err) {
 		kmm_account_put(a);
