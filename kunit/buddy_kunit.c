@@ -453,14 +453,13 @@ static void cpus_add_up(struct kunit *test)
 	struct kmm_test *t = kmm_test_begin(test, &kmm_layout_plain);
 	struct kmm_buddy_cpu_stat before, after, one;
 	u64 alloc = 0, freed = 0, refill = 0;
-	unsigned int cpu, o, mine;
 	unsigned long cached = 0;
 	struct page *page, *kept;
 	struct kmm_buddy_stat st;
+	unsigned int cpu, o;
 
-	migrate_disable();
-	mine = smp_processor_id();
-	kmm_buddy_cpu_stat(&t->buddy, mine, &before);
+	kmm_stay_on_cpu(0);
+	kmm_buddy_cpu_stat(&t->buddy, 0, &before);
 	for (o = 0; o < KMM_NR_ORDERS; o++) {
 		page = kmm_test_alloc(test, KMM_QUIET, o);
 		if (o == 1)
@@ -468,8 +467,8 @@ static void cpus_add_up(struct kunit *test)
 		else
 			kmm_buddy_free(&t->buddy, page, o);
 	}
-	kmm_buddy_cpu_stat(&t->buddy, mine, &after);
-	migrate_enable();
+	kmm_buddy_cpu_stat(&t->buddy, 0, &after);
+	kmm_go_anywhere();
 	KUNIT_EXPECT_EQ(test, after.pgalloc - before.pgalloc, (1ULL << KMM_NR_ORDERS) - 1);
 	KUNIT_EXPECT_EQ(test, after.pgfree - before.pgfree, (1ULL << KMM_NR_ORDERS) - 1 - 2);
 	KUNIT_EXPECT_GT(test, after.cached, 0UL);
