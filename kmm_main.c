@@ -444,16 +444,10 @@ static void kmm_leak_early_one(void *ctx, const void *p, size_t size_bytes)
 	kmm_leak_track_early(ctx, p, size_bytes);
 }
 
-/*
- * What is in use when tracking begins. Frames that only wait for a flush are nobody's: what is left
- * in them would hide leaks until then. At load there is no vmalloc yet.
- */
 static void kmm_leak_early(void *ctx, struct kmm_leak *l)
 {
 	struct kmm *k = ctx;
 
-	if (k->vmap)
-		kmm_vmap_purge(k->vmap);
 	kmm_slab_for_each_used(&k->slab, kmm_leak_early_one, l);
 }
 
@@ -553,6 +547,13 @@ static void kmm_debug_objects_mem_undo(struct kmm *k)
 	k->debug_cache = NULL;
 }
 
+static void kmm_leak_flush(void *ctx)
+{
+	struct kmm *k = ctx;
+
+	kmm_vmap_purge(k->vmap);
+}
+
 /* The rest of the window. Without one there is no vmalloc, and everything else works. */
 static int kmm_vmalloc_init(struct kmm *k, struct kmm_mm_init_step *said)
 {
@@ -565,6 +566,7 @@ static int kmm_vmalloc_init(struct kmm *k, struct kmm_mm_init_step *said)
 	k->vmap = kmm_vmap_create(&k->region, &k->buddy, &k->tables);
 	if (IS_ERR(k->vmap))
 		return PTR_ERR(k->vmap);
+	kmm_leak_set_flush(&k->leak, kmm_leak_flush);
 	w = kmm_vmap_window(k->vmap);
 	kmm_step_says(said, "%lu MiB by pages, %lu MiB by 2 MiB",
 		      (w->nr_pages >> 8) - w->huge_nr * 2, w->huge_nr * 2);
@@ -573,6 +575,7 @@ static int kmm_vmalloc_init(struct kmm *k, struct kmm_mm_init_step *said)
 
 static void kmm_vmalloc_fini(struct kmm *k)
 {
+	kmm_leak_set_flush(&k->leak, NULL);
 	kmm_vmap_destroy(k->vmap);
 }
 

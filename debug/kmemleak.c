@@ -31,9 +31,10 @@
  *
  * Switching on at run time. What is in use already cannot be known to have an owner: it becomes
  * gray ("early"). So no report is false because of it, but leaks among it are not found. With
- * kmemleak=1 at load there is none. Not in use, and so no root, are areas that were freed and only
- * wait for a flush: they are flushed first. Objects that are in kfence's pool at that moment are
- * not seen. Off frees nothing: what was reported can still be read, until clear.
+ * kmemleak=1 at load there is none. Frames of areas are among it, also of those that were freed
+ * and wait for a flush: each scan flushes first. Objects that are in kfence's pool at that moment
+ * are not seen, and what an account pays for, as the slots of KMM_IOC_OPS, is left out: the slots
+ * are a root, and what is in their memory comes from users. Off frees nothing: what was reported can still be read, until clear.
  * Linux's kmemleak stays off once it is off; this one begins anew.
  *
  * Memory. Objects are host memory from a pool that is filled before it is needed: in the caller's
@@ -45,8 +46,8 @@
  * Invariants (kmm_leak_check()): objects in the tree do not overlap; tree and list have the same
  * objects; nr_objects + nr_pool == nr_all; the gray list is empty between scans.
  *
- * Locks: mutex (scans, readers, switches) -> a session's lock (its root) -> lock, a raw spinlock
- * and a leaf. Any context but NMI.
+ * Locks: mutex (scans, readers, switches) -> a session's lock (its root), kmm_slab.mutex (early),
+ * kmm_vmap.purge_lock (flush) -> lock, a raw spinlock and a leaf. Any context but NMI.
  *
  * It deliberately does not: scan all of the host's memory (the host's own kmemleak can, see
  * debug/host_tools.c), excess references, objects by physical address.

@@ -395,6 +395,9 @@ static int leak_scan_locked(struct kmm_leak *l)
 		return -EBUSY;
 	l->scan_jiffies = jiffies;
 	l->scan_bytes = 0;
+	/* Early objects among it are forgotten: old pointers in them would hide leaks. */
+	if (l->flush)
+		l->flush(l->ctx);
 	leak_scan_begin(l);
 	leak_scan_roots(l);
 	leak_scan_gray(l);
@@ -587,3 +590,17 @@ void kmm_leak_set_stack_scan(struct kmm_leak *l, bool on)
 	mutex_unlock(&l->mutex);
 }
 KMM_EXPORT_INTERNAL(kmm_leak_set_stack_scan);
+
+/**
+ * kmm_leak_set_flush() - What is free, but waits for something, is to be freed before each scan.
+ * @l: detector
+ * @flush: does so; gets @l->ctx; task, may sleep, under @l->mutex. NULL: nothing waits
+ *
+ * Context: task, may sleep. When it returns, what was set before is not called any more.
+ */
+void kmm_leak_set_flush(struct kmm_leak *l, void (*flush)(void *ctx))
+{
+	mutex_lock(&l->mutex);
+	l->flush = flush;
+	mutex_unlock(&l->mutex);
+}

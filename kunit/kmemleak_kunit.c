@@ -495,16 +495,21 @@ static void a_root_may_tell_values(struct kunit *test)
 struct keeper {
 	struct completion ready;
 	unsigned long hidden;
+	unsigned long where;	/* hidden, too */
 	bool returned;
 };
 
-/* Deeper on the stack than what a task needs to sleep. */
-#define KEEPER_DEPTH	100
+/* Deeper on the stack than what a task needs to sleep, with lockdep, too. */
+#define KEEPER_DEPTH	5
 
-static noinline void keeper_left(unsigned long hidden)
+static noinline void keeper_left(struct keeper *k, unsigned int depth)
 {
-	unsigned long left[KEEPER_DEPTH] = { ~hidden };
+	unsigned long left[100] = { ~k->hidden };
 
+	if (depth)
+		keeper_left(k, depth - 1);
+	else
+		k->where = ~(unsigned long)left;
 	/* it is not optimised away, and stays when this has returned */
 	barrier_data(left);
 }
@@ -517,12 +522,18 @@ static int keeper_thread(void *arg)
 
 	barrier_data(kept);
 	if (k->returned)
-		keeper_left(k->hidden);
+		keeper_left(k, KEEPER_DEPTH);
 	complete(&k->ready);
 	while (!kthread_should_stop())
 		schedule_timeout_interruptible(HZ / 100);
 	barrier_data(kept);
 	return !kept[0] != k->returned;
+}
+
+/* What stands where keeper_left() left its pointer. */
+static unsigned long keeper_has(const struct keeper *k)
+{
+	return READ_ONCE_NOCHECK(*(unsigned long *)~k->where);
 }
 
 static struct task_struct *keeper_start(struct kunit *test, struct keeper *k, const void *p,
@@ -572,6 +583,7 @@ static void stacks_are_roots_where_they_are_in_use(struct kunit *test)
 	begin(test);
 	p = take(test, 64);
 	task = keeper_start(test, &k, p, true);
+	KUNIT_EXPECT_EQ_MSG(test, keeper_has(&k), (unsigned long)p, "it is not there any more");
 	kmm_leak_set_stack_scan(&leak, true);
 	/* it is on a CPU now and then: then all of its stack counts */
 	for (i = 0; i < 50 && !is_leak(p, NULL); i++)

@@ -109,8 +109,8 @@ static void *leaky_take_vmalloc(void)
 }
 
 /*
- * Nothing is lost. The next objects of leaky_take_kmalloc() come from where these were, and their
- * addresses are in memory that was freed, and waits for a flush.
+ * An area with the addresses of objects that are free again: the next ones of leaky_take_kmalloc()
+ * are at some of them.
  */
 static void *leaky_take_stale(void)
 {
@@ -121,8 +121,7 @@ static void *leaky_take_stale(void)
 		stale[i] = leaky_take_kmalloc();
 	for (i = 0; stale && i < nr; i++)
 		kmm_kfree(stale[i]);
-	kmm_vfree(stale);
-	return kmm_kzalloc(16, GFP_KERNEL);
+	return stale;
 }
 
 static const struct leaky_kind {
@@ -137,7 +136,7 @@ static const struct leaky_kind {
 	{ "block", leaky_take_block, leaky_give_block },
 	{ "vmalloc", leaky_take_vmalloc, leaky_give_vmalloc },
 	{ "inside", leaky_take_inside, leaky_give_kmalloc },
-	{ "stale", leaky_take_stale, leaky_give_kmalloc },
+	{ "stale", leaky_take_stale, leaky_give_vmalloc },
 };
 
 static void leaky_free_all(void)

@@ -23,7 +23,8 @@
  * What is in use. kmm_slab_for_each_used() goes over the region and names every object and block
  * that is given out, for kmemleak, when it is switched on in the middle of things. An object in a
  * stack or in the depot has its bit cleared, but its free word set, so it is seen to be free. A
- * block for which an account pays holds data of users: it is not named.
+ * block for which an account pays holds data of users, or is in a slot of KMM_IOC_OPS: it is not
+ * named.
  *
  * Locks: @lock for one cache's figures and check; kmm_slab.mutex for the walk: no cache comes or
  * goes, so a cache whose slab is seen stays.

@@ -129,7 +129,7 @@ struct kmm_leak_object;
  * @region: its frames are what is found by address or by struct page; immutable
  * @early: calls kmm_leak_track_early() for what is in use already when tracking starts; NULL:
  *	nothing is. Context: task, may sleep
- * @ctx: for @early
+ * @ctx: for @early and @flush
  * @window: kernel addresses of vmalloc; immutable
  * @pages: of struct page; immutable
  * @direct: of the region in the host's direct map; immutable
@@ -147,6 +147,7 @@ struct kmm_leak_object;
  * @nr_all: both, and what is on its way
  * @serial: of the object that came last
  * @mutex: one scan, one reader, one switch at a time; protects what follows
+ * @flush: see kmm_leak_set_flush()
  * @roots: struct kmm_leak_root
  * @chunks: host memory of the objects; also under @lock
  * @cursor: where a walk over @objects is; empty: there is none
@@ -184,6 +185,7 @@ struct kmm_leak {
 	u64 serial;
 
 	struct mutex mutex;	/* one scan, reader or switch at a time */
+	void (*flush)(void *ctx);
 	struct list_head roots;
 	struct kmm_leak_chunk *chunks;
 	struct list_head cursor;
@@ -222,6 +224,7 @@ void kmm_leak_clear(struct kmm_leak *l);
 int kmm_leak_dump(struct kmm_leak *l, unsigned long addr);
 int kmm_leak_set_period(struct kmm_leak *l, unsigned int secs);
 void kmm_leak_set_stack_scan(struct kmm_leak *l, bool on);
+void kmm_leak_set_flush(struct kmm_leak *l, void (*flush)(void *ctx));
 bool kmm_leak_next_locked(struct kmm_leak *l, u64 serial, struct kmm_leak_info *info);
 void kmm_leak_get_stat(struct kmm_leak *l, struct kmm_leak_stat *st);
 unsigned long kmm_leak_check(struct kmm_leak *l);
