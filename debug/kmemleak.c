@@ -34,8 +34,8 @@
  * kmemleak=1 at load there is none. Frames of areas are among it, also of those that were freed
  * and wait for a flush: each scan flushes first. Objects that are in kfence's pool at that moment
  * are not seen, and what an account pays for, as the slots of KMM_IOC_OPS, is left out: the slots
- * are a root, and what is in their memory comes from users. Off frees nothing: what was reported can still be read, until clear.
- * Linux's kmemleak stays off once it is off; this one begins anew.
+ * are a root, and what is in their memory comes from users. Off frees nothing: what was reported
+ * can still be read, until clear. Linux's kmemleak stays off once it is off; this one begins anew.
  *
  * Memory. Objects are host memory from a pool that is filled before it is needed: in the caller's
  * context when it may sleep, else by a work item. An empty pool turns the detector off, and it
