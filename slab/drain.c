@@ -125,11 +125,7 @@ unsigned long kmm_slab_cache_shrink(struct kmm_cache *s)
 
 	kmm_cache_drain(s);
 	raw_spin_lock_irqsave(&s->lock, flags);
-	list = kmm_slabs_detach_empty(s, 0);
-	if (s->flags & SLAB_TYPESAFE_BY_RCU) {
-		kmm_slabs_defer(s, list);
-		list = KMM_LIST_END;
-	}
+	list = kmm_slabs_trim_locked(s, 0);
 	raw_spin_unlock_irqrestore(&s->lock, flags);
 	kmm_slabs_free(s, list);
 	return before - min(before, READ_ONCE(s->nr_slabs));

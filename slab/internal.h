@@ -51,9 +51,8 @@ bool kmm_addr_to_index(const struct kmm_slab *sl, const void *p, u32 *index);
 unsigned int kmm_object_nr(const struct kmm_cache *s, const void *obj);
 unsigned int kmm_slabs_take(struct kmm_cache *s, void **obj, unsigned int want);
 void kmm_slabs_give(struct kmm_cache *s, void **obj, unsigned int nr);
-u32 kmm_slabs_detach_empty(struct kmm_cache *s, unsigned int keep);
+u32 kmm_slabs_trim_locked(struct kmm_cache *s, unsigned int keep);
 unsigned long kmm_slabs_free(struct kmm_cache *s, u32 list);
-void kmm_slabs_defer(struct kmm_cache *s, u32 list);
 void *kmm_cache_grow(struct kmm_cache *s, gfp_t gfp);
 
 /* === slab/cache.c === */

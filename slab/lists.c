@@ -271,20 +271,12 @@ static bool kmm_slab_give(struct kmm_cache *s, void *obj)
 	return true;
 }
 
-/**
- * kmm_slabs_detach_empty() - Empty slabs leave the cache.
- * @s: cache
- * @keep: so many stay
- *
- * Context: @lock is held. Return: first of them, linked by frame.next, for kmm_slabs_free() or
- * kmm_slabs_defer(); KMM_LIST_END: none.
- */
-u32 kmm_slabs_detach_empty(struct kmm_cache *s, unsigned int keep)
+/* All empty slabs but @keep leave the cache. Return: the first, linked by frame.next. */
+static u32 kmm_slabs_detach_empty(struct kmm_cache *s, unsigned int keep)
 {
 	struct kmm_frame *frames = s->slab->region->frames;
 	u32 list = KMM_LIST_END, index;
 
-	lockdep_assert_held(&s->lock);
 	while (s->nr_empty > keep) {
 		unsigned int i;
 
@@ -304,7 +296,7 @@ u32 kmm_slabs_detach_empty(struct kmm_cache *s, unsigned int keep)
 /**
  * kmm_slabs_free() - Give detached slabs to the buddy.
  * @s: cache
- * @list: what kmm_slabs_detach_empty() returned
+ * @list: what kmm_slabs_trim_locked() returned
  *
  * Context: any but NMI; no lock is held. Return: how many.
  */
@@ -340,19 +332,12 @@ static void kmm_slabs_free_rcu(struct rcu_head *head)
 	kmm_slabs_free(s, list);
 }
 
-/**
- * kmm_slabs_defer() - The same for a SLAB_TYPESAFE_BY_RCU cache: readers may still look.
- * @s: cache
- * @list: what kmm_slabs_detach_empty() returned
- *
- * Context: @lock is held. They go to the buddy after a grace period.
- */
-void kmm_slabs_defer(struct kmm_cache *s, u32 list)
+/* Readers may still look at these slabs: they go to the buddy after a grace period. */
+static void kmm_slabs_defer(struct kmm_cache *s, u32 list)
 {
 	struct kmm_frame *frames = s->slab->region->frames;
 	u32 last = list;
 
-	lockdep_assert_held(&s->lock);
 	if (list == KMM_LIST_END)
 		return;
 	while (frames[last].next != KMM_LIST_END)
@@ -365,6 +350,28 @@ void kmm_slabs_defer(struct kmm_cache *s, u32 list)
 	s->rcu_wait = list;
 	s->rcu_busy = true;
 	call_rcu(&s->rcu, kmm_slabs_free_rcu);
+}
+
+/**
+ * kmm_slabs_trim_locked() - Empty slabs leave the cache.
+ * @s: cache
+ * @keep: so many stay
+ *
+ * Those of a SLAB_TYPESAFE_BY_RCU cache go to the buddy by themselves, after a grace period.
+ *
+ * Context: @lock is held. Return: what is for kmm_slabs_free() once it is not; KMM_LIST_END:
+ * nothing.
+ */
+u32 kmm_slabs_trim_locked(struct kmm_cache *s, unsigned int keep)
+{
+	u32 list;
+
+	lockdep_assert_held(&s->lock);
+	list = kmm_slabs_detach_empty(s, keep);
+	if (!(s->flags & SLAB_TYPESAFE_BY_RCU))
+		return list;
+	kmm_slabs_defer(s, list);
+	return KMM_LIST_END;
 }
 
 /* === Ways back, and a new slab: no lock is held === */
@@ -394,11 +401,7 @@ void kmm_slabs_give(struct kmm_cache *s, void **obj, unsigned int nr)
 		bad = obj[i];
 		nr_bad++;
 	}
-	list = kmm_slabs_detach_empty(s, s->max_empty);
-	if (s->flags & SLAB_TYPESAFE_BY_RCU) {
-		kmm_slabs_defer(s, list);
-		list = KMM_LIST_END;
-	}
+	list = kmm_slabs_trim_locked(s, s->max_empty);
 	raw_spin_unlock_irqrestore(&s->lock, flags);
 	kmm_slabs_free(s, list);
 	if (nr_bad)
