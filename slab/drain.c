@@ -43,8 +43,8 @@
 
 /* === Data === */
 
-/* Set by kmm_slab_setup(), before there is an instance: each joins it. */
-enum cpuhp_state kmm_slab_cpuhp;
+/* kmm_slab_setup() sets it, before there is an instance: each joins it. */
+static enum cpuhp_state kmm_slab_cpuhp;
 
 /**
  * struct kmm_drain - a work item that empties one CPU's stack
@@ -218,4 +218,26 @@ void kmm_slab_teardown(void)
 {
 	cpuhp_remove_multi_state(kmm_slab_cpuhp);
 	destroy_workqueue(kmm_drain_wq);
+}
+
+/**
+ * kmm_slab_add_cpuhp() - An instance is told of CPUs that go from now on. It cannot fail.
+ * @sl: slab allocator; its mutex and list are ready
+ *
+ * Context: may sleep.
+ */
+void kmm_slab_add_cpuhp(struct kmm_slab *sl)
+{
+	cpuhp_state_add_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);
+}
+
+/**
+ * kmm_slab_remove_cpuhp() - Undo kmm_slab_add_cpuhp().
+ * @sl: slab allocator
+ *
+ * Context: may sleep.
+ */
+void kmm_slab_remove_cpuhp(struct kmm_slab *sl)
+{
+	cpuhp_state_remove_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);
 }

@@ -4,7 +4,6 @@
 #define _KMM_SLAB_INTERNAL_H
 
 #include <linux/bitops.h>
-#include <linux/cpuhotplug.h>
 #include <linux/mm.h>
 
 #include <kmm/region.h>
@@ -62,7 +61,8 @@ int kmm_cache_end(struct kmm_cache *s);
 
 /* === slab/drain.c === */
 
-extern enum cpuhp_state kmm_slab_cpuhp;
+void kmm_slab_add_cpuhp(struct kmm_slab *sl);
+void kmm_slab_remove_cpuhp(struct kmm_slab *sl);
 
 /* === slab.c === */
 

@@ -34,7 +34,6 @@
  * It deliberately does not: wait for clients, keep their memory.
  */
 
-#include <linux/cpu.h>
 #include <linux/mm.h>
 
 #include <compat/compat.h>
@@ -137,8 +136,8 @@ int kmm_slab_init(struct kmm_slab *sl, struct kmm_buddy *b)
 	sl->busy = kmm_should_fail() ? NULL :
 		   __alloc_percpu_gfp(sizeof(*sl->busy), cache_line_size(),
 				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	/* Before the first object: no stack of a CPU that goes is forgotten. It cannot fail. */
-	cpuhp_state_add_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);
+	/* Before the first object: no stack of a CPU that goes is forgotten. */
+	kmm_slab_add_cpuhp(sl);
 	err = sl->busy ? kmm_slab_boot(sl) : -ENOMEM;
 	for (i = 0; i < KMM_KMALLOC_NR && !err; i++) {
 		const struct kmm_cache_args args = {
@@ -205,7 +204,7 @@ void kmm_slab_fini(struct kmm_slab *sl)
 		kmm_cache_end(&sl->boot);
 	}
 	sl->caches = NULL;
-	cpuhp_state_remove_instance_nocalls(kmm_slab_cpuhp, &sl->cpuhp);
+	kmm_slab_remove_cpuhp(sl);
 	free_percpu(sl->busy);
 	sl->busy = NULL;
 }
