@@ -53,9 +53,6 @@
  * Locks. kmm_slab.mutex (list of caches) -> kmm_cache.lock. The buddy is never called under
  * kmm_cache.lock.
  *
- * Bootstrap. The cache of struct kmm_cache is a static one at first. It serves its own
- * replacement, which takes over its slabs.
- *
  * Parts: slabs and what is free in them are in slab/lists.c, the way back (emptying stacks, the
  * shrinker, CPUs that leave) in slab/drain.c, one cache's layout and life in slab/cache.c, the
  * allocator's in slab/life.c, figures and the proof of the invariants in slab/check.c.
