@@ -158,6 +158,30 @@ void kmm_buddy_unlock_all(struct kmm_buddy *b, unsigned long flags)
 	spin_unlock_irqrestore(&b->stop, flags);
 }
 
+/* === GFP flags === */
+
+/* gfp >> 3 & 3 is the type: bit 3 says movable, bit 4 reclaimable, as in Linux. */
+#define KMM_GFP_TYPE_SHIFT	3
+static_assert((__force u32)__GFP_MOVABLE >> KMM_GFP_TYPE_SHIFT == KMM_MOVABLE);
+static_assert((__force u32)__GFP_RECLAIMABLE >> KMM_GFP_TYPE_SHIFT == KMM_RECLAIMABLE);
+
+static __always_inline unsigned int kmm_gfp_type(gfp_t gfp)
+{
+	return ((__force u32)gfp >> KMM_GFP_TYPE_SHIFT) & (KMM_PCP_TYPES - 1);
+}
+
+/* Frames that a request must leave on the free lists; 0: it may have the last one. */
+static unsigned long kmm_gfp_floor(const struct kmm_buddy *b, gfp_t gfp)
+{
+	if (gfp & __GFP_NOMEMALLOC)
+		return b->watermark[KMM_WMARK_MIN];
+	if (gfp & __GFP_MEMALLOC || (in_task() && current->flags & PF_MEMALLOC))
+		return 0;
+	if (gfp & __GFP_HIGH)
+		return b->watermark[KMM_WMARK_MIN] / 2;
+	return b->watermark[KMM_WMARK_MIN];
+}
+
 /* === Per-CPU caches: the cache's lock is held, IRQs are off === */
 
 static void kmm_pcp_drain_list(struct kmm_buddy *b, struct kmm_pcp_list *l, unsigned int order,

@@ -49,16 +49,6 @@ struct kmm_pcp {
 	u64 event[KMM_NR_BUDDY_EVENTS];
 };
 
-/* gfp >> 3 & 3 is the type: bit 3 says movable, bit 4 reclaimable, as in Linux. */
-#define KMM_GFP_TYPE_SHIFT	3
-static_assert((__force u32)__GFP_MOVABLE >> KMM_GFP_TYPE_SHIFT == KMM_MOVABLE);
-static_assert((__force u32)__GFP_RECLAIMABLE >> KMM_GFP_TYPE_SHIFT == KMM_RECLAIMABLE);
-
-static __always_inline unsigned int kmm_gfp_type(gfp_t gfp)
-{
-	return ((__force u32)gfp >> KMM_GFP_TYPE_SHIFT) & (KMM_PCP_TYPES - 1);
-}
-
 static inline unsigned long kmm_pcp_list_nr(const struct kmm_pcp_list *l)
 {
 	return READ_ONCE(l->top) - l->base;
@@ -135,7 +125,6 @@ void kmm_buddy_resume(struct kmm_buddy *b, struct kmm_pcp *mine, unsigned long f
 void kmm_list_del(struct kmm_buddy *b, u32 index, unsigned int order);
 void kmm_list_add_rest(struct kmm_buddy *b, u32 start, u32 end, unsigned int mt);
 void kmm_free_block(struct kmm_buddy *b, u32 index, unsigned int order);
-unsigned long kmm_gfp_floor(const struct kmm_buddy *b, gfp_t gfp);
 unsigned int kmm_take_blocks(struct kmm_buddy *b, struct kmm_pcp *pcp, struct kmm_pcp_entry *e,
 			     unsigned int nr, unsigned int order, unsigned int mt,
 			     unsigned long floor);

@@ -20,8 +20,6 @@
  * It deliberately does not: decide who may have the last frames; callers say how many must stay.
  */
 
-#include <linux/sched/mm.h>
-
 #include <trace/events/kmm.h>
 
 #include "internal.h"
@@ -261,24 +259,6 @@ static bool kmm_find_block(struct kmm_buddy *b, struct kmm_pcp *pcp, unsigned in
 }
 
 /**
- * kmm_gfp_floor() - Frames that a request must leave on the free lists.
- * @b: buddy instance
- * @gfp: Linux GFP flags of the request
- *
- * Context: any. Return: frames; 0 for a request that may have the last one.
- */
-unsigned long kmm_gfp_floor(const struct kmm_buddy *b, gfp_t gfp)
-{
-	if (gfp & __GFP_NOMEMALLOC)
-		return b->watermark[KMM_WMARK_MIN];
-	if (gfp & __GFP_MEMALLOC || (in_task() && current->flags & PF_MEMALLOC))
-		return 0;
-	if (gfp & __GFP_HIGH)
-		return b->watermark[KMM_WMARK_MIN] / 2;
-	return b->watermark[KMM_WMARK_MIN];
-}
-
-/**
  * kmm_take_blocks() - Take blocks of one order from the free lists.
  * @b: buddy instance
  * @pcp: this CPU's cache, for its counters
@@ -286,7 +266,7 @@ unsigned long kmm_gfp_floor(const struct kmm_buddy *b, gfp_t gfp)
  * @want: length of @entry
  * @order: log2 of frames of each
  * @mt: type; others are taken when it has none
- * @floor: frames that must stay, kmm_gfp_floor()
+ * @floor: frames that must stay
  *
  * The cost of a split is shared by the batch. The blocks are CACHED.
  *
