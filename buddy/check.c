@@ -41,29 +41,35 @@
 
 /* === Figures === */
 
+/* Add what one CPU's cache has, and has done. Its lock is held, or the figures are approximate. */
+static void kmm_buddy_add_cpu(struct kmm_buddy_stat *st, const struct kmm_pcp *pcp)
+{
+	unsigned int i;
+
+	for (i = 0; i < KMM_PCP_NR_LISTS; i++)
+		st->cached += kmm_pcp_list_nr(&pcp->list[i]) << kmm_pcp_order(i);
+	for (i = 0; i < KMM_NR_ORDERS; i++) {
+		u64 nr_alloc = READ_ONCE(pcp->nr_alloc[i]);
+		u64 nr_freed = READ_ONCE(pcp->nr_freed[i]);
+
+		st->nr_alloc[i] += nr_alloc;
+		st->nr_freed[i] += nr_freed;
+		st->pgalloc += nr_alloc << i;
+		st->pgfree += nr_freed << i;
+	}
+	for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
+		st->event[i] += READ_ONCE(pcp->event[i]);
+}
+
 /* All locks are held, or the figures are approximate. */
 static void kmm_buddy_sum(struct kmm_buddy *b, struct kmm_buddy_stat *st)
 {
 	unsigned int cpu, i, mt;
-	long used = 0;
 
-	for_each_possible_cpu(cpu) {
-		struct kmm_pcp *pcp = per_cpu_ptr(b->pcp, cpu);
-
-		for (i = 0; i < KMM_PCP_NR_LISTS; i++)
-			st->cached += kmm_pcp_list_nr(&pcp->list[i]) << kmm_pcp_order(i);
-		for (i = 0; i < KMM_NR_ORDERS; i++) {
-			u64 nr_alloc = READ_ONCE(pcp->nr_alloc[i]);
-			u64 nr_freed = READ_ONCE(pcp->nr_freed[i]);
-
-			st->nr_alloc[i] += nr_alloc;
-			st->nr_freed[i] += nr_freed;
-			used += (long)(nr_alloc - nr_freed) * (1L << i);
-		}
-		for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
-			st->event[i] += READ_ONCE(pcp->event[i]);
-	}
-	st->used = max(used, 0L);
+	for_each_possible_cpu(cpu)
+		kmm_buddy_add_cpu(st, per_cpu_ptr(b->pcp, cpu));
+	/* Approximate, more may have come back than went out. */
+	st->used = max((long)(st->pgalloc - st->pgfree), 0L);
 	st->guard = READ_ONCE(b->nr_guard);
 	st->free = READ_ONCE(b->nr_free);
 	st->quarantined = READ_ONCE(b->nr_quarantined);
@@ -107,21 +113,20 @@ KMM_EXPORT_INTERNAL(kmm_buddy_stat);
 void kmm_buddy_cpu_stat(struct kmm_buddy *b, unsigned int cpu, struct kmm_buddy_cpu_stat *st)
 {
 	struct kmm_pcp *pcp = per_cpu_ptr(b->pcp, cpu);
+	struct kmm_buddy_stat sum = { };
 	unsigned long flags;
 	unsigned int i;
 
-	memset(st, 0, sizeof(*st));
 	spin_lock_irqsave(&pcp->lock, flags);
-	for (i = 0; i < KMM_PCP_NR_LISTS; i++) {
-		st->cached += kmm_pcp_list_nr(&pcp->list[i]) << kmm_pcp_order(i);
-		st->high += kmm_pcp_list_high(&pcp->list[i]) << kmm_pcp_order(i);
-	}
-	for (i = 0; i < KMM_NR_ORDERS; i++) {
-		st->pgalloc += pcp->nr_alloc[i] << i;
-		st->pgfree += pcp->nr_freed[i] << i;
-	}
-	memcpy(st->event, pcp->event, sizeof(st->event));
+	kmm_buddy_add_cpu(&sum, pcp);
 	spin_unlock_irqrestore(&pcp->lock, flags);
+	st->cached = sum.cached;
+	st->pgalloc = sum.pgalloc;
+	st->pgfree = sum.pgfree;
+	memcpy(st->event, sum.event, sizeof(st->event));
+	st->high = 0;
+	for (i = 0; i < KMM_PCP_NR_LISTS; i++)
+		st->high += kmm_pcp_list_high(&pcp->list[i]) << kmm_pcp_order(i);
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_cpu_stat);
 

@@ -232,16 +232,11 @@ DEFINE_SHOW_ATTRIBUTE(meminfo);
 
 static int vmstat_show(struct seq_file *m, void *unused)
 {
-	u64 pgalloc = 0, pgfree = 0;
 	struct kmm_buddy_stat st;
 	unsigned long lazy;
 	unsigned int i;
 
 	kmm_buddy_stat(kmm_dev_env.buddy, &st, true);
-	for (i = 0; i < KMM_NR_ORDERS; i++) {
-		pgalloc += st.nr_alloc[i] << i;
-		pgfree += st.nr_freed[i] << i;
-	}
 	lazy = min(kmm_vmap_lazy_frames(kmm_dev_env.vmap), st.used);
 	seq_printf(m, "nr_free_pages %lu\n", st.free);
 	seq_printf(m, "nr_cached_pages %lu\n", st.cached);
@@ -251,8 +246,8 @@ static int vmstat_show(struct seq_file *m, void *unused)
 	seq_printf(m, "nr_metadata_pages %lu\n", st.metadata);
 	seq_printf(m, "nr_objects %lu\n", READ_ONCE(kmm_dev_env.objects->nr));
 	seq_printf(m, "nr_spaces %lu\n", READ_ONCE(kmm_dev_env.spaces->nr));
-	seq_printf(m, "pgalloc %llu\n", pgalloc);
-	seq_printf(m, "pgfree %llu\n", pgfree);
+	seq_printf(m, "pgalloc %llu\n", st.pgalloc);
+	seq_printf(m, "pgfree %llu\n", st.pgfree);
 	kmm_mapping_vmstat(m);
 	for (i = 0; i < KMM_NR_BUDDY_EVENTS; i++)
 		seq_printf(m, "%s %llu\n", kmm_buddy_event_names[i], st.event[i]);

@@ -130,6 +130,8 @@ enum kmm_watermark { KMM_WMARK_MIN, KMM_WMARK_LOW, KMM_WMARK_HIGH };
  * @nr_alloc: blocks given out since init, by order; a split counts as one block of its
  *	order back and 2^order single frames out
  * @nr_freed: blocks taken back since init, by order
+ * @pgalloc: frames given out since init
+ * @pgfree: frames taken back
  * @event: sums over all CPUs
  */
 struct kmm_buddy_stat {
@@ -144,6 +146,8 @@ struct kmm_buddy_stat {
 	u32 nr_free_blocks[KMM_NR_ORDERS][KMM_NR_MIGRATETYPES];
 	u64 nr_alloc[KMM_NR_ORDERS];
 	u64 nr_freed[KMM_NR_ORDERS];
+	u64 pgalloc;
+	u64 pgfree;
 	u64 event[KMM_NR_BUDDY_EVENTS];
 };
 
