@@ -58,8 +58,8 @@
 #define pr_fmt(fmt) "kmm: vmap: " fmt
 
 #include <linux/gfp.h>
-#include <linux/interrupt.h>
 #include <linux/mm.h>
+#include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/vmalloc.h>
 
@@ -361,17 +361,6 @@ unsigned long kmm_vmap_purge(struct kmm_vmap *v)
 	return nr_frames;
 }
 KMM_EXPORT_INTERNAL(kmm_vmap_purge);
-
-/**
- * kmm_vmap_purge_work() - kmm_vmap_purge() as a work item.
- * @work: kmm_vmap.work
- *
- * Context: workqueue.
- */
-void kmm_vmap_purge_work(struct work_struct *work)
-{
-	kmm_vmap_purge(container_of(work, struct kmm_vmap, work));
-}
 
 /**
  * kmm_vmap_purge_soon() - Purge now, or as soon as it may sleep.

@@ -212,7 +212,6 @@ void kmm_vmap_ram_leftover(struct kmm_vmap *v);
 
 bool kmm_vmap_lazy_add(struct kmm_vmap *v, struct kmm_vmap_area *a);
 void kmm_vmap_purge_soon(struct kmm_vmap *v);
-void kmm_vmap_purge_work(struct work_struct *work);
 void kmm_vmap_report_bad(struct kmm_vmap *v, const void *addr, const char *what);
 
 #endif /* _KMM_VMAP_INTERNAL_H */

@@ -64,6 +64,11 @@ static void vmap_free_all(struct kmm_vmap *v)
 	kfree(v);
 }
 
+static void vmap_purge_work(struct work_struct *work)
+{
+	kmm_vmap_purge(container_of(work, struct kmm_vmap, work));
+}
+
 /* debug_pagealloc: a block is freed that the window still shows. */
 static unsigned long vmap_forget(void *ctx, struct page *page, unsigned int order)
 {
@@ -118,7 +123,7 @@ struct kmm_vmap *kmm_vmap_create(struct kmm_region *r, struct kmm_buddy *b,
 	v->set = set;
 	spin_lock_init(&v->lock);
 	mutex_init(&v->purge_lock);
-	INIT_WORK(&v->work, kmm_vmap_purge_work);
+	INIT_WORK(&v->work, vmap_purge_work);
 	err = kmm_window_init(&v->window, r, set);
 	if (err) {
 		kfree(v);
@@ -151,6 +156,8 @@ fail:
 	return ERR_PTR(err);
 }
 KMM_EXPORT_INTERNAL(kmm_vmap_create);
+
+/* === End === */
 
 /* Whoever left it behind is gone: its clients hold the module. */
 static int vmap_leftover(void *ctx, const struct kmm_vmap_info *info)

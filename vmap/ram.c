@@ -101,6 +101,8 @@ static bool vmap_ram_open(struct kmm_vmap *v)
 	return true;
 }
 
+/* === Runs === */
+
 /* @guard: pages behind the run that stay unmapped, known when compiling. */
 static __always_inline void *vmap_map_ram(struct kmm_vmap *v, struct page **pages,
 					  unsigned int nr_pages, unsigned int guard)
@@ -225,6 +227,8 @@ void kmm_vmap_unmap_ram(struct kmm_vmap *v, const void *addr, unsigned int nr_pa
 	vmap_unmap_ram(v, addr, nr_pages);
 }
 KMM_EXPORT_INTERNAL(kmm_vmap_unmap_ram);
+
+/* === Taking blocks back === */
 
 /**
  * kmm_vmap_unmap_aliases() - Make sure that no TLB has anything that was unmapped.
