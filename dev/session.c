@@ -40,7 +40,7 @@
  * user sends reaches the log.
  *
  * kmemleak: what stands in a slot has an owner. The list of all sessions is a root, see
- * debug/kmemleak.c.
+ * debug/kmemleak_scan.c.
  *
  * Locks: the session's lock, for the slots of one chunk; the mutex of the list of caches and
  * cpus_read_lock() are taken under it. User memory is not touched under it.
