@@ -33,7 +33,6 @@
 #include <linux/cpu.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include <compat/compat.h>
 #include <kmm/inject.h>

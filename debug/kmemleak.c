@@ -59,7 +59,6 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/stacktrace.h>
 
 #include <compat/compat.h>
 #include <kmm/inject.h>

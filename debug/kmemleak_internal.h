@@ -54,11 +54,6 @@ static inline bool kmm_leak_in(const struct kmm_leak_range *r, unsigned long val
 	return value - r->first < r->end - r->first;
 }
 
-static inline bool kmm_leak_is_white(const struct kmm_leak_object *o)
-{
-	return o->info.min_count > 0 && o->info.count < o->info.min_count;
-}
-
 /* kmemleak.c */
 struct kmm_leak_object *kmm_leak_find_locked(struct kmm_leak *l, unsigned long addr);
 

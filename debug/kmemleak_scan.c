@@ -43,7 +43,6 @@
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
-#include <linux/sched/task_stack.h>
 #include <linux/uaccess.h>
 
 #include <compat/compat.h>
@@ -98,6 +97,11 @@ static bool leak_should_stop(const struct kmm_leak *l)
 	return current->mm ? fatal_signal_pending(current) : kthread_should_stop();
 }
 
+static bool leak_is_white(const struct kmm_leak_object *o)
+{
+	return o->info.min_count > 0 && o->info.count < o->info.min_count;
+}
+
 /* A word that was found somewhere; @self: serial of the object that it is in, 0: a root. */
 static void leak_note_locked(struct kmm_leak *l, unsigned long value, u64 self)
 {
@@ -108,10 +112,10 @@ static void leak_note_locked(struct kmm_leak *l, unsigned long value, u64 self)
 		value = (unsigned long)page_address((struct page *)l->pages.first +
 						    (value - l->pages.first) / sizeof(struct page));
 	o = kmm_leak_find_locked(l, value);
-	if (!o || o->info.serial == self || !kmm_leak_is_white(o))
+	if (!o || o->info.serial == self || !leak_is_white(o))
 		return;
 	o->info.count++;
-	if (!kmm_leak_is_white(o) && list_empty(&o->gray))
+	if (!leak_is_white(o) && list_empty(&o->gray))
 		list_add_tail(&o->gray, &l->gray);
 }
 
@@ -339,12 +343,12 @@ static void leak_scan_changed(struct kmm_leak *l)
 		u64 serial = o->info.serial;
 		u32 sum;
 
-		if (!kmm_leak_is_white(o))
+		if (!leak_is_white(o))
 			continue;
 		raw_spin_unlock_irqrestore(&l->lock, flags);
 		sum = leak_checksum(l, start, end);
 		raw_spin_lock_irqsave(&l->lock, flags);
-		if (o->info.serial != serial || !kmm_leak_is_white(o) || o->info.checksum == sum)
+		if (o->info.serial != serial || !leak_is_white(o) || o->info.checksum == sum)
 			continue;
 		o->info.checksum = sum;
 		o->info.count = o->info.min_count;
@@ -364,7 +368,7 @@ static void leak_scan_changed(struct kmm_leak *l)
  */
 bool kmm_leak_is_unreferenced(const struct kmm_leak *l, const struct kmm_leak_object *o)
 {
-	return kmm_leak_is_white(o) &&
+	return leak_is_white(o) &&
 	       time_before_eq(o->info.jiffies + msecs_to_jiffies(READ_ONCE(*l->min_age_ms)),
 			      l->scan_jiffies);
 }
