@@ -74,6 +74,23 @@ static const char * const debugfs_type_names[KMM_NR_MIGRATETYPES] = {
 /* Characters of one line of frag_map: 128 MiB. */
 #define FRAG_MAP_COLUMNS	64
 
+/* === Cells === */
+
+/**
+ * kmm_seq_word() - A name as the cell of a table.
+ * @m: where to
+ * @text: name that a user has chosen: may be empty, or NULL
+ *
+ * It is one word, whatever it was: blanks and what escapes them as \ooo, and "-" for nothing, so
+ * that a row has as many columns as the heading.
+ *
+ * Context: any.
+ */
+void kmm_seq_word(struct seq_file *m, const char *text)
+{
+	seq_escape(m, text && *text ? text : "-", " \t\n\\");
+}
+
 /* === Region and steps === */
 
 static int region_show(struct seq_file *m, void *unused)
@@ -293,7 +310,7 @@ static int objects_show(struct seq_file *m, void *v)
 		   READ_ONCE(o->swapped) << (PAGE_SHIFT - 10),
 		   READ_ONCE(o->host_bytes), o->flags, READ_ONCE(o->seals), READ_ONCE(o->nr_pins),
 		   from_kuid_munged(seq_user_ns(m), o->uid), o->pid);
-	seq_escape(m, o->comm, " \t\n\\");
+	kmm_seq_word(m, o->comm);
 	seq_putc(m, '\n');
 	return 0;
 }

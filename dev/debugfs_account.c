@@ -85,10 +85,7 @@ static int accounts_show(struct seq_file *m, void *v)
 		   kmm_account_used(a, KMM_RES_FRAMES), max, kmm_account_used(a, KMM_RES_OBJECTS),
 		   kmm_account_used(a, KMM_RES_NAMES), kmm_account_used(a, KMM_RES_HOST_BYTES),
 		   kmm_account_used(a, KMM_RES_WINDOW));
-	if (a->parent)
-		seq_escape(m, a->comm, " \t\n\\");
-	else
-		seq_putc(m, '-');
+	kmm_seq_word(m, a->comm);
 	seq_putc(m, '\n');
 	return 0;
 }

@@ -351,7 +351,7 @@ static int list_show(struct seq_file *m, void *v)
 		   atomic_long_read(&s->private_frames) << kb, space_tables(s),
 		   (s64)atomic64_read(&s->faults), (s64)atomic64_read(&s->cow_faults),
 		   from_kuid_munged(seq_user_ns(m), s->uid), s->pid);
-	seq_escape(m, s->comm, " \t\n\\");
+	kmm_seq_word(m, s->comm);
 	seq_putc(m, '\n');
 	return 0;
 }

@@ -736,7 +736,7 @@ static int msgq_show(struct seq_file *m, void *v)
 		   info.maxmsg, info.bytes, info.msgsize, info.receivers, info.senders,
 		   info.reserved_frames << (PAGE_SHIFT - 10),
 		   from_kuid_munged(seq_user_ns(m), q->uid), q->pid, READ_ONCE(q->linked));
-	seq_escape(m, q->name ?: "-", " \t\n\\");
+	kmm_seq_word(m, q->name);
 	seq_putc(m, '\n');
 	return 0;
 }

@@ -411,7 +411,7 @@ static int pipes_show(struct seq_file *m, void *v)
 	seq_printf(m, "%8llu %10llu %10llu %7llu %10llu %7u %7u %#5x %8u %8d ", info.id,
 		   info.bytes, info.size_bytes, info.frames, info.host_bytes, info.readers,
 		   info.writers, info.flags, from_kuid_munged(seq_user_ns(m), p->uid), p->pid);
-	seq_escape(m, p->comm, " \t\n\\");
+	kmm_seq_word(m, p->comm);
 	seq_putc(m, '\n');
 	return 0;
 }

@@ -346,6 +346,7 @@ int kmm_call_swap_info(struct kmm_call *call);
 void kmm_debugfs_swap_init(struct dentry *dir);
 
 /* dev/debugfs.c */
+void kmm_seq_word(struct seq_file *m, const char *text);
 void kmm_debugfs_init(void);
 void kmm_debugfs_fini(void);
 

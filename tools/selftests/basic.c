@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Open, info, features, stat: what they say, and that it adds up. */
+#include <sys/prctl.h>
+
 #include "kmm_test.h"
 
 TEST_F(kmm, open_modes)
@@ -186,6 +188,77 @@ TEST_F(kmm, descriptors_are_close_on_exec)
 	EXPECT_EQ(FD_CLOEXEC, fcntl(ro, F_GETFD));
 	close(ro);
 	close(obj);
+}
+
+/* === debugfs === */
+
+static int split(char *line, char **cell, int max)
+{
+	int n = 0;
+
+	for (char *w = strtok(line, " \t\n"); w && n < max; w = strtok(NULL, " \t\n"))
+		cell[n++] = w;
+	return n;
+}
+
+/*
+ * Rows of this process in a table of debugfs that end in @name; -1: the table cannot be read, or a
+ * row has not as many cells as the heading.
+ */
+static int rows_of_mine(const char *file, const char *name)
+{
+	char path[128], line[400], *cell[32];
+	int columns, pid = -1, rows = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kmm/%s", file);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	columns = fgets(line, sizeof(line), f) ? split(line, cell, ARRAY_SIZE(cell)) : 0;
+	for (int i = 0; i < columns; i++)
+		if (!strcmp(cell[i], "pid"))
+			pid = i;
+	while (pid >= 0 && rows >= 0 && fgets(line, sizeof(line), f)) {
+		if (split(line, cell, ARRAY_SIZE(cell)) != columns)
+			rows = -1;
+		else
+			rows += atoi(cell[pid]) == getpid() && !strcmp(cell[columns - 1], name);
+	}
+	fclose(f);
+	return rows;
+}
+
+/* Names are chosen by users. */
+TEST_F(kmm, a_row_has_all_columns_whatever_the_name)
+{
+	static const char * const file[] = { "accounts", "objects", "pipes", "spaces/list" };
+	static const struct {
+		const char *name, *cell;
+	} names[] = { { "", "-" }, { " ", "\\040" }, { "a\tb\\c", "a\\011b\\134c" } };
+	int dev, obj, space, fd[2];
+
+	if (access("/sys/kernel/debug/kmm/accounts", R_OK))
+		SKIP(return, "no debugfs");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		ASSERT_EQ(0, prctl(PR_SET_NAME, names[i].name));
+		dev = kmm_open();
+		ASSERT_LE(0, dev);
+		obj = kmm_object_create(dev, PAGE, 0);
+		ASSERT_LE(0, obj);
+		space = kmm_space_create(dev);
+		ASSERT_LE(0, space);
+		ASSERT_EQ(0, kmm_pipe_create(dev, 0, 0, fd));
+		for (size_t k = 0; k < ARRAY_SIZE(file); k++) {
+			EXPECT_EQ(1, rows_of_mine(file[k], names[i].cell))
+				TH_LOG("%s, name '%s'", file[k], names[i].name);
+		}
+		close(fd[0]);
+		close(fd[1]);
+		close(space);
+		close(obj);
+		close(dev);
+	}
 }
 
 TEST_HARNESS_MAIN
