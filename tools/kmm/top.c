@@ -685,14 +685,17 @@ static void catch(int sig)
 
 static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
-/* Block what ends us, and SIGWINCH; *old is what is in force while we wait. */
+/* Block what ends us (nohup ignores one), and SIGWINCH; *old is what is in force while we wait. */
 static void catch_signals(sigset_t *old)
 {
-	struct sigaction act = { .sa_handler = catch };
+	struct sigaction act = { .sa_handler = catch }, was;
 	sigset_t block;
 
 	sigemptyset(&block);
 	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		sigaction(ending[i], NULL, &was);
+		if (was.sa_handler == SIG_IGN)
+			continue;
 		sigaction(ending[i], &act, NULL);
 		sigaddset(&block, ending[i]);
 	}
@@ -755,8 +758,10 @@ static int run_batch(struct top *t)
 	for (uint64_t i = 0; ok && (!t->count || i < t->count); i++) {
 		double next = t->sampler.at + t->interval;
 
-		while (!caught && seconds_now() < next)
+		/* once at least: nowhere else do signals come through */
+		do
 			wait_until(next, -1, &old);
+		while (!caught && seconds_now() < next);
 		if (caught)
 			break;
 		refresh_now(t);

@@ -7,7 +7,7 @@ set -uo pipefail
 . "$(dirname "$0")/cmd_lib.sh"
 
 echo "TAP version 13"
-echo "1..288"
+echo "1..291"
 
 check "info" 0 "$kmm" info
 claim "info names the provider" says out 'from provider (cma|contig|chunks)'
@@ -328,6 +328,21 @@ check "top under load" 0 "$kmm" top --json --interval 0.7 --count 2
 kill $load
 wait $load 2>/dev/null
 claim "rates are what the counters grew by" json 'all(j[1]["rates"][k] > 0 and abs(j[1]["rates"][k] * j[1]["seconds"] - (j[1]["counters"][k] - j[0]["counters"][k])) <= (1 + j[1]["rates"][k] / 1000) * j[1]["seconds"] for k in ("pgalloc", "pgfree", "pgfault"))'
+mkfifo "$tmp/hold"
+"$kmm" vmap alloc --count 2000 --wait <"$tmp/hold" >"$tmp/held" 2>&1 &
+holder=$!
+exec {hold}>"$tmp/hold"
+await "$tmp/held"
+check "a signal ends top when a snapshot takes longer than the interval" 143 \
+	timeout --preserve-status --kill-after 20 2 "$kmm" top --batch --interval 0.1
+claim "there were areas enough for that" grep -q '^allocated 2000 areas' "$tmp/held"
+exec {hold}>&-
+wait $holder
+(trap '' HUP; exec "$kmm" top --batch --interval 0.3 --count 3) >"$tmp/top" 2>&1 &
+top=$!
+await "$tmp/top"
+kill -HUP $top
+check "a signal that is ignored does not end top, as under nohup" 0 wait $top
 check "top of somebody who may read nothing of debugfs" 0 setpriv --reuid 65534 --regid "$(stat -c %g /dev/kmm)" --clear-groups "$kmm" top --json --interval 0.1
 claim "has the frames, and says what is missing" json 'j[0]["frames"]["total"] > 0 and j[0]["accounts"] is None and j[0]["caches"] is None and "for root" in j[0]["hidden"]'
 check "top without a terminal fails" 1 "$kmm" top

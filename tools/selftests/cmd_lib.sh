@@ -36,6 +36,14 @@ claim() {
 	if "$@"; then result "$name" 1; else result "$name" 0; fi
 }
 
+# await FILE: until something stands in it, for half a minute; whether it does is for a claim
+await() {
+	for _ in {1..300}; do
+		if [ -s "$1" ]; then break; fi
+		sleep 0.1
+	done
+}
+
 # One Python for all: its start takes seconds in the VM. A line in is FILE, tab, EXPRESSION.
 coproc judge { python3 -uc 'import json, sys
 for line in sys.stdin:

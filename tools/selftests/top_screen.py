@@ -25,6 +25,8 @@ import time
 
 SEQUENCE = re.compile(r'\x1b(?:\[([?>]?)([0-9;]*)([A-Za-z])|([()][AB0])|([=>78DMHc]))')
 
+SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
+
 
 class Screen:
     """What a VT100 of this size shows."""
@@ -119,6 +121,8 @@ class Top:
             for fd in 0, 1, 2:
                 os.dup2(self.slave, fd)
             os.closerange(3, 64)
+            for sig in SIGNALS:
+                signal.signal(sig, signal.SIG_DFL)
             os.environ['TERM'] = 'vt100'
             for name in 'LINES', 'COLUMNS':
                 os.environ.pop(name, None)
@@ -243,7 +247,7 @@ def test_screen(kmm):
     if top.screen.unknown:
         print(top.screen.unknown)
 
-    for sig in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+    for sig in SIGNALS:
         top = Top(kmm)
         drawn = top.wait('kmalloc')
         os.kill(top.pid, sig)
