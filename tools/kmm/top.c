@@ -790,9 +790,10 @@ static int run_batch(struct top *t)
 
 /* === Keys === */
 
-static void change_interval(struct top *t, double factor)
+static void change_interval(struct top *t, double factor, double *next)
 {
 	t->interval = fmin(fmax(t->interval * factor, INTERVAL_MIN), INTERVAL_MAX);
+	*next = t->sampler.at + t->interval;
 }
 
 static void change_sort(struct top *t, int by)
@@ -855,10 +856,10 @@ static bool handle_key(struct top *t, int key, double *next)
 		t->first = 0;
 		break;
 	case '+':
-		change_interval(t, 2);
+		change_interval(t, 2, next);
 		break;
 	case '-':
-		change_interval(t, 0.5);
+		change_interval(t, 0.5, next);
 		break;
 	default:
 		if (key >= '1' && key < '1' + (int)NR_TABLES) {
@@ -922,7 +923,8 @@ static int run_screen(struct top *t)
 		while (go_on && (key = getch()) != ERR)
 			go_on = handle_key(t, key, &next);
 		if (go_on && !caught && seconds_now() >= next) {
-			if (t->count && ++shown >= t->count)
+			/* the first screen, which has no rates, does not count */
+			if (t->count && shown++ == t->count)
 				break;
 			refresh_now(t);
 			next = t->sampler.at + t->interval;

@@ -7,7 +7,7 @@ set -uo pipefail
 . "$(dirname "$0")/cmd_lib.sh"
 
 echo "TAP version 13"
-echo "1..291"
+echo "1..294"
 
 check "info" 0 "$kmm" info
 claim "info names the provider" says out 'from provider (cma|contig|chunks)'

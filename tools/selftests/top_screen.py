@@ -25,6 +25,7 @@ import time
 
 SEQUENCE = re.compile(r'\x1b(?:\[([?>]?)([0-9;]*)([A-Za-z])|([()][AB0])|([=>78DMHc]))')
 
+RATES = r'^per s .*\n +[0-9]'
 SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 
@@ -140,15 +141,21 @@ class Top:
         self.screen.feed(data)
         return True
 
+    def shows(self, pattern):
+        return re.search(pattern, self.screen.text(), re.M)
+
     def wait(self, pattern, gone=None, seconds=15):
         """Until the screen matches, and what is to be gone is gone."""
         end = time.monotonic() + seconds
-        while (not re.search(pattern, self.screen.text(), re.M) or
-               gone and re.search(gone, self.screen.text(), re.M)):
+        while not self.shows(pattern) or gone and self.shows(gone):
             if time.monotonic() > end:
                 return False
             self.read(0.2)
         return True
+
+    def refreshed(self):
+        """Until the time of day in the first line is another one."""
+        return self.wait('^kmm top [0-9:]{8} ', self.shows('^kmm top [0-9:]{8} |$').group())
 
     def key(self, keys):
         os.write(self.master, keys.encode())
@@ -219,7 +226,7 @@ def test_screen(kmm):
           top.wait(r'^frames  \[[m#gqlc.]{60}\]$'), top)
     claim('top draws the table of caches', top.wait(r'kmalloc-4k$'), top)
     claim('top names its keys in the last line', top.wait(r'^1 slab 2 accounts .* q quit.*\Z'), top)
-    claim('top has rates after a moment', top.wait(r'^per s .*\n +[0-9]'), top)
+    claim('top has rates after a moment', top.wait(RATES), top)
     claim('the terminal is raw while top runs', not top.restored(), top)
     top.key('h')
     claim('h: help', top.wait('kmm top: keys', 'kmalloc'), top)
@@ -255,6 +262,17 @@ def test_screen(kmm):
         claim('%s ends it, by that signal' % sig.name,
               drawn and status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == sig, top)
         claim('%s: the terminal is as it was' % sig.name, top.restored(), top)
+
+    top = Top(kmm, '--interval', '0.3', '--count', '1')
+    claim('--count 1 ends by itself', top.end() == 0, top)
+    claim('with a screen that has rates, as in --batch', top.shows(RATES), top)
+
+    top = Top(kmm, '--interval', '3600')
+    drawn = top.wait(RATES)
+    top.key('-' * 16)
+    claim('-: faster, at once', drawn and top.wait('every 0.1 s') and top.refreshed(), top)
+    top.key('q')
+    top.end()
 
     top = Top(kmm, rows=5, columns=20)
     claim('a tiny terminal', top.wait('^kmm top') and top.wait('^1 slab'), top)
