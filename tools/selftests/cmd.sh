@@ -122,21 +122,13 @@ claim "slab alloc --json is right" json 'j["allocated"] == 10 and len(set(j["add
 check "slab alloc of too much fails" 1 "$kmm" slab alloc --cache --size 8193
 claim "slab alloc of too much says why" says err 'up to 8 KiB'
 # the list sees the objects while they are held, and explain the last of them
-mkfifo "$tmp/hold"
-"$kmm" slab alloc --debug --size 40 --count 300 --addr --wait <"$tmp/hold" >"$tmp/held" &
-holder=$!
-exec 9>"$tmp/hold"
-for _ in {1..300}; do
-	if [ "$(wc -l <"$tmp/held")" = 301 ]; then break; fi
-	sleep 0.1
-done
+hold 301 "$kmm" slab alloc --debug --size 40 --count 300 --addr --wait
 address=$(tail -n 1 "$tmp/held")
 check "slab explain --json" 0 "$kmm" slab explain "$address" --json
 claim "slab explain --json is right" json 'j["address"] == "'"$address"'" and j["cache"].startswith("user-") and j["state"] == "in use" and len(j["allocated_stack"]) > 1'
 check "slab list sees held objects" 0 "$kmm" slab list --json
 claim "slab list counts held objects" json '[c["active_objs"] for c in j if c["name"].startswith("user-")] == [300]'
-exec 9>&-
-wait "$holder"
+release
 claim "slab alloc --wait ends with its input" [ $? = 0 ]
 check "slab explain without permission fails" 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$kmm" slab explain "$address"
 
@@ -144,21 +136,13 @@ check "vmap alloc --json" 0 "$kmm" vmap alloc --count 20 --size 10K --addr --jso
 claim "vmap alloc --json is right" json 'j["allocated"] == 20 and len(set(j["addresses"])) == 20'
 check "vmap alloc of too much fails" 1 "$kmm" vmap alloc --size 1G
 claim "vmap alloc of too much says why" says err 'No frames, or no addresses'
-mkfifo "$tmp/areas"
-"$kmm" vmap alloc --size 5M --prot r --addr --wait <"$tmp/areas" >"$tmp/held" &
-holder=$!
-exec 9>"$tmp/areas"
-for _ in {1..300}; do
-	if [ "$(wc -l <"$tmp/held")" = 2 ]; then break; fi
-	sleep 0.1
-done
+hold 2 "$kmm" vmap alloc --size 5M --prot r --addr --wait
 address=$(tail -n 1 "$tmp/held")
 check "vmap list --json" 0 "$kmm" vmap list --json
 claim "vmap list --json is right" json '[(a["pages"], a["kind"], a["rights"]) for a in j if a["start"] == "'"$address"'"] == [(1280, "vmalloc", "r--")]'
 check "vmap" 0 "$kmm" vmap
 claim "vmap lists the area" says out "^$address"
-exec 9>&-
-wait "$holder"
+release
 
 check "space run" 0 "$kmm" space run 'map anon 64K at 0x10000000; write @ hello; clone copy; use copy' \
 	'write @ HELLO; read @ 5; use s0; read @ 5; maps; info'
@@ -323,7 +307,7 @@ check "top of the accounts, by their number" 0 "$kmm" top --json --interval 0.1 
 claim "sorted by number" json '[a["id"] for a in j[0]["accounts"]] == sorted(a["id"] for a in j[0]["accounts"])'
 until [ -e "$tmp/stop" ]; do "$kmm" alloc --order 0 --count 1000 && "$kmm" bench fault_first_touch; done >"$tmp/load" 2>&1 &
 load=$!
-await "$tmp/load"
+await 1 "$tmp/load"
 # between two snapshots the load may take pages alone, or be about to start the next program
 for _ in {1..20}; do
 	"$kmm" top --json --interval 0.7 --count 2 >"$tmp/out" 2>"$tmp/err" </dev/null
@@ -336,19 +320,14 @@ touch "$tmp/stop"
 wait $load
 claim "top under load" [ $status -eq 0 ]
 claim "rates are what the counters grew by" json 'all(j[1]["rates"][k] > 0 and abs(j[1]["rates"][k] * j[1]["seconds"] - (j[1]["counters"][k] - j[0]["counters"][k])) <= (1 + j[1]["rates"][k] / 1000) * j[1]["seconds"] for k in ("pgalloc", "pgfree", "pgfault"))'
-mkfifo "$tmp/hold"
-"$kmm" vmap alloc --count 2000 --wait <"$tmp/hold" >"$tmp/held" 2>&1 &
-holder=$!
-exec {hold}>"$tmp/hold"
-await "$tmp/held"
+hold 1 "$kmm" vmap alloc --count 2000 --wait
 check "a signal ends top when a snapshot takes longer than the interval" 143 \
 	timeout --preserve-status --kill-after 20 2 "$kmm" top --batch --interval 0.1
 claim "there were areas enough for that" grep -q '^allocated 2000 areas' "$tmp/held"
-exec {hold}>&-
-wait $holder
+release
 (trap '' HUP; exec "$kmm" top --batch --interval 0.3 --count 3) >"$tmp/top" 2>&1 &
 top=$!
-await "$tmp/top"
+await 1 "$tmp/top"
 kill -HUP $top
 check "a signal that is ignored does not end top, as under nohup" 0 wait $top
 check "top of somebody who may read nothing of debugfs" 0 setpriv --reuid 65534 --regid "$(stat -c %g /dev/kmm)" --clear-groups "$kmm" top --json --interval 0.1

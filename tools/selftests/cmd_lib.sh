@@ -36,12 +36,31 @@ claim() {
 	if "$@"; then result "$name" 1; else result "$name" 0; fi
 }
 
-# await FILE: until something stands in it, for half a minute; whether it does is for a claim
+# await LINES FILE: until so many stand in it, for half a minute; whether they do is for a claim
 await() {
 	for _ in {1..300}; do
-		if [ -s "$1" ]; then break; fi
+		if [ -e "$2" ] && [ "$(wc -l <"$2")" -ge "$1" ]; then break; fi
 		sleep 0.1
 	done
+}
+
+# hold LINES COMMAND...: until it has printed so many to $tmp/held; it goes on until release ends its input
+hold() {
+	local lines=$1
+	shift
+	rm -f "$tmp/hold"
+	mkfifo "$tmp/hold"
+	: >"$tmp/held"
+	"$@" <"$tmp/hold" >"$tmp/held" &
+	holder=$!
+	exec 9>"$tmp/hold"
+	await "$lines" "$tmp/held"
+}
+
+# Its status is the command's.
+release() {
+	exec 9>&-
+	wait "$holder"
 }
 
 # One Python for all: its start takes seconds in the VM. A line in is FILE, tab, EXPRESSION.
