@@ -81,6 +81,16 @@ static bool wait_asleep(pid_t pid)
 	return false;
 }
 
+/* Until it has taken all: who sleeps then waits for what is not written yet. */
+static bool wait_empty(int fd)
+{
+	uint64_t end = now_ms() + 20000;
+
+	while (avail(fd) && now_ms() < end)
+		sleep_ms(2);
+	return !avail(fd);
+}
+
 TEST_F(kmm, looks_like_a_pipe)
 {
 	struct kmm_pipe_info i;
@@ -261,8 +271,10 @@ TEST_F(kmm, reader_waits_for_bytes)
 	close(fd[RD]);
 	ASSERT_TRUE(wait_asleep(pid));
 	ASSERT_EQ(5, write(fd[WR], "hello", 5));
+	ASSERT_TRUE(wait_empty(fd[WR]));
 	ASSERT_TRUE(wait_asleep(pid));
 	ASSERT_EQ(2, write(fd[WR], "hi", 2));
+	ASSERT_TRUE(wait_empty(fd[WR]));
 	ASSERT_TRUE(wait_asleep(pid));
 	close(fd[WR]);
 	EXPECT_EQ(0, wait_child(pid));
