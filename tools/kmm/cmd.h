@@ -127,8 +127,12 @@ __attribute__((format(printf, 2, 3))) void complain(int err, const char *fmt, ..
 /* /dev/kmm, or -1 after a complaint that says what to do. */
 int open_device(void);
 
-/* A file of debugfs, or NULL after a complaint that says what to do. */
+/* A file of debugfs, or NULL after a complaint that says what to do; quietly: without that. */
 FILE *open_debugfs(const char *name);
+FILE *open_debugfs_quietly(const char *name);
+
+/* The complaint: a file of debugfs could not be opened, err is the negative errno of that. */
+void complain_debugfs(int err, const char *name);
 
 /*
  * A table of debugfs: an array with an object for each line. The first line names the columns, and

@@ -45,13 +45,9 @@ static bool state_is(const char *state)
 static bool leak_command(const char *text)
 {
 	int fd = open(LEAKS, O_WRONLY | O_CLOEXEC), err = 0;
-	FILE *f;
 
 	if (fd < 0) {
-		/* the same reasons, and it knows the words for them */
-		f = open_debugfs("kmemleak");
-		if (f)
-			fclose(f);
+		complain_debugfs(-errno, "kmemleak");
 		return false;
 	}
 	if (write(fd, text, strlen(text)) < 0)

@@ -129,27 +129,34 @@ int open_device(void)
 	return -1;
 }
 
-FILE *open_debugfs(const char *name)
+FILE *open_debugfs_quietly(const char *name)
 {
 	char path[256];
-	FILE *f;
-	int err;
 
 	snprintf(path, sizeof(path), DEBUGFS_DIR "/%s", name);
-	f = fopen(path, "re");
-	if (f)
-		return f;
-	err = -errno;
+	return fopen(path, "re");
+}
+
+void complain_debugfs(int err, const char *name)
+{
 	if (err == -EACCES || err == -EPERM)
-		complain(0, "no permission for %s: debugfs is for root", path);
+		complain(0, "no permission for " DEBUGFS_DIR "/%s: debugfs is for root", name);
 	else if (access(DEBUGFS_DIR, F_OK) == 0)
-		complain(err, "cannot read %s", path);
+		complain(err, "cannot open " DEBUGFS_DIR "/%s", name);
 	else if (access("/sys/module/kmm", F_OK))
 		complain(0, "the module is not loaded: as root, insmod kmm.ko");
 	else
 		complain(0, "no " DEBUGFS_DIR
 			 ": as root, mount -t debugfs none " DEBUGFS_MOUNT);
-	return NULL;
+}
+
+FILE *open_debugfs(const char *name)
+{
+	FILE *f = open_debugfs_quietly(name);
+
+	if (!f)
+		complain_debugfs(-errno, name);
+	return f;
 }
 
 #define NR_COLUMNS_MAX	32

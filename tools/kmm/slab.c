@@ -190,14 +190,10 @@ static char *explain(uint64_t address)
 	ssize_t n;
 
 	fd = open(DEBUGFS_DIR "/slab_explain", O_RDWR | O_CLOEXEC);
-	if (fd < 0 && (errno == EACCES || errno == EPERM)) {
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		complain(0, "explaining an address needs CAP_SYS_ADMIN: be root");
-	} else if (fd < 0) {
-		FILE *f = open_debugfs("slab_explain");	/* for what it says */
-
-		if (f)
-			fclose(f);
-	}
+	else if (fd < 0)
+		complain_debugfs(-errno, "slab_explain");
 	if (fd < 0 || !text)
 		goto fail;
 	len = snprintf(number, sizeof(number), "%" PRIx64, address);

@@ -24,14 +24,6 @@
 
 #include "cmd.h"
 
-static FILE *open_quietly(const char *name)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), DEBUGFS_DIR "/%s", name);
-	return fopen(path, "re");
-}
-
 static void add_number(struct json_object *j, const char *key, uint64_t value)
 {
 	json_object_object_add(j, key, json_object_new_uint64(value));
@@ -56,7 +48,7 @@ static void add_rate(struct json_object *j, const char *key, struct json_object 
 static struct json_object *add_file(struct json_object *j, const char *key, const char *name,
 				    struct json_object *(*parse)(FILE *f))
 {
-	FILE *f = open_quietly(name);
+	FILE *f = open_debugfs_quietly(name);
 	struct json_object *value = f ? parse(f) : NULL;
 
 	json_object_object_add(j, key, value);
