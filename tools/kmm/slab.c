@@ -32,12 +32,16 @@ struct cache_row {
 struct caches {
 	struct cache_row *row;
 	size_t nr;
-	uint64_t page_size;
 };
 
-static uint64_t cache_bytes(const struct caches *c, const struct cache_row *r)
+static uint64_t cache_bytes(const struct cache_row *r)
 {
-	return r->slabs * r->pages * c->page_size;
+	return r->slabs * r->pages * sysconf(_SC_PAGESIZE);
+}
+
+static unsigned int percent(uint64_t part, uint64_t whole)
+{
+	return whole ? part * 100 / whole : 0;
 }
 
 /* False at a line that is no cache. */
@@ -57,7 +61,6 @@ static void read_caches(FILE *f, struct caches *c)
 
 	c->row = NULL;
 	c->nr = 0;
-	c->page_size = sysconf(_SC_PAGESIZE);
 	while (getline(&line, &cap, f) > 0) {
 		if (!parse_row(line, &r))
 			continue;
@@ -85,43 +88,37 @@ static int by_bytes(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static struct json_object *rows_json(const struct caches *c)
+static struct json_object *row_json(const struct cache_row *r)
 {
-	struct json_object *j = json_object_new_array();
+	struct json_object *j = json_object_new_object();
 
-	for (size_t i = 0; i < c->nr; i++) {
-		const struct cache_row *r = &c->row[i];
-		struct json_object *one = json_object_new_object();
-
-		json_object_object_add(one, "name", json_object_new_string(r->name));
-		json_object_object_add(one, "active_objs", json_object_new_uint64(r->active));
-		json_object_object_add(one, "num_objs", json_object_new_uint64(r->objects));
-		json_object_object_add(one, "objsize", json_object_new_uint64(r->size));
-		json_object_object_add(one, "objperslab", json_object_new_uint64(r->per_slab));
-		json_object_object_add(one, "pagesperslab", json_object_new_uint64(r->pages));
-		json_object_object_add(one, "active_slabs",
-				       json_object_new_uint64(r->active_slabs));
-		json_object_object_add(one, "num_slabs", json_object_new_uint64(r->slabs));
-		json_object_object_add(one, "bytes", json_object_new_uint64(cache_bytes(c, r)));
-		json_object_array_add(j, one);
-	}
+	json_object_object_add(j, "name", json_object_new_string(r->name));
+	json_object_object_add(j, "active_objs", json_object_new_uint64(r->active));
+	json_object_object_add(j, "num_objs", json_object_new_uint64(r->objects));
+	json_object_object_add(j, "use_percent",
+			       json_object_new_uint64(percent(r->active, r->objects)));
+	json_object_object_add(j, "objsize", json_object_new_uint64(r->size));
+	json_object_object_add(j, "objperslab", json_object_new_uint64(r->per_slab));
+	json_object_object_add(j, "pagesperslab", json_object_new_uint64(r->pages));
+	json_object_object_add(j, "active_slabs", json_object_new_uint64(r->active_slabs));
+	json_object_object_add(j, "num_slabs", json_object_new_uint64(r->slabs));
+	json_object_object_add(j, "bytes", json_object_new_uint64(cache_bytes(r)));
 	return j;
 }
 
 struct json_object *caches_json(FILE *f)
 {
-	struct json_object *j;
-	struct caches c;
+	struct json_object *j = json_object_new_array();
+	struct cache_row r;
+	char *line = NULL;
+	size_t cap = 0;
 
-	read_caches(f, &c);
-	j = rows_json(&c);
-	free(c.row);
+	while (getline(&line, &cap, f) > 0)
+		if (parse_row(line, &r))
+			json_object_array_add(j, row_json(&r));
+	free(line);
+	fclose(f);
 	return j;
-}
-
-static unsigned int percent(uint64_t part, uint64_t whole)
-{
-	return whole ? part * 100 / whole : 0;
 }
 
 static void list_text(const struct options *o, const struct caches *c)
@@ -136,11 +133,11 @@ static void list_text(const struct options *o, const struct caches *c)
 
 		printf("%10" PRIu64 " %10" PRIu64 " %3u%% %8" PRIu64 " %8" PRIu64 " %8" PRIu64
 		       " %10s %s\n", r->objects, r->active, percent(r->active, r->objects),
-		       r->size, r->slabs, r->per_slab, human_size(cache_bytes(c, r)), r->name);
+		       r->size, r->slabs, r->per_slab, human_size(cache_bytes(r)), r->name);
 		active += r->active;
 		objects += r->objects;
 		slabs += r->slabs;
-		bytes += cache_bytes(c, r);
+		bytes += cache_bytes(r);
 		used += r->active * r->size;
 	}
 	printf("%zu caches, %" PRIu64 " slabs, %s; %" PRIu64 " of %" PRIu64
@@ -150,6 +147,7 @@ static void list_text(const struct options *o, const struct caches *c)
 
 static int slab_list(struct options *o, int argc, char **argv)
 {
+	struct json_object *j;
 	struct caches c;
 	FILE *f;
 
@@ -165,10 +163,14 @@ static int slab_list(struct options *o, int argc, char **argv)
 		return EXIT_FAIL;
 	}
 	qsort(c.row, c.nr, sizeof(*c.row), by_bytes);
-	if (o->json)
-		print_json(rows_json(&c));
-	else
+	if (!o->json) {
 		list_text(o, &c);
+	} else {
+		j = json_object_new_array();
+		for (size_t i = 0; i < c.nr; i++)
+			json_object_array_add(j, row_json(&c.row[i]));
+		print_json(j);
+	}
 	free(c.row);
 	return EXIT_OK;
 }

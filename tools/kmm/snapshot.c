@@ -168,19 +168,6 @@ static void add_cpu_rates(struct json_object *cpus, struct json_object *before, 
 	}
 }
 
-static void add_use(struct json_object *caches)
-{
-	uint64_t active, all;
-
-	for (size_t i = 0; i < json_object_array_length(caches); i++) {
-		struct json_object *one = json_object_array_get_idx(caches, i);
-
-		active = json_object_get_uint64(json_object_object_get(one, "active_objs"));
-		all = json_object_get_uint64(json_object_object_get(one, "num_objs"));
-		add_number(one, "use_percent", all ? active * 100 / all : 0);
-	}
-}
-
 /* === The whole === */
 
 void drop_sampler(struct sampler *s)
@@ -193,7 +180,7 @@ void drop_sampler(struct sampler *s)
 
 struct json_object *take_snapshot(struct sampler *s)
 {
-	struct json_object *j = json_object_new_object(), *counters, *cpus, *caches;
+	struct json_object *j = json_object_new_object(), *counters, *cpus;
 	time_t wall = time(NULL);
 	double now, seconds;
 	struct timespec ts;
@@ -227,9 +214,7 @@ struct json_object *take_snapshot(struct sampler *s)
 	drop_sampler(s);
 	s->counters = json_object_get(counters);
 	s->cpus = json_object_get(cpus);
-	caches = add_file(j, "caches", "slabinfo", caches_json);
-	if (caches)
-		add_use(caches);
+	add_file(j, "caches", "slabinfo", caches_json);
 	add_file(j, "accounts", "accounts", table_json);
 	add_file(j, "objects", "objects", table_json);
 	add_file(j, "areas", "vmallocinfo", areas_json);

@@ -7,7 +7,7 @@ set -uo pipefail
 . "$(dirname "$0")/cmd_lib.sh"
 
 echo "TAP version 13"
-echo "1..294"
+echo "1..295"
 
 check "info" 0 "$kmm" info
 claim "info names the provider" says out 'from provider (cma|contig|chunks)'
@@ -128,6 +128,7 @@ check "slab explain --json" 0 "$kmm" slab explain "$address" --json
 claim "slab explain --json is right" json 'j["address"] == "'"$address"'" and j["cache"].startswith("user-") and j["state"] == "in use" and len(j["allocated_stack"]) > 1'
 check "slab list sees held objects" 0 "$kmm" slab list --json
 claim "slab list counts held objects" json '[c["active_objs"] for c in j if c["name"].startswith("user-")] == [300]'
+claim "and their share of all" json 'all(c["use_percent"] == (c["active_objs"] * 100 // c["num_objs"] if c["num_objs"] else 0) for c in j)'
 release
 claim "slab alloc --wait ends with its input" [ $? = 0 ]
 check "slab explain without permission fails" 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$kmm" slab explain "$address"
