@@ -143,6 +143,9 @@ struct json_object *table_json(FILE *f);
 /* Print such a file as it is, or as JSON; returns the exit code. */
 int list_debugfs(struct options *o, const char *name);
 
+/* The rows of kmm stat. In info.c. */
+struct json_object *stat_json(const struct kmm_stat *s);
+
 /* debugfs slabinfo: the object caches in no order; closes f. In slab.c. */
 struct json_object *caches_json(FILE *f);
 

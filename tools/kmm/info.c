@@ -8,6 +8,7 @@
  */
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +246,52 @@ int cmd_features(struct options *o, int argc, char **argv)
 
 /* === stat === */
 
+static const struct {
+	const char *name;
+	size_t at;
+	const char *text;
+} stat_rows[] = {
+#define ROW(field, text) { #field, offsetof(struct kmm_stat, field), text }
+	ROW(free, "on the free lists"),
+	ROW(cached, "free, in per-CPU caches"),
+	ROW(lazy, "unmapped, not flushed yet"),
+	ROW(quarantined, "freed, held from outside"),
+	ROW(used, "given out"),
+	ROW(guard, "behind these, for debug_guardpage_minorder"),
+	ROW(metadata, "describe the region"),
+	ROW(total, ""),
+	/* The rest is no part of the sum. */
+	ROW(watermark_min, ""),
+	ROW(watermark_low, ""),
+	ROW(watermark_high, ""),
+	ROW(objects, "living memory objects"),
+	ROW(user_frames, "frames charged to you"),
+	ROW(user_objects, "objects charged to you"),
+	ROW(user_host_bytes, "host memory charged to you"),
+#undef ROW
+};
+
+#define NR_STAT_ROWS	(sizeof(stat_rows) / sizeof(stat_rows[0]))
+#define NR_SUM_ROWS	7	/* the first ones; the total is their sum */
+
+static uint64_t stat_value(const struct kmm_stat *s, size_t row)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)s + stat_rows[row].at, sizeof(value));
+	return value;
+}
+
+struct json_object *stat_json(const struct kmm_stat *s)
+{
+	struct json_object *j = json_object_new_object();
+
+	for (size_t i = 0; i < NR_STAT_ROWS; i++)
+		json_object_object_add(j, stat_rows[i].name,
+				       json_object_new_uint64(stat_value(s, i)));
+	return j;
+}
+
 struct stat_input {
 	bool approximate;
 };
@@ -280,7 +327,7 @@ int cmd_stat(struct options *o, int argc, char **argv)
 	struct kmm_stat s;
 	struct kmm_info info;
 	struct json_object *j;
-	uint64_t sum;
+	uint64_t sum = 0;
 	int fd, ret;
 
 	parse_verb(&argp, o, argc, argv, 0, &in);
@@ -295,49 +342,23 @@ int cmd_stat(struct options *o, int argc, char **argv)
 		complain(ret, "KMM_IOC_STAT failed");
 		return EXIT_FAIL;
 	}
-	const struct {
-		const char *name;
-		uint64_t value;
-		const char *text;
-	} row[] = {
-		{ "free", s.free, "on the free lists" },
-		{ "cached", s.cached, "free, in per-CPU caches" },
-		{ "lazy", s.lazy, "unmapped, not flushed yet" },
-		{ "quarantined", s.quarantined, "freed, held from outside" },
-		{ "used", s.used, "given out" },
-		{ "guard", s.guard, "behind these, for debug_guardpage_minorder" },
-		{ "metadata", s.metadata, "describe the region" },
-		{ "total", s.total, "" },
-		/* The rest is no part of the sum. */
-		{ "watermark_min", s.watermark_min, "" },
-		{ "watermark_low", s.watermark_low, "" },
-		{ "watermark_high", s.watermark_high, "" },
-		{ "objects", s.objects, "living memory objects" },
-		{ "user_frames", s.user_frames, "frames charged to you" },
-		{ "user_objects", s.user_objects, "objects charged to you" },
-		{ "user_host_bytes", s.user_host_bytes, "host memory charged to you" },
-	};
-	const size_t nr_sum = 7;
-
-	sum = s.free + s.cached + s.lazy + s.quarantined + s.used + s.guard + s.metadata;
+	for (size_t i = 0; i < NR_SUM_ROWS; i++)
+		sum += stat_value(&s, i);
 	if (o->json) {
-		j = json_object_new_object();
+		j = stat_json(&s);
 		json_object_object_add(j, "exact", json_object_new_boolean(!in.approximate));
-		for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
-			json_object_object_add(j, row[i].name,
-					       json_object_new_uint64(row[i].value));
 		json_object_object_add(j, "sum", json_object_new_uint64(sum));
 		return print_json(j);
 	}
-	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-		printf("%-16s %10" PRIu64, row[i].name, row[i].value);
-		if (i <= nr_sum)
-			printf(" %10s ", human_size(row[i].value * info.page_size));
+	for (size_t i = 0; i < NR_STAT_ROWS; i++) {
+		printf("%-16s %10" PRIu64, stat_rows[i].name, stat_value(&s, i));
+		if (i <= NR_SUM_ROWS)
+			printf(" %10s ", human_size(stat_value(&s, i) * info.page_size));
 		else
 			printf(" %10s ", "");
-		if (i < nr_sum)
-			print_bar(o, row[i].value, s.total, 24);
-		printf("%s%s\n", *row[i].text ? " " : "", row[i].text);
+		if (i < NR_SUM_ROWS)
+			print_bar(o, stat_value(&s, i), s.total, 24);
+		printf("%s%s\n", *stat_rows[i].text ? " " : "", stat_rows[i].text);
 	}
 	if (sum != s.total)
 		printf("the sum is %" PRIu64 ", %s\n", sum,

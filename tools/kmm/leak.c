@@ -65,7 +65,7 @@ static bool leak_command(const char *text)
 /* === Reading === */
 
 /* "name value" lines; numbers as such. */
-static struct json_object *stat_json(void)
+static struct json_object *state_json(void)
 {
 	struct json_object *j = json_object_new_object();
 	FILE *f = open_debugfs("kmemleak_stat");
@@ -139,7 +139,7 @@ static struct json_object *leaks_json(FILE *f)
 
 static int leak_list(struct options *o)
 {
-	struct json_object *j = stat_json(), *list, *v;
+	struct json_object *j = state_json(), *list, *v;
 	FILE *f = open_debugfs("kmemleak");
 	char *line = NULL;
 	size_t cap = 0;

@@ -86,19 +86,7 @@ static bool add_frames(struct json_object *j)
 	add_number(one, "page_size", i.page_size);
 	add_number(one, "window_bytes", i.window_bytes);
 	json_object_object_add(j, "region", one);
-	one = json_object_new_object();
-	add_number(one, "total", s.total);
-	add_number(one, "free", s.free);
-	add_number(one, "cached", s.cached);
-	add_number(one, "lazy", s.lazy);
-	add_number(one, "quarantined", s.quarantined);
-	add_number(one, "used", s.used);
-	add_number(one, "guard", s.guard);
-	add_number(one, "metadata", s.metadata);
-	add_number(one, "watermark_min", s.watermark_min);
-	add_number(one, "watermark_low", s.watermark_low);
-	add_number(one, "watermark_high", s.watermark_high);
-	json_object_object_add(j, "frames", one);
+	json_object_object_add(j, "frames", stat_json(&s));
 	return true;
 }
 
