@@ -55,14 +55,16 @@ enum {
 
 static const struct {
 	int (*run)(void);
-	bool root;	/* wants a real-time priority, and more frames than a user gets */
+	const char *rows;	/* what its rows are called */
+	bool root;		/* wants a real-time priority, and more frames than a user gets */
 } programs[NR_PROGRAMS] = {
-	[PROGRAM_FAULT] = { fault_bench_main, false },
-	[PROGRAM_PIPE] = { pipe_bench_main, false },
-	[PROGRAM_MSGQ] = { msgq_bench_main, false },
-	[PROGRAM_OPS] = { ops_bench_main, false },
-	[PROGRAM_SPACE] = { space_bench_main, true },
-	[PROGRAM_MODULE] = { NULL, true },
+	[PROGRAM_FAULT] = { fault_bench_main, "fault_*", false },
+	[PROGRAM_PIPE] = { pipe_bench_main, "pipe_*, shm_*", false },
+	[PROGRAM_MSGQ] = { msgq_bench_main, "msgq_*, msg_*", false },
+	[PROGRAM_OPS] = { ops_bench_main, "ops_*", false },
+	[PROGRAM_SPACE] = { space_bench_main, "space_*", true },
+	/* what it needs: module_missing() */
+	[PROGRAM_MODULE] = { NULL, "allocators inside the kernel", false },
 };
 
 /* In the order of measuring; tools/selftests/cmd_usage.sh compares with the sources. */
@@ -545,7 +547,8 @@ static const char *module_missing(void)
 /* Fill in->missing; without names on the command line choose all that can be measured. */
 static bool choose_rows(struct bench_input *in)
 {
-	in->missing[PROGRAM_SPACE] = geteuid() ? "they are for root" : NULL;
+	for (unsigned int p = 0; p < NR_PROGRAMS; p++)
+		in->missing[p] = programs[p].root && geteuid() ? "they are for root" : NULL;
 	in->missing[PROGRAM_MODULE] = module_missing();
 	for (size_t i = 0; !in->named && i < NR_KNOWN; i++)
 		if (!in->missing[known[i].program])
@@ -569,11 +572,9 @@ static void print_rows(struct bench_input *in, struct json_object *config)
 	for (size_t i = 0; i < in->nr; i++)
 		if (!in->row[i].err)
 			print_row(in->o, &in->row[i]);
-	if (!in->named && in->missing[PROGRAM_SPACE])
-		printf("space_* not measured: %s\n", in->missing[PROGRAM_SPACE]);
-	if (!in->named && in->missing[PROGRAM_MODULE])
-		printf("allocators inside the kernel not measured: %s\n",
-		       in->missing[PROGRAM_MODULE]);
+	for (unsigned int p = 0; !in->named && p < NR_PROGRAMS; p++)
+		if (in->missing[p])
+			printf("%s not measured: %s\n", programs[p].rows, in->missing[p]);
 }
 
 static int bench(struct bench_input *in)
