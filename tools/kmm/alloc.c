@@ -191,13 +191,13 @@ int cmd_alloc(struct options *o, int argc, char **argv)
 	}
 	if (o->json) {
 		j = json_object_new_object();
-		json_object_object_add(j, "order", json_object_new_uint64(in.order));
-		json_object_object_add(j, "asked", json_object_new_uint64(in.count));
-		json_object_object_add(j, "allocated", json_object_new_uint64(got));
+		add_number(j, "order", in.order);
+		add_number(j, "asked", in.count);
+		add_number(j, "allocated", got);
 		json_object_object_add(j, "errno", json_object_new_int(-first));
-		json_object_object_add(j, "used_before", json_object_new_uint64(before.used));
-		json_object_object_add(j, "used_during", json_object_new_uint64(during.used));
-		json_object_object_add(j, "used_after", json_object_new_uint64(after.used));
+		add_number(j, "used_before", before.used);
+		add_number(j, "used_during", during.used);
+		add_number(j, "used_after", after.used);
 		print_json(j);
 	} else {
 		printf("freed %" PRIu64 "; used frames %" PRIu64 "\n", n, (uint64_t)after.used);

@@ -202,8 +202,9 @@ const char *switches_text(void);
 /* Print a JSON value and drop it; returns EXIT_OK. */
 int print_json(struct json_object *j);
 
-/* Add a string to an object; null for NULL. */
+/* Add a string to an object, null for NULL; a number. */
 void add_text(struct json_object *j, const char *key, const char *text);
+void add_number(struct json_object *j, const char *key, uint64_t value);
 
 /* "4.0 MiB". Static: up to four in one call of printf. */
 const char *human_size(uint64_t bytes);

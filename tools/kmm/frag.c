@@ -158,10 +158,8 @@ struct json_object *types_json(FILE *f)
 	for (size_t t = 0; t < fr.nr_types; t++) {
 		one = json_object_new_object();
 		json_object_object_add(one, "type", json_object_new_string(fr.type[t].name));
-		json_object_object_add(one, "pageblocks",
-				       json_object_new_uint64(fr.type[t].pageblocks));
-		json_object_object_add(one, "free_pages",
-				       json_object_new_uint64(free_pages(fr.type[t].nr)));
+		add_number(one, "pageblocks", fr.type[t].pageblocks);
+		add_number(one, "free_pages", free_pages(fr.type[t].nr));
 		json_object_object_add(one, "free_blocks", orders_json(fr.type[t].nr));
 		json_object_array_add(j, one);
 	}
@@ -175,7 +173,7 @@ static int frag_json(struct frag *fr)
 	size_t cap = 0;
 	FILE *f;
 
-	json_object_object_add(j, "free_pages", json_object_new_uint64(free_pages(fr->nr)));
+	add_number(j, "free_pages", free_pages(fr->nr));
 	json_object_object_add(j, "free_blocks", orders_json(fr->nr));
 	sub = json_object_new_array();
 	for (int i = 0; i < NR_ORDERS; i++) {

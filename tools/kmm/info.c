@@ -145,18 +145,17 @@ int cmd_info(struct options *o, int argc, char **argv)
 	if (o->json) {
 		j = json_object_new_object();
 		json_object_object_add(j, "version", json_object_new_string((char *)i.version));
-		json_object_object_add(j, "abi_version", json_object_new_uint64(i.abi_version));
+		add_number(j, "abi_version", i.abi_version);
 		json_object_object_add(j, "provider", json_object_new_string((char *)i.provider));
 		json_object_object_add(j, "fallback",
 				       json_object_new_boolean(i.flags & KMM_INFO_FALLBACK));
 		json_object_object_add(j, "lab", json_object_new_boolean(i.flags & KMM_INFO_LAB));
-		json_object_object_add(j, "page_size", json_object_new_uint64(i.page_size));
-		json_object_object_add(j, "order_max", json_object_new_uint64(i.order_max));
-		json_object_object_add(j, "region_bytes", json_object_new_uint64(i.region_bytes));
-		json_object_object_add(j, "metadata_bytes",
-				       json_object_new_uint64(i.metadata_bytes));
-		json_object_object_add(j, "window_bytes", json_object_new_uint64(i.window_bytes));
-		json_object_object_add(j, "nr_extents", json_object_new_uint64(i.nr_extents));
+		add_number(j, "page_size", i.page_size);
+		add_number(j, "order_max", i.order_max);
+		add_number(j, "region_bytes", i.region_bytes);
+		add_number(j, "metadata_bytes", i.metadata_bytes);
+		add_number(j, "window_bytes", i.window_bytes);
+		add_number(j, "nr_extents", i.nr_extents);
 		json_object_object_add(j, "file_limits", limits_json(&i.file_limits));
 		json_object_object_add(j, "user_limits", limits_json(&i.user_limits));
 		json_object_object_add(j, "debugging", switches_json());
@@ -236,7 +235,7 @@ int cmd_features(struct options *o, int argc, char **argv)
 			       colour(o, COLOUR_OFF), features[i].name, features[i].text);
 	}
 	if (o->json) {
-		json_object_object_add(j, "unknown_bits", json_object_new_uint64(unknown));
+		add_number(j, "unknown_bits", unknown);
 		return print_json(j);
 	}
 	if (unknown)
@@ -287,8 +286,7 @@ struct json_object *stat_json(const struct kmm_stat *s)
 	struct json_object *j = json_object_new_object();
 
 	for (size_t i = 0; i < NR_STAT_ROWS; i++)
-		json_object_object_add(j, stat_rows[i].name,
-				       json_object_new_uint64(stat_value(s, i)));
+		add_number(j, stat_rows[i].name, stat_value(s, i));
 	return j;
 }
 
@@ -347,7 +345,7 @@ int cmd_stat(struct options *o, int argc, char **argv)
 	if (o->json) {
 		j = stat_json(&s);
 		json_object_object_add(j, "exact", json_object_new_boolean(!in.approximate));
-		json_object_object_add(j, "sum", json_object_new_uint64(sum));
+		add_number(j, "sum", sum);
 		return print_json(j);
 	}
 	for (size_t i = 0; i < NR_STAT_ROWS; i++) {

@@ -369,7 +369,7 @@ static int lab_fail(struct options *o, int argc, char **argv)
 		struct json_object *j = json_object_new_object();
 
 		status = fail_once(in.command, nth, o->json, &left);
-		json_object_object_add(j, "nth", json_object_new_uint64(nth));
+		add_number(j, "nth", nth);
 		json_object_object_add(j, "failed", json_object_new_boolean(!left));
 		json_object_object_add(j, "status", json_object_new_int(status));
 		json_object_array_add(list, j);

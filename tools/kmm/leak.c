@@ -98,7 +98,7 @@ static struct json_object *first_line_json(const char *address, uint64_t size)
 	struct json_object *leak = json_object_new_object();
 
 	json_object_object_add(leak, "address", json_object_new_string(address));
-	json_object_object_add(leak, "size", json_object_new_uint64(size));
+	add_number(leak, "size", size);
 	return leak;
 }
 
@@ -124,7 +124,7 @@ static struct json_object *leaks_json(FILE *f)
 				  " (age %lfs)", comm, &pid, &jiffies, &age) == 4) {
 			json_object_object_add(leak, "comm", json_object_new_string(comm));
 			json_object_object_add(leak, "pid", json_object_new_int(pid));
-			json_object_object_add(leak, "jiffies", json_object_new_uint64(jiffies));
+			add_number(leak, "jiffies", jiffies);
 			json_object_object_add(leak, "age_s", json_object_new_double(age));
 		} else if (!strncmp(line, "    [<", 6)) {
 			sym = strstr(line, ">] ");

@@ -234,6 +234,11 @@ void add_text(struct json_object *j, const char *key, const char *text)
 	json_object_object_add(j, key, text ? json_object_new_string(text) : NULL);
 }
 
+void add_number(struct json_object *j, const char *key, uint64_t value)
+{
+	json_object_object_add(j, key, json_object_new_uint64(value));
+}
+
 const char *human_size(uint64_t bytes)
 {
 	static const char * const unit[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

@@ -141,15 +141,15 @@ static int report(const struct msgq_input *in, int q)
 		return EXIT_OK;
 	}
 	j = json_object_new_object();
-	json_object_object_add(j, "id", json_object_new_uint64(i.id));
+	add_number(j, "id", i.id);
 	json_object_object_add(j, "name", json_object_new_string(in->name));
-	json_object_object_add(j, "messages", json_object_new_uint64(i.messages));
-	json_object_object_add(j, "maxmsg", json_object_new_uint64(i.maxmsg));
-	json_object_object_add(j, "bytes", json_object_new_uint64(i.bytes));
-	json_object_object_add(j, "msgsize", json_object_new_uint64(i.msgsize));
-	json_object_object_add(j, "receivers", json_object_new_uint64(i.receivers));
-	json_object_object_add(j, "senders", json_object_new_uint64(i.senders));
-	json_object_object_add(j, "reserved_frames", json_object_new_uint64(i.reserved_frames));
+	add_number(j, "messages", i.messages);
+	add_number(j, "maxmsg", i.maxmsg);
+	add_number(j, "bytes", i.bytes);
+	add_number(j, "msgsize", i.msgsize);
+	add_number(j, "receivers", i.receivers);
+	add_number(j, "senders", i.senders);
+	add_number(j, "reserved_frames", i.reserved_frames);
 	return print_json(j);
 }
 
@@ -241,7 +241,7 @@ static int msgq_receive(struct options *o, int argc, char **argv)
 		return EXIT_OK;
 	}
 	j = json_object_new_object();
-	json_object_object_add(j, "prio", json_object_new_uint64(prio));
+	add_number(j, "prio", prio);
 	json_object_object_add(j, "size_bytes", json_object_new_int(ret));
 	json_object_object_add(j, "message", json_object_new_string_len(buf, ret));
 	return print_json(j);

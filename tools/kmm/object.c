@@ -149,10 +149,10 @@ static void report(const struct object_input *in, int obj, bool verified)
 	}
 	if (in->o->json) {
 		j = json_object_new_object();
-		json_object_object_add(j, "id", json_object_new_uint64(info.id));
-		json_object_object_add(j, "size_bytes", json_object_new_uint64(info.size_bytes));
-		json_object_object_add(j, "resident", json_object_new_uint64(info.resident));
-		json_object_object_add(j, "host_bytes", json_object_new_uint64(info.host_bytes));
+		add_number(j, "id", info.id);
+		add_number(j, "size_bytes", info.size_bytes);
+		add_number(j, "resident", info.resident);
+		add_number(j, "host_bytes", info.host_bytes);
 		json_object_object_add(j, "flags", bits_json(flag_names, info.flags));
 		json_object_object_add(j, "seals", bits_json(seal_names, info.seals));
 		if (in->pattern)
@@ -460,9 +460,9 @@ static int object_gift(struct options *o, int argc, char **argv)
 	if (o->json) {
 		struct json_object *j = json_object_new_object();
 
-		json_object_object_add(j, "moved", json_object_new_uint64(g.moved));
-		json_object_object_add(j, "copied", json_object_new_uint64(g.copied));
-		json_object_object_add(j, "done_bytes", json_object_new_uint64(g.done));
+		add_number(j, "moved", g.moved);
+		add_number(j, "copied", g.copied);
+		add_number(j, "done_bytes", g.done);
 		return print_json(j);
 	}
 	printf("%s given: %llu frames moved, %llu copied\n", human_size(g.done), g.moved, g.copied);
@@ -533,9 +533,9 @@ static int object_advise(struct options *o, int argc, char **argv)
 	if (o->json) {
 		struct json_object *j = json_object_new_object();
 
-		json_object_object_add(j, "pages", json_object_new_uint64(pages));
-		json_object_object_add(j, "resident", json_object_new_uint64(info.resident));
-		json_object_object_add(j, "swapped", json_object_new_uint64(info.swapped));
+		add_number(j, "pages", pages);
+		add_number(j, "resident", info.resident);
+		add_number(j, "swapped", info.swapped);
 		return print_json(j);
 	}
 	printf("%lld pages %s; now %llu in memory, %llu in swap\n", (long long)pages, a->what,

@@ -159,17 +159,17 @@ static int owner_json(struct owner *w, size_t nr)
 {
 	struct json_object *j = json_object_new_object(), *list = json_object_new_array(), *one;
 
-	json_object_object_add(j, "blocks", json_object_new_uint64(w->blocks));
-	json_object_object_add(j, "pages", json_object_new_uint64(w->pages));
+	add_number(j, "blocks", w->blocks);
+	add_number(j, "pages", w->pages);
 	json_object_object_add(j, "by", json_object_new_string(by_names[w->by]));
 	for (size_t i = 0; i < nr; i++) {
 		struct group *g = &w->group[i];
 
 		one = json_object_new_object();
-		json_object_object_add(one, "pages", json_object_new_uint64(g->pages));
-		json_object_object_add(one, "blocks", json_object_new_uint64(g->blocks));
+		add_number(one, "pages", g->pages);
+		add_number(one, "blocks", g->blocks);
 		if (w->by == BY_PID)
-			json_object_object_add(one, "pid", json_object_new_uint64(atoi(g->key)));
+			add_number(one, "pid", atoi(g->key));
 		if (w->by == BY_STACK)
 			json_object_object_add(one, "stack", stack_json(g->key));
 		else

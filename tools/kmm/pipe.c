@@ -206,14 +206,14 @@ static int pipe_info(struct options *o, int argc, char **argv)
 		return EXIT_OK;
 	}
 	j = json_object_new_object();
-	json_object_object_add(j, "id", json_object_new_uint64(i.id));
-	json_object_object_add(j, "bytes", json_object_new_uint64(i.bytes));
-	json_object_object_add(j, "size_bytes", json_object_new_uint64(i.size_bytes));
-	json_object_object_add(j, "frames", json_object_new_uint64(i.frames));
-	json_object_object_add(j, "host_bytes", json_object_new_uint64(i.host_bytes));
-	json_object_object_add(j, "readers", json_object_new_uint64(i.readers));
-	json_object_object_add(j, "writers", json_object_new_uint64(i.writers));
-	json_object_object_add(j, "flags", json_object_new_uint64(i.flags));
+	add_number(j, "id", i.id);
+	add_number(j, "bytes", i.bytes);
+	add_number(j, "size_bytes", i.size_bytes);
+	add_number(j, "frames", i.frames);
+	add_number(j, "host_bytes", i.host_bytes);
+	add_number(j, "readers", i.readers);
+	add_number(j, "writers", i.writers);
+	add_number(j, "flags", i.flags);
 	return print_json(j);
 }
 

@@ -256,9 +256,9 @@ static int print_rows(const struct replay_input *in, const struct reftrace *t,
 	for (int i = 0; i < nr; i++) {
 		one = json_object_new_object();
 		json_object_object_add(one, "policy", json_object_new_string(row[i].name));
-		json_object_object_add(one, "frames", json_object_new_uint64(in->frames));
-		json_object_object_add(one, "references", json_object_new_uint64(t->nr));
-		json_object_object_add(one, "faults", json_object_new_uint64(row[i].faults));
+		add_number(one, "frames", in->frames);
+		add_number(one, "references", t->nr);
+		add_number(one, "faults", row[i].faults);
 		json_object_array_add(all, one);
 	}
 	return print_json(j);

@@ -93,16 +93,15 @@ static struct json_object *row_json(const struct cache_row *r)
 	struct json_object *j = json_object_new_object();
 
 	json_object_object_add(j, "name", json_object_new_string(r->name));
-	json_object_object_add(j, "active_objs", json_object_new_uint64(r->active));
-	json_object_object_add(j, "num_objs", json_object_new_uint64(r->objects));
-	json_object_object_add(j, "use_percent",
-			       json_object_new_uint64(percent(r->active, r->objects)));
-	json_object_object_add(j, "objsize", json_object_new_uint64(r->size));
-	json_object_object_add(j, "objperslab", json_object_new_uint64(r->per_slab));
-	json_object_object_add(j, "pagesperslab", json_object_new_uint64(r->pages));
-	json_object_object_add(j, "active_slabs", json_object_new_uint64(r->active_slabs));
-	json_object_object_add(j, "num_slabs", json_object_new_uint64(r->slabs));
-	json_object_object_add(j, "bytes", json_object_new_uint64(cache_bytes(r)));
+	add_number(j, "active_objs", r->active);
+	add_number(j, "num_objs", r->objects);
+	add_number(j, "use_percent", percent(r->active, r->objects));
+	add_number(j, "objsize", r->size);
+	add_number(j, "objperslab", r->per_slab);
+	add_number(j, "pagesperslab", r->pages);
+	add_number(j, "active_slabs", r->active_slabs);
+	add_number(j, "num_slabs", r->slabs);
+	add_number(j, "bytes", cache_bytes(r));
 	return j;
 }
 
@@ -430,9 +429,9 @@ static int slab_alloc(struct options *o, int argc, char **argv)
 		got = alloc_objects(fd, &in, op, &err);
 	if (o->json) {
 		j = json_object_new_object();
-		json_object_object_add(j, "size", json_object_new_uint64(in.size));
-		json_object_object_add(j, "asked", json_object_new_uint64(in.count));
-		json_object_object_add(j, "allocated", json_object_new_uint64(got));
+		add_number(j, "size", in.size);
+		add_number(j, "asked", in.count);
+		add_number(j, "allocated", got);
 		json_object_object_add(j, "errno", json_object_new_int(-err));
 		list = json_object_new_array();
 		for (uint64_t i = 0; i < got && in.flags & KMM_OP_ADDR; i++) {

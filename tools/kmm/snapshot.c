@@ -24,11 +24,6 @@
 
 #include "cmd.h"
 
-static void add_number(struct json_object *j, const char *key, uint64_t value)
-{
-	json_object_object_add(j, key, json_object_new_uint64(value));
-}
-
 /* A rate with a digit behind the point; null when there is none. */
 static void add_rate(struct json_object *j, const char *key, struct json_object *now,
 		     struct json_object *before, double seconds)

@@ -141,16 +141,6 @@ static const char *prot_text(uint32_t prot)
 
 /* === Output === */
 
-static void out_number(struct run *r, const char *key, uint64_t v)
-{
-	json_object_object_add(r->out, key, json_object_new_uint64(v));
-}
-
-static void out_text(struct run *r, const char *key, const char *v)
-{
-	json_object_object_add(r->out, key, json_object_new_string(v));
-}
-
 /* A file of debugfs of the current space, as it is or as lines. */
 static int out_debugfs(struct run *r, const char *name)
 {
@@ -212,8 +202,8 @@ static int space_made(struct run *r, int fd, const char *name, const char *of, b
 	if (use)
 		r->current = n;
 	if (r->out) {
-		out_text(r, "space", name);
-		out_number(r, "id", i.id);
+		add_text(r->out, "space", name);
+		add_number(r->out, "id", i.id);
 	} else if (of) {
 		printf("%s: space %llu, a copy of %s\n", name, i.id, of);
 	} else {
@@ -298,19 +288,19 @@ static int run_info(struct run *r, int argc, char **argv)
 	if (r->out) {
 		struct json_object *t = json_object_new_object();
 
-		out_number(r, "id", i.id);
-		out_number(r, "areas", i.areas);
-		out_number(r, "mapped_bytes", i.mapped_bytes);
-		out_number(r, "resident", i.resident);
-		out_number(r, "private_frames", i.private_frames);
+		add_number(r->out, "id", i.id);
+		add_number(r->out, "areas", i.areas);
+		add_number(r->out, "mapped_bytes", i.mapped_bytes);
+		add_number(r->out, "resident", i.resident);
+		add_number(r->out, "private_frames", i.private_frames);
 		for (int k = 0; k < KMM_WALK_LEVELS; k++)
-			json_object_object_add(t, level[k], json_object_new_uint64(i.tables[k]));
+			add_number(t, level[k], i.tables[k]);
 		json_object_object_add(r->out, "tables", t);
-		out_number(r, "faults", i.faults);
-		out_number(r, "cow_faults", i.cow_faults);
-		out_number(r, "switches", i.switches);
-		out_number(r, "audit_leaves", i.audit_leaves);
-		out_number(r, "audit_bad", i.audit_bad);
+		add_number(r->out, "faults", i.faults);
+		add_number(r->out, "cow_faults", i.cow_faults);
+		add_number(r->out, "switches", i.switches);
+		add_number(r->out, "audit_leaves", i.audit_leaves);
+		add_number(r->out, "audit_bad", i.audit_bad);
 		return 0;
 	}
 	printf("%s: space %llu, %llu areas of %s, %llu pages resident, %llu of them private\n",
@@ -366,8 +356,8 @@ static int run_object(struct run *r, int argc, char **argv)
 		return -EMFILE;
 	}
 	if (r->out) {
-		out_text(r, "object", n->name);
-		out_number(r, "id", i.id);
+		add_text(r->out, "object", n->name);
+		add_number(r->out, "id", i.id);
 	} else {
 		printf("%s: object %llu of %s\n", n->name, i.id, human_size(size));
 	}
@@ -474,7 +464,7 @@ static int run_map(struct run *r, int argc, char **argv)
 		return ret;
 	r->at = addr;
 	if (r->out)
-		out_number(r, "addr", addr);
+		add_number(r->out, "addr", addr);
 	else
 		printf("%s at %#" PRIx64 ", %s, %s\n", argv[0], addr, human_size(len),
 		       prot_text(m.prot));
@@ -518,7 +508,7 @@ static void out_data(struct run *r, uint64_t addr, const unsigned char *data, si
 		*h = 0;
 		for (size_t i = 0; i < len; i++)
 			h += sprintf(h, "%02x", data[i]);
-		out_text(r, "hex", hex);
+		add_text(r->out, "hex", hex);
 		free(hex);
 		return;
 	}
@@ -557,13 +547,13 @@ static int run_access(struct run *r, uint32_t op, uint64_t addr, void *data, siz
 	if (ret < 0)
 		return ret;
 	if (r->out) {
-		out_text(r, "path", a.path == KMM_PATH_HARDWARE ? "hardware" : "software");
-		out_number(r, "done", a.done);
-		out_number(r, "faults", a.faults);
-		out_text(r, "rule", kmm_fault_rule_name(a.fault_rule));
+		add_text(r->out, "path", a.path == KMM_PATH_HARDWARE ? "hardware" : "software");
+		add_number(r->out, "done", a.done);
+		add_number(r->out, "faults", a.faults);
+		add_text(r->out, "rule", kmm_fault_rule_name(a.fault_rule));
 		if (a.fault_rule) {
-			out_number(r, "fault_addr", a.fault_addr);
-			out_number(r, "fault_code", a.fault_code);
+			add_number(r->out, "fault_addr", a.fault_addr);
+			add_number(r->out, "fault_code", a.fault_code);
 			json_object_object_add(r->out, "fault_errno",
 					       json_object_new_int(a.fault_errno));
 		}
@@ -656,7 +646,7 @@ static int run_fill(struct run *r, int argc, char **argv)
 	if (done)
 		err = 0;
 	if (r->out && !err)
-		out_number(r, "done", done);
+		add_number(r->out, "done", done);
 	else if (!err)
 		printf("fill %#" PRIx64 ": %" PRIu64 " of %" PRIu64 " bytes\n", addr, done, len);
 	return err;
@@ -700,7 +690,7 @@ static int run_exec(struct run *r, int argc, char **argv)
 	command[argc] = NULL;
 	ret = run_command(r->current->fd, -1, command);
 	if (r->out)
-		out_number(r, "status", ret);
+		add_number(r->out, "status", ret);
 	if (ret)
 		complain(0, "exec: %s ended with status %d", argv[0], ret);
 	r->quiet = ret;
@@ -889,7 +879,7 @@ static int run_words(struct run *r, int argc, char **argv)
 		}
 	}
 	if (r->out)
-		out_text(r, "command", c->name);
+		add_text(r->out, "command", c->name);
 	if (!ret)
 		ret = c->run(r, argc - 1, argv + 1);
 	if (ret < 0 && !r->quiet) {
@@ -900,7 +890,7 @@ static int run_words(struct run *r, int argc, char **argv)
 			fprintf(stderr, "     %s\n", why);
 	}
 	if (r->out && !json_object_object_get_ex(r->out, "space", NULL) && r->current)
-		out_text(r, "space", r->current->name);
+		add_text(r->out, "space", r->current->name);
 	return ret;
 }
 
@@ -925,7 +915,7 @@ static bool run_text(struct run *r, char *text, struct json_object *all)
 		}
 		ret = run_words(r, n, word);
 		if (r->out && ret < 0)
-			out_text(r, "error", strerror(-ret));
+			add_text(r->out, "error", strerror(-ret));
 		if (ret < 0)
 			return false;
 	}

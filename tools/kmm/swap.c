@@ -24,13 +24,13 @@ static struct json_object *area_json(const struct kmm_swap_info *i)
 	json_object_object_add(j, "what", json_object_new_string(i->what));
 	json_object_object_add(j, "type", json_object_new_string(i->type));
 	json_object_object_add(j, "priority", json_object_new_int(i->prio));
-	json_object_object_add(j, "slots", json_object_new_uint64(i->slots));
-	json_object_object_add(j, "used", json_object_new_uint64(i->used));
-	json_object_object_add(j, "host_bytes", json_object_new_uint64(i->host_bytes));
-	json_object_object_add(j, "written", json_object_new_uint64(i->written));
-	json_object_object_add(j, "read", json_object_new_uint64(i->read));
-	json_object_object_add(j, "errors", json_object_new_uint64(i->errors));
-	json_object_object_add(j, "corrupt", json_object_new_uint64(i->corrupt));
+	add_number(j, "slots", i->slots);
+	add_number(j, "used", i->used);
+	add_number(j, "host_bytes", i->host_bytes);
+	add_number(j, "written", i->written);
+	add_number(j, "read", i->read);
+	add_number(j, "errors", i->errors);
+	add_number(j, "corrupt", i->corrupt);
 	json_object_object_add(j, "closing",
 			       json_object_new_boolean(i->flags & KMM_SWAP_CLOSING));
 	return j;

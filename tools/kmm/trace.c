@@ -263,10 +263,10 @@ static int report(const struct record_input *in, const struct record *r)
 		j = json_object_new_object();
 		json_object_object_add(j, "file", json_object_new_string(in->path));
 		json_object_object_add(j, "kind", json_object_new_string(kind));
-		json_object_object_add(j, "references", json_object_new_uint64(r->references));
-		json_object_object_add(j, "lost", json_object_new_uint64(r->lost));
+		add_number(j, "references", r->references);
+		add_number(j, "lost", r->lost);
 		if (!r->exact)
-			json_object_object_add(j, "looks", json_object_new_uint64(r->looks));
+			add_number(j, "looks", r->looks);
 		print_json(j);
 	}
 	return r->lost ? EXIT_FAIL : EXIT_OK;
@@ -446,7 +446,7 @@ static int trace_list(struct options *o, int argc, char **argv)
 		}
 		one = json_object_new_object();
 		json_object_object_add(one, "trace", json_object_new_string(r->name));
-		json_object_object_add(one, "references", json_object_new_uint64(r->nr));
+		add_number(one, "references", r->nr);
 		json_object_object_add(one, "what", json_object_new_string(r->what));
 		json_object_array_add(all, one);
 	}

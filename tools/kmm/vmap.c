@@ -53,8 +53,8 @@ static struct json_object *row_json(const struct area_row *r)
 	json_object_object_add(j, "start", json_object_new_string(text));
 	snprintf(text, sizeof(text), "%#" PRIx64, r->end);
 	json_object_object_add(j, "end", json_object_new_string(text));
-	json_object_object_add(j, "pages", json_object_new_uint64(r->pages));
-	json_object_object_add(j, "huge_pages", json_object_new_uint64(r->huge));
+	add_number(j, "pages", r->pages);
+	add_number(j, "huge_pages", r->huge);
 	json_object_object_add(j, "kind", json_object_new_string(r->kind));
 	json_object_object_add(j, "rights", json_object_new_string(r->rights));
 	json_object_object_add(j, "caller", json_object_new_string(r->caller));
@@ -216,9 +216,9 @@ static int vmap_alloc(struct options *o, int argc, char **argv)
 	}
 	if (o->json) {
 		j = json_object_new_object();
-		json_object_object_add(j, "size", json_object_new_uint64(in.size));
-		json_object_object_add(j, "asked", json_object_new_uint64(in.count));
-		json_object_object_add(j, "allocated", json_object_new_uint64(got));
+		add_number(j, "size", in.size);
+		add_number(j, "asked", in.count);
+		add_number(j, "allocated", got);
 		json_object_object_add(j, "errno", json_object_new_int(-err));
 		json_object_object_add(j, "addresses", list);
 		print_json(j);

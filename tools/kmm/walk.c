@@ -115,11 +115,10 @@ static struct json_object *walk_json(const struct kmm_space_walk *w)
 	struct json_object *j = json_object_new_object(), *levels = json_object_new_array();
 	char text[32];
 
-	json_object_object_add(j, "addr", json_object_new_uint64(w->addr));
+	add_number(j, "addr", w->addr);
 	json_object_object_add(j, "view", json_object_new_string(w->flags & KMM_WALK_USER_VIEW ?
 								 "user" : "full"));
-	json_object_object_add(j, "leaf_bytes", json_object_new_uint64(w->leaf_shift ?
-								       1ULL << w->leaf_shift : 0));
+	add_number(j, "leaf_bytes", w->leaf_shift ? 1ULL << w->leaf_shift : 0);
 	for (unsigned int i = 0; i < w->depth; i++) {
 		struct json_object *one = json_object_new_object();
 		struct json_object *bits = json_object_new_array();
