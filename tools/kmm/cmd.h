@@ -158,7 +158,7 @@ struct json_object *areas_json(FILE *f);
 /**
  * struct sampler - two moments, for rates
  * @counters, @cpus: of the last snapshot, NULL: there was none
- * @at: its time in seconds, of CLOCK_MONOTONIC
+ * @at: its time by seconds_now()
  */
 struct sampler {
 	struct json_object *counters;
@@ -171,6 +171,9 @@ struct sampler {
  * cannot be read is null there, "error" and "hidden" say why. In snapshot.c.
  */
 struct json_object *take_snapshot(struct sampler *s);
+
+/* CLOCK_MONOTONIC. */
+double seconds_now(void);
 void drop_sampler(struct sampler *s);
 
 /*
@@ -198,6 +201,9 @@ long kmm_policy_opt(const uint32_t *refs, unsigned long nr_refs, uint32_t nr_ids
 
 /* What of debugging is on: "page_owner fail=1,10,0,0", or "all off". Static. In info.c. */
 const char *switches_text(void);
+
+/* A JSON value as we print it; the value's own. */
+const char *json_text(struct json_object *j);
 
 /* Print a JSON value and drop it; returns EXIT_OK. */
 int print_json(struct json_object *j);

@@ -46,25 +46,33 @@ static bool parse_orders(const char *p, uint64_t *nr)
 	return true;
 }
 
+/* What stands behind word, blanks and another word; NULL: no such word is there. */
+static const char *behind(const char *line, const char *word)
+{
+	const char *p = strstr(line, word);
+
+	if (!p)
+		return NULL;
+	p += strlen(word);
+	p += strspn(p, " \t");
+	return p + strcspn(p, " \t");
+}
+
 /* "Node 0, zone NAME n n n ..." ; zones are summed. */
 static bool read_buddyinfo(struct frag *fr)
 {
 	FILE *f = open_debugfs("buddyinfo");
-	char *line = NULL, *p;
 	uint64_t nr[NR_ORDERS];
+	char *line = NULL;
+	const char *p;
 	bool any = false;
 	size_t cap = 0;
 
 	if (!f)
 		return false;
 	while (getline(&line, &cap, f) > 0) {
-		p = strstr(line, "zone");
-		if (!p)
-			continue;
-		p += strlen("zone");
-		p += strspn(p, " \t");
-		p += strcspn(p, " \t");
-		if (!parse_orders(p, nr))
+		p = behind(line, "zone");
+		if (!p || !parse_orders(p, nr))
 			continue;
 		any = true;
 		for (int i = 0; i < NR_ORDERS; i++)
@@ -80,15 +88,10 @@ static bool read_buddyinfo(struct frag *fr)
 /* "Node 0, zone NAME n n n", a number for each type in the order of the lines before. */
 static void parse_pageblocks(struct frag *fr, const char *line)
 {
-	const char *p = strstr(line, "zone");
+	const char *p = behind(line, "zone");
 	char *end;
 
-	if (!p)
-		return;
-	p += strlen("zone");
-	p += strspn(p, " \t");
-	p += strcspn(p, " \t");
-	for (size_t t = 0; t < fr->nr_types; t++, p = end)
+	for (size_t t = 0; p && t < fr->nr_types; t++, p = end)
 		fr->type[t].pageblocks = strtoull(p, &end, 10);
 }
 
@@ -96,7 +99,8 @@ static void parse_pageblocks(struct frag *fr, const char *line)
 static void read_pagetypeinfo(FILE *f, struct frag *fr)
 {
 	struct type_row *t;
-	char *line = NULL, *p;
+	char *line = NULL;
+	const char *p;
 	size_t cap = 0;
 
 	while (getline(&line, &cap, f) > 0 && fr->nr_types < NR_TYPES_MAX) {
@@ -110,10 +114,7 @@ static void read_pagetypeinfo(FILE *f, struct frag *fr)
 		t = &fr->type[fr->nr_types];
 		if (sscanf(p, ", type %23s", t->name) != 1)
 			continue;
-		p += strlen(", type");
-		p += strspn(p, " \t");
-		p += strcspn(p, " \t");
-		if (parse_orders(p, t->nr))
+		if (parse_orders(behind(p, ", type"), t->nr))
 			fr->nr_types++;
 	}
 	free(line);

@@ -220,11 +220,15 @@ int list_debugfs(struct options *o, const char *name)
 
 /* === Output === */
 
+const char *json_text(struct json_object *j)
+{
+	return json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+					      JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
 int print_json(struct json_object *j)
 {
-	puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_SPACED |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
+	puts(json_text(j));
 	json_object_put(j);
 	return EXIT_OK;
 }

@@ -153,6 +153,14 @@ static void add_cpu_rates(struct json_object *cpus, struct json_object *before, 
 
 /* === The whole === */
 
+double seconds_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
 void drop_sampler(struct sampler *s)
 {
 	json_object_put(s->counters);
@@ -165,12 +173,9 @@ struct json_object *take_snapshot(struct sampler *s)
 {
 	struct json_object *j = json_object_new_object(), *counters, *cpus;
 	time_t wall = time(NULL);
-	double now, seconds;
-	struct timespec ts;
+	double now = seconds_now(), seconds;
 	char text[32];
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = ts.tv_sec + ts.tv_nsec / 1e9;
 	seconds = s->counters ? now - s->at : 0;
 	s->at = now;
 	strftime(text, sizeof(text), "%F %T", localtime(&wall));

@@ -715,14 +715,6 @@ static void raise_caught(const sigset_t *old)
 	raise(sig);
 }
 
-static double seconds_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
 /* Until input comes (fd, -1: none), a signal, or the time. Negative: the terminal has gone. */
 static int wait_until(double when, int fd, const sigset_t *old)
 {
@@ -745,8 +737,6 @@ static void refresh_now(struct top *t)
 
 static int run_batch(struct top *t)
 {
-	const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-			  JSON_C_TO_STRING_NOSLASHESCAPE;
 	const char *error;
 	bool ok = true;
 	sigset_t old;
@@ -772,8 +762,7 @@ static int run_batch(struct top *t)
 			break;
 		}
 		if (t->o->json) {
-			printf("%s\n%s", i ? "," : "",
-			       json_object_to_json_string_ext(t->now, flags));
+			printf("%s\n%s", i ? "," : "", json_text(t->now));
 		} else {
 			if (i)
 				putchar('\n');
