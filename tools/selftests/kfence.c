@@ -54,16 +54,6 @@ static long get_interval(void)
 	return value;
 }
 
-/* A row of stats; -1: no such. */
-static long stat_of(const char *name)
-{
-	char *text = slurp(STATS), *p = text ? strstr(text, name) : NULL;
-	long value = p && p[strlen(name)] == ':' ? strtol(p + strlen(name) + 1, NULL, 10) : -1;
-
-	free(text);
-	return value;
-}
-
 /* The entry of debugfs objects that has all of @what; to be freed. NULL: none. */
 static char *find_object(const char *size, const char *state)
 {
@@ -89,12 +79,12 @@ static bool allocate_sampled(int dev, uint64_t size)
 	uint64_t end = now_ms() + WAIT_MS;
 
 	while (now_ms() < end) {
-		long before = stat_of("total allocations"), live;
+		long before = row_of(STATS, "total allocations"), live;
 
 		if (kmm_kmalloc(dev, 0, size, 0, NULL))
 			return false;
-		live = stat_of("currently allocated");
-		if (live > 0 && stat_of("total allocations") != before)
+		live = row_of(STATS, "currently allocated");
+		if (live > 0 && row_of(STATS, "total allocations") != before)
 			return true;
 		if (kmm_kfree(dev, 0))
 			return false;
@@ -143,12 +133,12 @@ TEST_F(kmm, interval_is_checked)
 	}
 	/* what was refused changed nothing */
 	EXPECT_EQ(604800000, get_interval());
-	EXPECT_EQ(1, stat_of("enabled"));
+	EXPECT_EQ(1, row_of(STATS, "enabled"));
 	EXPECT_EQ(0, set_interval("0"));
 	EXPECT_EQ(0, get_interval());
-	EXPECT_EQ(0, stat_of("enabled"));
+	EXPECT_EQ(0, row_of(STATS, "enabled"));
 	EXPECT_EQ(0, set_interval("1000"));
-	EXPECT_EQ(1, stat_of("enabled"));
+	EXPECT_EQ(1, row_of(STATS, "enabled"));
 }
 
 TEST_F(kmm, objects_show_where_they_came_from)
@@ -187,18 +177,18 @@ TEST_F(kmm, off_means_off)
 	ASSERT_EQ(0, set_interval("1"));
 	ASSERT_TRUE(allocate_sampled(self->dev, 78));
 	ASSERT_EQ(0, set_interval("0"));
-	before = stat_of("total allocations");
+	before = row_of(STATS, "total allocations");
 	for (int i = 1; i < 300; i++) {
 		ASSERT_EQ(0, kmm_kmalloc(self->dev, i, 78, 0, NULL));
 		if (i % 100 == 0)
 			sleep_ms(20);
 	}
-	EXPECT_EQ(before, stat_of("total allocations"));
+	EXPECT_EQ(before, row_of(STATS, "total allocations"));
 	/* what is out stays out, and can be freed */
-	EXPECT_EQ(1, stat_of("currently allocated"));
+	EXPECT_EQ(1, row_of(STATS, "currently allocated"));
 	for (int i = 0; i < 300; i++)
 		ASSERT_EQ(0, kmm_kfree(self->dev, i));
-	EXPECT_EQ(0, stat_of("currently allocated"));
+	EXPECT_EQ(0, row_of(STATS, "currently allocated"));
 	ASSERT_EQ(0, set_interval("1000"));
 }
 
@@ -206,10 +196,10 @@ TEST_F(kmm, off_means_off)
 TEST_F(kmm, caches_end_with_sampled_objects)
 {
 	uint64_t end = now_ms() + 500;
-	long before = stat_of("total allocations");
+	long before = row_of(STATS, "total allocations");
 
 	ASSERT_EQ(0, set_interval("1"));
-	for (int i = 0; now_ms() < end || stat_of("total allocations") < before + 3; i++) {
+	for (int i = 0; now_ms() < end || row_of(STATS, "total allocations") < before + 3; i++) {
 		ASSERT_GT(end + WAIT_MS, now_ms());
 		ASSERT_EQ(0, kmm_cache_create(self->dev, 0, 40 + i % 1000, 0, 0));
 		for (int k = 1; k < 20; k++)
@@ -219,9 +209,9 @@ TEST_F(kmm, caches_end_with_sampled_objects)
 		ASSERT_EQ(0, kmm_cache_destroy(self->dev, 0));
 	}
 	ASSERT_EQ(0, set_interval("1000"));
-	EXPECT_EQ(0, stat_of("currently allocated"));
-	EXPECT_EQ(0, stat_of("zombie allocations"));
-	EXPECT_EQ(0, stat_of("total bugs"));
+	EXPECT_EQ(0, row_of(STATS, "currently allocated"));
+	EXPECT_EQ(0, row_of(STATS, "zombie allocations"));
+	EXPECT_EQ(0, row_of(STATS, "total bugs"));
 }
 
 /* The parameter is changed while others allocate. */
@@ -255,8 +245,8 @@ TEST_F(kmm, switched_under_load)
 	self->dev = kmm_open();
 	ASSERT_LE(0, self->dev);
 	ASSERT_EQ(0, set_interval("1000"));
-	EXPECT_EQ(0, stat_of("currently allocated"));
-	EXPECT_EQ(0, stat_of("total bugs"));
+	EXPECT_EQ(0, row_of(STATS, "currently allocated"));
+	EXPECT_EQ(0, row_of(STATS, "total bugs"));
 }
 
 TEST_HARNESS_MAIN

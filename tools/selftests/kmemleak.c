@@ -68,18 +68,6 @@ static int nr_leaks(unsigned long size)
 	return nr;
 }
 
-/* A line "name number" of kmemleak_stat; -1: there is none. */
-static long stat_line(const char *name)
-{
-	const char *p = get(FILE_STAT);
-	size_t len = strlen(name);
-
-	for (; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
-		if (!strncmp(p, name, len) && p[len] == ' ')
-			return atol(p + len);
-	return -1;
-}
-
 /* As nr_leaks(0); if it is not @want, what the detector knows is printed, too. */
 static int leaks_or_why(int want)
 {
@@ -155,7 +143,7 @@ TEST_F(leak, each_planted_leak_is_found_by_the_second_scan)
 			TH_LOG("%lu bytes", plant[i].size);
 		}
 	}
-	EXPECT_EQ(6, stat_line("leaks"));
+	EXPECT_EQ(6, row_of(FILE_STAT, "leaks"));
 	ASSERT_EQ(0, put(FILE_PLANT, "free"));
 	EXPECT_EQ(0, nr_leaks(0));
 }
@@ -210,7 +198,7 @@ TEST_F(leak, what_slots_hold_is_not_lost)
 	ASSERT_EQ(0, kmm_kmalloc(self->dev, 5, 100000, KMM_OP_ATOMIC, NULL));
 	ASSERT_EQ(0, kmm_vmalloc(self->dev, 700, 100000, KMM_PROT_READ | KMM_PROT_WRITE,
 				 KMM_OP_ADDR, &other));
-	EXPECT_LE(6, stat_line("objects"));
+	EXPECT_LE(6, row_of(FILE_STAT, "objects"));
 	for (int i = 0; i < 3; i++)
 		ASSERT_EQ(0, command("scan"));
 	EXPECT_EQ(0, nr_leaks(0));
@@ -250,7 +238,7 @@ TEST_F(leak, nothing_is_reported_while_kmm_is_used)
 	close(q);
 	for (int i = 0; i < 8; i++)
 		close(fd[i]);
-	EXPECT_EQ(0, stat_line("leaks"));
+	EXPECT_EQ(0, row_of(FILE_STAT, "leaks"));
 }
 
 TEST_F(leak, clear_and_off_and_on)
@@ -274,11 +262,11 @@ TEST_F(leak, clear_and_off_and_on)
 	EXPECT_EQ(-EPERM, command("dump=0"));
 	ASSERT_EQ(0, command("clear"));
 	EXPECT_EQ(0, leaks_or_why(0));
-	EXPECT_EQ(0, stat_line("host_bytes"));
+	EXPECT_EQ(0, row_of(FILE_STAT, "host_bytes"));
 
 	/* on begins anew; what was lost before is not known to be lost */
 	ASSERT_EQ(0, command("on"));
-	EXPECT_LT(0, stat_line("objects_gray"));
+	EXPECT_LT(0, row_of(FILE_STAT, "objects_gray"));
 	ASSERT_EQ(0, put(FILE_PLANT, "vmalloc"));
 	ASSERT_EQ(0, command("scan"));
 	ASSERT_EQ(0, command("scan"));
@@ -321,9 +309,9 @@ TEST_F(leak, commands)
 	EXPECT_EQ(0, command("stack=off"));
 	EXPECT_EQ(0, command("stack=on"));
 	EXPECT_EQ(0, command("scan=off"));
-	EXPECT_EQ(0, stat_line("scan_secs"));
+	EXPECT_EQ(0, row_of(FILE_STAT, "scan_secs"));
 	EXPECT_EQ(0, command("scan=on"));
-	EXPECT_EQ(600, stat_line("scan_secs"));
+	EXPECT_EQ(600, row_of(FILE_STAT, "scan_secs"));
 }
 
 TEST_F(leak, the_thread_finds_it_too)

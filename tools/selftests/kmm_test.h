@@ -127,6 +127,25 @@ env_number(const char *name, unsigned long other)
 	return text && *text ? strtoul(text, NULL, 0) : other;
 }
 
+/* The number in a row "NAME VALUE" or "NAME: VALUE" of a file; -1: there is no such row. */
+static inline long long __attribute__((unused)) row_of(const char *path, const char *name)
+{
+	FILE *f = fopen(path, "re");
+	size_t len = strlen(name);
+	long long value = -1;
+	char line[256], *end;
+
+	while (f && value < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, len) && (line[len] == ':' || line[len] == ' ')) {
+			value = strtoll(line + len + 1, &end, 10);
+			if (*end != '\n')
+				value = -1;
+		}
+	if (f)
+		fclose(f);
+	return value;
+}
+
 /* Random numbers that the seed repeats; the seed is printed and taken from KMM_SEED. */
 static inline uint64_t __attribute__((unused)) seed_from_env(void)
 {

@@ -7,6 +7,7 @@
 
 #include "swap_test.h"
 
+#define VMSTAT	"/sys/kernel/debug/kmm/vmstat"
 #define MB	(1UL << 20)
 
 FIXTURE(swap) {
@@ -313,21 +314,6 @@ TEST_F(swap, shared_files)
 	}
 }
 
-/* A row of debugfs vmstat; -1: there is none. */
-static long long vmstat(const char *name)
-{
-	FILE *f = fopen("/sys/kernel/debug/kmm/vmstat", "r");
-	long long value, found = -1;
-	char row[64];
-
-	while (f && fscanf(f, "%63s %lld", row, &value) == 2)
-		if (!strcmp(row, name))
-			found = value;
-	if (f)
-		fclose(f);
-	return found;
-}
-
 /* Each fault of a mapping counts; as major when it waits for a file, not when it unpacks. */
 TEST_F(swap, faults_are_counted)
 {
@@ -346,23 +332,23 @@ TEST_F(swap, faults_are_counted)
 		ASSERT_LE(0, obj);
 		p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, obj, 0);
 		ASSERT_NE(MAP_FAILED, p);
-		faults = vmstat("pgfault");
-		major = vmstat("pgmajfault");
+		faults = row_of(VMSTAT, "pgfault");
+		major = row_of(VMSTAT, "pgmajfault");
 		ASSERT_LE(0, faults);
 		ASSERT_LE(0, major);
 		for (int k = 0; k < pages; k++)
 			p[k * PAGE] = 'x';
-		EXPECT_EQ(faults + pages, vmstat("pgfault"));
-		EXPECT_EQ(major, vmstat("pgmajfault"));
+		EXPECT_EQ(faults + pages, row_of(VMSTAT, "pgfault"));
+		EXPECT_EQ(major, row_of(VMSTAT, "pgmajfault"));
 		ASSERT_EQ(pages, kmm_object_advise(obj, 0, pages * PAGE, KMM_ADVISE_PAGEOUT));
-		faults = vmstat("pgfault");
+		faults = row_of(VMSTAT, "pgfault");
 		for (int k = 0; k < pages; k++)
 			EXPECT_EQ('x', p[k * PAGE]);
-		EXPECT_LT(faults, vmstat("pgfault"));
+		EXPECT_LT(faults, row_of(VMSTAT, "pgfault"));
 		if (ram) {
-			EXPECT_EQ(major, vmstat("pgmajfault"));
+			EXPECT_EQ(major, row_of(VMSTAT, "pgmajfault"));
 		} else {
-			EXPECT_LT(major, vmstat("pgmajfault"));
+			EXPECT_LT(major, row_of(VMSTAT, "pgmajfault"));
 		}
 		munmap((void *)p, pages * PAGE);
 		close(obj);
