@@ -67,7 +67,8 @@ static inline uint64_t __attribute__((unused)) now_ms(void)
  * Called before the threads of a test start that switch a static key while others run into it.
  * QEMU's TCG before 8.1 (its commit deba78709ae8) may keep the translation of a breakpoint that the
  * kernel has already replaced, if another CPU writes while it is made: that CPU then takes int3
- * for ever. So there the threads share a CPU, and it is said; elsewhere they do not.
+ * for ever. Of the version the guest sees nothing. So under TCG, whichever, the threads share a
+ * CPU, and it is said; elsewhere they do not.
  */
 static inline void __attribute__((unused)) share_a_cpu_under_tcg(void)
 {
