@@ -6,7 +6,8 @@
  * by mobility type, rates, CPUs, window and swap above; below one table of seven, sorted.
  * Drawing knows nothing of the terminal: put() makes lines with a byte below 8 where the style
  * changes, and they go to ncurses or, with --batch, to stdout as they are. So both show the
- * same, and only the screen cuts lines off and leaves rows out.
+ * same, and only the screen cuts cells and lines off (the others at LINE_MAX_LEN) and leaves rows
+ * out.
  *
  * Signals that end the program are blocked but while it waits (ppoll), and only set a flag: the
  * terminal is restored, then the signal is raised again, so that whoever waits for us sees it. A
@@ -42,6 +43,7 @@
 #define NR_CPUS_SHOWN	8
 
 #define LINE_MAX_LEN	512
+#define CELL_MAX_SHOWN	40	/* on a screen */
 #define BAR_WIDTH	60
 
 /* Style bytes in a line; they index styles[]. */
@@ -573,7 +575,8 @@ static void put_cells(struct top *t, struct json_object *one)
 {
 	uint64_t page = number(json_object_object_get(t->now, "region"), "page_size");
 	const struct table *table = &tables[t->table];
-	char line[LINE_MAX_LEN], text[128];
+	/* a name has up to 255 characters, and is in the last column */
+	char line[LINE_MAX_LEN], text[256];
 	int len = 0;
 
 	for (const struct column *c = table->column; c->key && len < 400; c++) {
@@ -584,8 +587,9 @@ static void put_cells(struct top *t, struct json_object *one)
 		else
 			snprintf(text, sizeof(text), "%s%s", c->title,
 				 !marked ? "" : t->reverse[t->table] ? "^" : "*");
-		len += snprintf(line + len, sizeof(line) - len, "%s%*.40s", len ? " " : "",
-				c->width < 0 && !c[1].key ? 0 : c->width, text);
+		len += snprintf(line + len, sizeof(line) - len, "%s%*.*s", len ? " " : "",
+				c->width < 0 && !c[1].key ? 0 : c->width,
+				t->curses ? CELL_MAX_SHOWN : (int)sizeof(text), text);
 	}
 	if (one)
 		put(t, "%s", line);

@@ -7,7 +7,7 @@ set -uo pipefail
 . "$(dirname "$0")/cmd_lib.sh"
 
 echo "TAP version 13"
-echo "1..295"
+echo "1..297"
 
 check "info" 0 "$kmm" info
 claim "info names the provider" says out 'from provider (cma|contig|chunks)'
@@ -306,6 +306,11 @@ claim "free pages by type are those of the free lists" json 'sum(t["free_pages"]
 claim "caches are sorted" json '[c["bytes"] for c in j[0]["caches"]] == sorted((c["bytes"] for c in j[0]["caches"]), reverse=True)'
 check "top of the accounts, by their number" 0 "$kmm" top --json --interval 0.1 --table accounts --sort id --reverse
 claim "sorted by number" json '[a["id"] for a in j[0]["accounts"]] == sorted(a["id"] for a in j[0]["accounts"])'
+long=$(printf 'queue-%.0s' {1..40})
+"$kmm" msgq create "$long" >/dev/null
+check "top --batch of the queues" 0 "$kmm" top --batch --count 1 --interval 0.1 --table queues
+claim "no name is cut off" says out "$long\$"
+"$kmm" msgq unlink "$long"
 until [ -e "$tmp/stop" ]; do "$kmm" alloc --order 0 --count 1000 && "$kmm" bench fault_first_touch; done >"$tmp/load" 2>&1 &
 load=$!
 await 1 "$tmp/load"
