@@ -352,15 +352,21 @@ static void a_page_that_is_given_up_is_freed_by_its_writer(struct kunit *test)
 	paging_end(test, f);
 }
 
+/* One who evicts by the lists has no reference to the object, as kmm_object_pageout()'s callers do. */
 static void who_destroys_waits_for_the_writer(struct kunit *test)
 {
 	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
 	struct kmm_object *o = paging_create(test, f, 600);
-	struct paging_job j, d = { .fn = paging_job_destroy, .f = f, .o = o };
+	struct paging_job d = { .fn = paging_job_destroy, .f = f, .o = o };
+	struct paging_job j = { .fn = job_evict, .f = f };
 
 	paging_put_all(test, o, 560, 5);
 	KUNIT_EXPECT_EQ(test, kmm_object_pageout(o, 560, 5), 5);
-	begin_write(test, f, o, &j);
+	paging_put_all(test, o, 0, 8);
+	paging_hold(&f->store, true, false);
+	paging_job_start(test, &j, -1);
+	paging_inside(test, &f->store, 1);
+	WRITE_ONCE(j.nr, 1);
 	paging_job_start(test, &d, -1);
 	KUNIT_EXPECT_FALSE(test, paging_job_is_done(&d, 50));
 	KUNIT_EXPECT_EQ(test, end_write(test, f, &j), 8);
