@@ -352,7 +352,7 @@ static void a_page_that_is_given_up_is_freed_by_its_writer(struct kunit *test)
 	paging_end(test, f);
 }
 
-/* One who evicts by the lists has no reference to the object, as kmm_object_pageout()'s callers do. */
+/* Who evicts by the lists has no reference, as kmm_object_pageout()'s callers have. */
 static void who_destroys_waits_for_the_writer(struct kunit *test)
 {
 	struct paging *f = paging_begin(test, PAGING_STORE, 64, NULL);
