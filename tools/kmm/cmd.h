@@ -140,6 +140,9 @@ void complain_debugfs(int err, const char *name);
  */
 struct json_object *table_json(FILE *f);
 
+/* Of any other: an array of what line_json makes of each line; NULL: nothing. Closes f. */
+struct json_object *lines_json(FILE *f, struct json_object *(*line_json)(char *line));
+
 /* Print such a file as it is, or as JSON; returns the exit code. */
 int list_debugfs(struct options *o, const char *name);
 

@@ -201,6 +201,22 @@ struct json_object *table_json(FILE *f)
 	return j;
 }
 
+struct json_object *lines_json(FILE *f, struct json_object *(*line_json)(char *line))
+{
+	struct json_object *j = json_object_new_array(), *one;
+	char *line = NULL;
+	size_t cap = 0;
+
+	while (getline(&line, &cap, f) > 0) {
+		one = line_json(line);
+		if (one)
+			json_object_array_add(j, one);
+	}
+	free(line);
+	fclose(f);
+	return j;
+}
+
 int list_debugfs(struct options *o, const char *name)
 {
 	FILE *f = open_debugfs(name);

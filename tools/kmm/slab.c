@@ -105,19 +105,16 @@ static struct json_object *row_json(const struct cache_row *r)
 	return j;
 }
 
+static struct json_object *line_json(char *line)
+{
+	struct cache_row r;
+
+	return parse_row(line, &r) ? row_json(&r) : NULL;
+}
+
 struct json_object *caches_json(FILE *f)
 {
-	struct json_object *j = json_object_new_array();
-	struct cache_row r;
-	char *line = NULL;
-	size_t cap = 0;
-
-	while (getline(&line, &cap, f) > 0)
-		if (parse_row(line, &r))
-			json_object_array_add(j, row_json(&r));
-	free(line);
-	fclose(f);
-	return j;
+	return lines_json(f, line_json);
 }
 
 static void list_text(const struct options *o, const struct caches *c)

@@ -61,19 +61,16 @@ static struct json_object *row_json(const struct area_row *r)
 	return j;
 }
 
+static struct json_object *line_json(char *line)
+{
+	struct area_row r;
+
+	return parse_row(line, &r) ? row_json(&r) : NULL;
+}
+
 struct json_object *areas_json(FILE *f)
 {
-	struct json_object *j = json_object_new_array();
-	struct area_row r;
-	char *line = NULL;
-	size_t cap = 0;
-
-	while (getline(&line, &cap, f) > 0)
-		if (parse_row(line, &r))
-			json_object_array_add(j, row_json(&r));
-	free(line);
-	fclose(f);
-	return j;
+	return lines_json(f, line_json);
 }
 
 static int vmap_list(struct options *o, int argc, char **argv)
