@@ -445,11 +445,12 @@ noinline void kmm_report_bad_free(struct kmm_buddy *b, struct page *page, unsign
  * is kmm_free_pinned()'s, and nothing was done to what is in it.
  */
 static __always_inline bool kmm_free_prepare(struct kmm_buddy *b, struct page *page,
-					     const struct kmm_frame *f, unsigned int order)
+					     const struct kmm_frame *f, unsigned int order,
+					     const unsigned long *slot)
 {
 	trace_mm_page_free(page, order);
 	if (static_branch_unlikely(&kmm_page_key))
-		kmm_hook_page_free(b->region, page, f, order);
+		kmm_hook_page_free(b->region, page, f, order, slot);
 	if (kmm_page_pinned(page, order))
 		return false;
 	if (unlikely(order < b->guard_minorder))
@@ -463,7 +464,7 @@ static __always_inline bool kmm_free_prepare(struct kmm_buddy *b, struct page *p
  * cached, or while another CPU has the cache's lock.
  */
 static noinline void kmm_free_prepared(struct kmm_buddy *b, struct page *page, unsigned int order,
-				       unsigned long ip, struct kmm_frame *f)
+				       const unsigned long *slot, struct kmm_frame *f)
 {
 	struct kmm_pcp_list *l = NULL;
 	struct kmm_pcp *pcp;
@@ -476,7 +477,7 @@ static noinline void kmm_free_prepared(struct kmm_buddy *b, struct page *page, u
 	used = KMM_TAG_USED(order);
 	if (!try_cmpxchg(&f->tag, &used, KMM_FRAME_TAG(KMM_FRAME_CACHED, order))) {
 		kmm_pcp_unlock(pcp, flags);
-		return kmm_report_bad_free(b, page, order, f, ip);
+		return kmm_report_bad_free(b, page, order, f, *slot);
 	}
 	owner = f->owner;
 	f->owner = 0;
@@ -499,15 +500,15 @@ static noinline void kmm_free_prepared(struct kmm_buddy *b, struct page *page, u
 
 /* A free in full: what the fast path did not want, the report of a bad one among it. */
 static noinline void kmm_free_slow(struct kmm_buddy *b, struct page *page, unsigned int order,
-				   unsigned long ip)
+				   const unsigned long *slot)
 {
 	struct kmm_frame *f = kmm_region_frame(b->region, page_to_pfn(page));
 
 	if (!f || READ_ONCE(f->tag) != KMM_TAG_USED(order))
-		return kmm_report_bad_free(b, page, order, f, ip);
-	if (!kmm_free_prepare(b, page, f, order))
-		return kmm_free_pinned(b, page, order, ip);
-	kmm_free_prepared(b, page, order, ip, f);
+		return kmm_report_bad_free(b, page, order, f, *slot);
+	if (!kmm_free_prepare(b, page, f, order, slot))
+		return kmm_free_pinned(b, page, order, *slot);
+	kmm_free_prepared(b, page, order, slot, f);
 }
 
 /* One try: this CPU's cache, refilled if need be, or the free lists for what is not cached. */
@@ -636,33 +637,36 @@ static __always_inline bool kmm_alloc_wants_more(gfp_t gfp)
 	return gfp & __GFP_ZERO || static_branch_unlikely(&kmm_page_key);
 }
 
-/*
- * What a request wants done with its block before it gets it. The order of the arguments is that
- * of the fast path, so that its tail call moves one register.
- */
+/* What a request wants done with its block before it gets it. */
 static __always_inline void kmm_alloc_prepare(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
-					      struct page *page, const struct kmm_frame *f)
+					      struct page *page, const struct kmm_frame *f,
+					      const unsigned long *slot)
 {
 	if (static_branch_unlikely(&kmm_page_key))
-		kmm_hook_page_alloc(b->region, page, f, order, gfp);
+		kmm_hook_page_alloc(b->region, page, f, order, gfp, slot);
 	if (kmm_want_init_on_alloc(gfp))
 		kmm_page_clear(page, order);
 	trace_mm_page_alloc(page, order, gfp, kmm_gfp_type(gfp));
 }
 
-static noinline struct page *kmm_alloc_finish(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
-					      struct page *page, const struct kmm_frame *f)
+/*
+ * The rest of a request. The order of the arguments is that of the fast path, so that its tail call
+ * moves few registers.
+ */
+static noinline struct page *kmm_alloc_finish(gfp_t gfp, unsigned int order,
+					      struct page *page, const struct kmm_frame *f,
+					      struct kmm_buddy *b, const unsigned long *slot)
 {
-	kmm_alloc_prepare(b, gfp, order, page, f);
+	kmm_alloc_prepare(b, gfp, order, page, f, slot);
 	return page;
 }
 
 /* The same for a client of kmm_alloc_pages() and its like. */
-static noinline struct page *kmm_alloc_finish_client(struct kmm_buddy *b, gfp_t gfp,
-						     unsigned int order, struct page *page,
-						     const struct kmm_frame *f)
+static noinline struct page *kmm_alloc_finish_client(gfp_t gfp, unsigned int order,
+						     struct page *page, const struct kmm_frame *f,
+						     struct kmm_buddy *b, const unsigned long *slot)
 {
-	kmm_alloc_prepare(b, gfp, order, page, f);
+	kmm_alloc_prepare(b, gfp, order, page, f, slot);
 	if (static_branch_unlikely(&kmm_page_key))
 		kmm_hook_page_client(b->region, page, order, gfp);
 	return page;
@@ -674,20 +678,24 @@ static noinline struct page *kmm_alloc_finish_client(struct kmm_buddy *b, gfp_t 
  * @gfp: __GFP_ZERO counts
  * @page: the frame, used
  * @client: it goes to a caller of kmm_alloc_pages() or its like
+ * @slot: kmm_depot_slot() of whoever was called
  *
  * Context: any but NMI; no lock is held.
  */
-void kmm_alloc_finish_one(struct kmm_buddy *b, gfp_t gfp, struct page *page, bool client)
+void kmm_alloc_finish_one(struct kmm_buddy *b, gfp_t gfp, struct page *page, bool client,
+			  const unsigned long *slot)
 {
 	const struct kmm_frame *f;
 
 	if (likely(!kmm_alloc_wants_more(gfp)))
 		return;
 	f = kmm_region_frame(b->region, page_to_pfn(page));
-	client ? kmm_alloc_finish_client(b, gfp, 0, page, f) : kmm_alloc_finish(b, gfp, 0, page, f);
+	client ? kmm_alloc_finish_client(gfp, 0, page, f, b, slot) :
+		 kmm_alloc_finish(gfp, 0, page, f, b, slot);
 }
 
-static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsigned int order)
+static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsigned int order,
+					    const unsigned long *slot)
 {
 	unsigned int mt = kmm_gfp_type(gfp);
 	unsigned int tries = 0, homecomings = 0, most;
@@ -722,14 +730,14 @@ static noinline struct page *kmm_alloc_slow(struct kmm_buddy *b, gfp_t gfp, unsi
 		kmm_report_fail(b, gfp, order);
 		return NULL;
 	}
-	return kmm_alloc_finish(b, gfp, order, page,
-				kmm_region_frame(b->region, page_to_pfn(page)));
+	return kmm_alloc_finish(gfp, order, page,
+				kmm_region_frame(b->region, page_to_pfn(page)), b, slot);
 }
 
 static noinline struct page *kmm_alloc_slow_client(struct kmm_buddy *b, gfp_t gfp,
-						   unsigned int order)
+						   unsigned int order, const unsigned long *slot)
 {
-	struct page *page = kmm_alloc_slow(b, gfp, order);
+	struct page *page = kmm_alloc_slow(b, gfp, order, slot);
 
 	if (page && static_branch_unlikely(&kmm_page_key))
 		kmm_hook_page_client(b->region, page, order, gfp);
@@ -751,11 +759,12 @@ static __always_inline struct page *kmm_alloc(struct kmm_buddy *b, gfp_t gfp, un
 	struct kmm_pcp *pcp;
 	unsigned long flags;
 	struct page *page;
+	u32 stack;
 
 	might_alloc(gfp);
 	if (unlikely(!kmm_pcp_cached(order)))
-		return client ? kmm_alloc_slow_client(b, gfp, order) :
-				kmm_alloc_slow(b, gfp, order);
+		return client ? kmm_alloc_slow_client(b, gfp, order, kmm_depot_slot()) :
+				kmm_alloc_slow(b, gfp, order, kmm_depot_slot());
 	local_irq_save(flags);
 	pcp = this_cpu_ptr(b->pcp);
 	if (unlikely(!kmm_trylock_irqoff(&pcp->lock)))
@@ -768,16 +777,25 @@ static __always_inline struct page *kmm_alloc(struct kmm_buddy *b, gfp_t gfp, un
 	f = e->frame;
 	kmm_unlock_irqoff(&pcp->lock);
 	local_irq_restore(flags);
-	if (unlikely(kmm_alloc_wants_more(gfp)))
-		return client ? kmm_alloc_finish_client(b, gfp, order, page, f) :
-				kmm_alloc_finish(b, gfp, order, page, f);
+	if (unlikely(gfp & __GFP_ZERO))
+		goto finish;
+	if (static_branch_unlikely(&kmm_page_key)) {
+		if (unlikely(!kmm_hook_page_short(kmm_depot_slot(), &stack)))
+			goto finish;
+		kmm_hook_page_alloc_short(b->region, f, order, gfp, stack);
+	}
 	return page;
+
+finish:
+	return client ? kmm_alloc_finish_client(gfp, order, page, f, b, kmm_depot_slot()) :
+			kmm_alloc_finish(gfp, order, page, f, b, kmm_depot_slot());
 
 slow_unlock:
 	kmm_unlock_irqoff(&pcp->lock);
 slow:
 	local_irq_restore(flags);
-	return client ? kmm_alloc_slow_client(b, gfp, order) : kmm_alloc_slow(b, gfp, order);
+	return client ? kmm_alloc_slow_client(b, gfp, order, kmm_depot_slot()) :
+			kmm_alloc_slow(b, gfp, order, kmm_depot_slot());
 }
 
 /*
@@ -800,7 +818,8 @@ static __always_inline bool kmm_pcp_push(struct kmm_buddy *b, struct page *page,
 	pcp = this_cpu_ptr(b->pcp);
 	if (unlikely(!kmm_trylock_irqoff(&pcp->lock)))
 		goto busy;
-	l = &pcp->list[kmm_pcp_index(low ? order : KMM_PCP_HUGE_ORDER, f->mt)];
+	l = &pcp->list[low ? order * KMM_PCP_TYPES + f->mt :
+			     kmm_pcp_index(KMM_PCP_HUGE_ORDER, f->mt)];
 	e = l->top;
 	if (unlikely(e == l->limit))
 		goto full;
@@ -822,12 +841,12 @@ busy:
 
 /* The fast path with hooks. */
 static noinline void kmm_free_hooked(struct kmm_buddy *b, struct page *page, unsigned int order,
-				     unsigned long ip, struct kmm_frame *f)
+				     const unsigned long *slot, struct kmm_frame *f)
 {
-	if (unlikely(!kmm_free_prepare(b, page, f, order)))
-		return kmm_free_pinned(b, page, order, ip);
+	if (unlikely(!kmm_free_prepare(b, page, f, order, slot)))
+		return kmm_free_pinned(b, page, order, *slot);
 	if (unlikely(!kmm_pcp_push(b, page, f, order, order < KMM_PCP_LOW_ORDERS)))
-		kmm_free_prepared(b, page, order, ip, f);
+		kmm_free_prepared(b, page, order, slot, f);
 }
 
 /*
@@ -835,34 +854,36 @@ static noinline void kmm_free_hooked(struct kmm_buddy *b, struct page *page, uns
  * compiling: these need no loop over the counts, so no stack frame either.
  */
 static __always_inline void kmm_free_fast(struct kmm_buddy *b, struct page *page,
-					  unsigned int order, unsigned long ip, bool low)
+					  unsigned int order, bool low)
 {
 	struct kmm_frame *f = kmm_region_frame(b->region, page_to_pfn(page));
+	u32 stack;
 
 	if (unlikely(!f || READ_ONCE(f->tag) != KMM_TAG_USED(order) || f->owner))
-		return kmm_free_slow(b, page, order, ip);
-	if (static_branch_unlikely(&kmm_page_key))
-		return kmm_free_hooked(b, page, order, ip, f);
+		return kmm_free_slow(b, page, order, kmm_depot_slot());
+	if (static_branch_unlikely(&kmm_page_key)) {
+		if (unlikely(!kmm_hook_page_short(kmm_depot_slot(), &stack)))
+			return kmm_free_hooked(b, page, order, kmm_depot_slot(), f);
+		kmm_hook_page_free_short(b->region, f, stack);
+	}
 	if (unlikely(low ? kmm_page_pinned_low(page, order) : kmm_page_pinned(page, order)))
-		return kmm_free_slow(b, page, order, ip);
+		return kmm_free_slow(b, page, order, kmm_depot_slot());
 	if (unlikely(!kmm_pcp_push(b, page, f, order, low)))
-		kmm_free_slow(b, page, order, ip);
+		kmm_free_slow(b, page, order, kmm_depot_slot());
 }
 
-static noinline void kmm_free_high(struct kmm_buddy *b, struct page *page, unsigned int order,
-				   unsigned long ip)
+static noinline void kmm_free_high(struct kmm_buddy *b, struct page *page, unsigned int order)
 {
 	if (order == KMM_PCP_HUGE_ORDER)
-		return kmm_free_fast(b, page, KMM_PCP_HUGE_ORDER, ip, false);
-	kmm_free_slow(b, page, order, ip);
+		return kmm_free_fast(b, page, KMM_PCP_HUGE_ORDER, false);
+	kmm_free_slow(b, page, order, kmm_depot_slot());
 }
 
-static __always_inline void kmm_free(struct kmm_buddy *b, struct page *page, unsigned int order,
-				     unsigned long ip)
+static __always_inline void kmm_free(struct kmm_buddy *b, struct page *page, unsigned int order)
 {
 	if (unlikely(order >= KMM_PCP_LOW_ORDERS))
-		return kmm_free_high(b, page, order, ip);
-	kmm_free_fast(b, page, order, ip, true);
+		return kmm_free_high(b, page, order);
+	kmm_free_fast(b, page, order, true);
 }
 
 /**
@@ -908,7 +929,7 @@ KMM_EXPORT_INTERNAL(kmm_buddy_alloc_client);
  */
 void kmm_buddy_free(struct kmm_buddy *b, struct page *page, unsigned int order)
 {
-	kmm_free(b, page, order, _RET_IP_);
+	kmm_free(b, page, order);
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_free);
 
@@ -953,10 +974,10 @@ static __always_inline unsigned long kmm_alloc_bulk(struct kmm_buddy *b, gfp_t g
 		nr = kmm_pcp_take(b, gfp, got, want);
 		kmm_wake_if_low(b);
 		for (k = 0; k < nr; k++)
-			kmm_alloc_finish_one(b, gfp, got[k], client);
+			kmm_alloc_finish_one(b, gfp, got[k], client, kmm_depot_slot());
 		if (!nr) {
-			got[0] = client ? kmm_alloc_slow_client(b, gfp, 0) :
-					  kmm_alloc_slow(b, gfp, 0);
+			got[0] = client ? kmm_alloc_slow_client(b, gfp, 0, kmm_depot_slot()) :
+					  kmm_alloc_slow(b, gfp, 0, kmm_depot_slot());
 			nr = !!got[0];
 		}
 		for (k = 0; k < nr; i++)
@@ -1001,7 +1022,7 @@ void kmm_buddy_free_bulk(struct kmm_buddy *b, struct page **pages, unsigned long
 
 	for (i = 0; i < nr_pages; i++)
 		if (pages[i])
-			kmm_free(b, pages[i], 0, _RET_IP_);
+			kmm_free(b, pages[i], 0);
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_free_bulk);
 
@@ -1100,7 +1121,7 @@ EXPORT_SYMBOL_GPL(kmm_alloc_pages);
  */
 void __kmm_free_pages(struct page *page, unsigned int order)
 {
-	kmm_free(kmm_client, page, order, _RET_IP_);
+	kmm_free(kmm_client, page, order);
 }
 EXPORT_SYMBOL_GPL(__kmm_free_pages);
 
@@ -1135,7 +1156,7 @@ void kmm_free_pages(unsigned long addr, unsigned int order)
 		       (void *)addr, (void *)_RET_IP_);
 		return kmm_count(kmm_client, KMM_BAD_FREE, 1);
 	}
-	kmm_free_slow(kmm_client, virt_to_page((void *)addr), order, _RET_IP_);
+	kmm_free_slow(kmm_client, virt_to_page((void *)addr), order, kmm_depot_slot());
 }
 EXPORT_SYMBOL_GPL(kmm_free_pages);
 
@@ -1166,7 +1187,7 @@ EXPORT_SYMBOL_GPL(kmm_alloc_pages_bulk_array);
 int kmm_alloc_contig_range(unsigned long start_pfn, unsigned long end_pfn,
 			   unsigned int migratetype, gfp_t gfp)
 {
-	return kmm_alloc_range(kmm_client, start_pfn, end_pfn, gfp, true);
+	return kmm_alloc_range(kmm_client, start_pfn, end_pfn, gfp, true, kmm_depot_slot());
 }
 EXPORT_SYMBOL_GPL(kmm_alloc_contig_range);
 
@@ -1180,7 +1201,7 @@ EXPORT_SYMBOL_GPL(kmm_alloc_contig_range);
 void kmm_free_contig_range(unsigned long pfn, unsigned long nr_pages)
 {
 	for (; nr_pages--; pfn++)
-		kmm_free_slow(kmm_client, pfn_to_page(pfn), 0, _RET_IP_);
+		kmm_free_slow(kmm_client, pfn_to_page(pfn), 0, kmm_depot_slot());
 }
 EXPORT_SYMBOL_GPL(kmm_free_contig_range);
 

@@ -8,6 +8,7 @@
 
 #include <kmm/buddy.h>
 #include <kmm/region.h>
+#include <kmm/stack_depot.h>
 
 /* A cached block: both names of its first frame, so that a request computes nothing. */
 struct kmm_pcp_entry {
@@ -143,12 +144,13 @@ static inline void kmm_uncharge(struct kmm_buddy *b, u32 owner, unsigned long nr
 /* === buddy/range.c === */
 
 int kmm_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long end_pfn, gfp_t gfp,
-		    bool client);
+		    bool client, const unsigned long *slot);
 
 /* === buddy.c === */
 
 void kmm_wake_if_low(struct kmm_buddy *b);
-void kmm_alloc_finish_one(struct kmm_buddy *b, gfp_t gfp, struct page *page, bool client);
+void kmm_alloc_finish_one(struct kmm_buddy *b, gfp_t gfp, struct page *page, bool client,
+			  const unsigned long *slot);
 void kmm_page_is_idle(struct kmm_buddy *b, struct page *page, unsigned int order);
 void kmm_report_bad_free(struct kmm_buddy *b, struct page *page, unsigned int order,
 			 const struct kmm_frame *f, unsigned long ip);

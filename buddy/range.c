@@ -110,11 +110,12 @@ static void kmm_range_take(struct kmm_buddy *b, unsigned long pfn, unsigned long
  * @end_pfn: behind the last
  * @gfp: __GFP_ZERO counts
  * @client: as for kmm_alloc_finish_one()
+ * @slot: as for that
  *
  * Context: any but NMI; no lock is held. Return: as kmm_buddy_alloc_range().
  */
 int kmm_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long end_pfn, gfp_t gfp,
-		    bool client)
+		    bool client, const unsigned long *slot)
 {
 	unsigned long flags, pfn;
 	struct kmm_pcp *mine;
@@ -131,7 +132,7 @@ int kmm_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long 
 	kmm_buddy_resume(b, mine, flags);
 	kmm_wake_if_low(b);
 	for (pfn = start_pfn; !err && pfn < end_pfn; pfn++)
-		kmm_alloc_finish_one(b, gfp, pfn_to_page(pfn), client);
+		kmm_alloc_finish_one(b, gfp, pfn_to_page(pfn), client, slot);
 	return err;
 }
 
@@ -148,7 +149,7 @@ int kmm_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long 
  */
 int kmm_buddy_alloc_range(struct kmm_buddy *b, unsigned long start_pfn, unsigned long end_pfn)
 {
-	return kmm_alloc_range(b, start_pfn, end_pfn, GFP_NOWAIT, false);
+	return kmm_alloc_range(b, start_pfn, end_pfn, GFP_NOWAIT, false, kmm_depot_slot());
 }
 KMM_EXPORT_INTERNAL(kmm_buddy_alloc_range);
 

@@ -16,9 +16,10 @@
  *	object	(instead) | alloc -> free;  stray: freed, but in no slab
  *	vmap	alloc -> free
  *
- * Objects have two levels, because zeroing and hardened caches are what people leave on:
+ * Objects and pages have two levels, for what people leave on. With zeroing and hardened caches:
  * kmm_slab_key takes an operation to the variant that does just these two, kmm_slab_hook_key
- * from there to the full one, which traces and calls the hooks.
+ * from there to the full one, which traces and calls the hooks. With page_owner: kmm_page_key
+ * takes it to the short forms of its hooks, without a call, and kmm_page_hook_key to the full ones.
  *
  * Invariants: the count of kmm_page_key is the number of features, switches and trace events of
  * pages that are on, and so for the others; a feature's key is on only while those of its
@@ -39,6 +40,7 @@
 
 DEFINE_STATIC_KEY_FALSE(kmm_page_key);
 KMM_EXPORT_INTERNAL(kmm_page_key);
+DEFINE_STATIC_KEY_FALSE(kmm_page_hook_key);
 DEFINE_STATIC_KEY_FALSE(kmm_slab_key);
 KMM_EXPORT_INTERNAL(kmm_slab_key);
 DEFINE_STATIC_KEY_FALSE(kmm_slab_hook_key);
@@ -57,6 +59,8 @@ void kmm_hooks_on(struct static_key_false *feature, unsigned int paths)
 	if (feature)
 		static_branch_inc(feature);
 	if (paths & KMM_PATH_PAGE)
+		static_branch_inc(&kmm_page_hook_key);
+	if (paths & (KMM_PATH_PAGE | KMM_PATH_PAGE_OWNER))
 		static_branch_inc(&kmm_page_key);
 	if (paths & KMM_PATH_SLAB)
 		static_branch_inc(&kmm_slab_hook_key);
@@ -82,8 +86,10 @@ void kmm_hooks_off(struct static_key_false *feature, unsigned int paths)
 		static_branch_dec(&kmm_slab_key);
 	if (paths & KMM_PATH_SLAB)
 		static_branch_dec(&kmm_slab_hook_key);
-	if (paths & KMM_PATH_PAGE)
+	if (paths & (KMM_PATH_PAGE | KMM_PATH_PAGE_OWNER))
 		static_branch_dec(&kmm_page_key);
+	if (paths & KMM_PATH_PAGE)
+		static_branch_dec(&kmm_page_hook_key);
 	if (feature)
 		static_branch_dec(feature);
 }

@@ -7,11 +7,13 @@
  * kernel's page_ext, each client is asked once, when the region is there, whether it needs a
  * part (need()) and how large it is (size()). The parts are laid one behind the other into an
  * entry, and one array of entries, by the same index as the frames, is carved by the region's
- * early allocator. Nobody needs any: no array, not a byte.
+ * early allocator. An entry is a multiple of a frame's size, so a part is found from the frame's
+ * address by a multiplication and an addition (kmm_page_ext_of()). Nobody needs any: no array, not
+ * a byte.
  *
  * States: before kmm_page_ext_init() and without any client, @needed is 0 and every
  * kmm_page_ext_get() is NULL; after it nothing changes until the region goes, and the array
- * with it, as metadata.
+ * with it, as metadata, but which clients are on (kmm_page_ext_switch()).
  *
  * That is why a client can be switched on at run time only when it asked for its part at load:
  * the frames that the array would have to come from are the buddy's by then.
@@ -64,6 +66,8 @@ int kmm_page_ext_init(struct kmm_region *r, const struct kmm_page_ext_client * c
 	}
 	if (!ext.needed)
 		return 0;
+	ext.size = ALIGN(ext.size, sizeof(struct kmm_frame));
+	ext.ratio = ext.size / sizeof(struct kmm_frame);
 	ext.base = kmm_region_early_alloc(r, array_size(r->nr_index, ext.size), sizeof(u64));
 	if (!ext.base)
 		return -ENOMEM;
@@ -71,6 +75,25 @@ int kmm_page_ext_init(struct kmm_region *r, const struct kmm_page_ext_client * c
 	return 0;
 }
 KMM_EXPORT_INTERNAL(kmm_page_ext_init);
+
+/**
+ * kmm_page_ext_switch() - A client is on or off in a region from now on.
+ * @r: region
+ * @id: of the client, which has a part
+ * @on: so
+ *
+ * Context: any; the client serialises.
+ */
+void kmm_page_ext_switch(struct kmm_region *r, enum kmm_page_ext_id id, bool on)
+{
+	struct kmm_page_ext *ext = &r->ext;
+	/* Not 0: the two arrays lie in one map of all memory, far from address 0. */
+	unsigned long add = (unsigned long)ext->base + ext->offset[id] -
+			    (unsigned long)r->frames * ext->ratio;
+
+	WRITE_ONCE(ext->on[id], on ? add : 0);
+}
+KMM_EXPORT_INTERNAL(kmm_page_ext_switch);
 
 /**
  * kmm_page_ext_bytes() - What the array takes.

@@ -10,6 +10,11 @@
  * into kmm_stacks. A split copies it to each frame. So an operation writes one record, whatever
  * the order, while the kernel writes one per page.
  *
+ * People leave it on, so its hooks have a short form, inline in the fast paths of buddy.c: for
+ * stacks that the depot remembers first, while no other feature wants pages and the TSC is good. A
+ * stack begins with whoever called the buddy, on both ways: its functions hand down where their own
+ * return address is (kmm_depot_slot()).
+ *
  * It starts in two phases. page_ext must be carved before the buddy has the frames, so whether
  * page_owner can be had is decided at load (parameter page_owner=1). It begins to work once
  * buddy and depot do (page_ext_init_flatmem_late): whatever is in use by then, metadata and
@@ -71,8 +76,12 @@ static bool owner_asked;
 /* The module's region, while it has records; NULL: none. */
 static struct kmm_region *owner_region;
 
-/* Records have the TSC, which was this when local_clock() was that; immutable after load. */
-static DEFINE_STATIC_KEY_FALSE(owner_tsc_key);
+/*
+ * Records have the TSC, which was this when local_clock() was that; immutable after load; 0: the
+ * TSC is not good enough. The key is on, for good, since kmm_stacks is there: so it also says that.
+ */
+DEFINE_STATIC_KEY_FALSE(kmm_page_owner_tsc_key);
+KMM_EXPORT_INTERNAL(kmm_page_owner_tsc_key);
 static u64 owner_start_tsc, owner_start_nsec;
 
 /* Stacks of frames that were in use before, and of what did not fit into the depot. */
@@ -101,19 +110,10 @@ static unsigned int owner_gfp_type(gfp_t gfp)
 
 /* === Records === */
 
-/*
- * local_clock() is 40 instructions, the counter that it reads one: if the counter is good enough
- * for the kernel, records have it raw.
- */
-static __always_inline u64 owner_clock(void)
-{
-	return static_branch_likely(&owner_tsc_key) ? rdtsc() : local_clock();
-}
-
-/* As local_clock() would have said, when owner_clock() said this. */
+/* As local_clock() would have said, when kmm_page_owner_clock() said this. */
 static u64 owner_clock_nsec(u64 clock)
 {
-	if (!static_branch_likely(&owner_tsc_key) || !clock)
+	if (!static_branch_likely(&kmm_page_owner_tsc_key) || !clock)
 		return clock;
 	return owner_start_nsec + mul_u64_u32_div(clock - owner_start_tsc, USEC_PER_SEC, tsc_khz);
 }
@@ -123,24 +123,9 @@ static struct kmm_page_owner *owner_record(const struct kmm_region *r, u32 index
 	return kmm_page_ext_get(&r->ext, KMM_PAGE_EXT_OWNER, index);
 }
 
-/* For the hooks. */
-static __always_inline bool owner_active(const struct kmm_region *r)
+static u32 owner_stack(const unsigned long *slot)
 {
-	return test_bit(KMM_PAGE_EXT_OWNER, &r->ext.active);
-}
-
-static __always_inline struct kmm_page_owner *owner_of_frame(const struct kmm_region *r,
-							     const struct kmm_frame *f)
-{
-	return kmm_page_ext_at(&r->ext, KMM_PAGE_EXT_OWNER, kmm_region_index(r, f));
-}
-
-static __always_inline void owner_set_task(struct kmm_page_owner *po)
-{
-	po->pid = current->pid;
-	po->tgid = current->tgid;
-	memcpy(po->comm, current->comm, sizeof(po->comm));
-	po->ts_nsec = owner_clock();
+	return kmm_depot_save_at(&kmm_stacks, slot) ?: owner_failure_handle;
 }
 
 /**
@@ -149,41 +134,35 @@ static __always_inline void owner_set_task(struct kmm_page_owner *po)
  * @f: its first frame
  * @order: of the block
  * @gfp: what it was asked for with
+ * @slot: where on the stack is the first return address
  *
  * Context: any but NMI; the block is the caller's.
  */
-noinline void kmm_page_owner_alloc(struct kmm_region *r, const struct kmm_frame *f,
-				   unsigned int order, gfp_t gfp)
+void kmm_page_owner_alloc(struct kmm_region *r, const struct kmm_frame *f, unsigned int order,
+			  gfp_t gfp, const unsigned long *slot)
 {
-	struct kmm_page_owner *po;
+	struct kmm_page_owner *po = kmm_page_ext_of(&r->ext, KMM_PAGE_EXT_OWNER, f);
 
-	if (!owner_active(r))
-		return;
-	po = owner_of_frame(r, f);
-	po->handle = kmm_depot_save_caller(&kmm_stacks) ?: owner_failure_handle;
-	po->order = order;
-	po->gfp = gfp;
-	owner_set_task(po);
-	WRITE_ONCE(po->state, KMM_OWNER_ALLOCATED);
+	if (po)
+		kmm_page_owner_set_allocated(po, owner_stack(slot), order, gfp,
+					     kmm_page_owner_clock());
 }
 
 /**
  * kmm_page_owner_free() - A block comes back.
  * @r: region
  * @f: its first frame
+ * @slot: where on the stack is the first return address
  *
  * Context: any but NMI; the block is the caller's.
  */
-noinline void kmm_page_owner_free(struct kmm_region *r, const struct kmm_frame *f)
+void kmm_page_owner_free(struct kmm_region *r, const struct kmm_frame *f,
+			 const unsigned long *slot)
 {
-	struct kmm_page_owner *po;
+	struct kmm_page_owner *po = kmm_page_ext_of(&r->ext, KMM_PAGE_EXT_OWNER, f);
 
-	if (!owner_active(r))
-		return;
-	po = owner_of_frame(r, f);
-	po->free_handle = kmm_depot_save_caller(&kmm_stacks) ?: owner_failure_handle;
-	po->free_ts_nsec = owner_clock();
-	WRITE_ONCE(po->state, KMM_OWNER_FREED);
+	if (po)
+		kmm_page_owner_set_freed(po, owner_stack(slot), kmm_page_owner_clock());
 }
 
 /**
@@ -197,12 +176,11 @@ noinline void kmm_page_owner_free(struct kmm_region *r, const struct kmm_frame *
 void kmm_page_owner_split(struct kmm_region *r, struct page *page, unsigned int order)
 {
 	const struct kmm_frame *f = kmm_region_frame(r, page_to_pfn(page));
+	struct kmm_page_owner *po = kmm_page_ext_of(&r->ext, KMM_PAGE_EXT_OWNER, f);
 	u32 i, index = kmm_region_index(r, f);
-	struct kmm_page_owner *po;
 
-	if (!owner_active(r))
+	if (!po)
 		return;
-	po = owner_of_frame(r, f);
 	po->order = 0;
 	for (i = 1; i < 1U << order; i++)
 		*owner_record(r, index + i) = *po;
@@ -357,7 +335,7 @@ static bool owner_mark_one(struct kmm_page_owner *po, unsigned int order)
 	if (marked) {
 		po->order = order;
 		po->handle = owner_early_handle;
-		owner_set_task(po);
+		kmm_page_owner_set_task(po, kmm_page_owner_clock());
 	}
 	local_irq_restore(flags);
 	return marked;
@@ -403,12 +381,14 @@ long kmm_page_owner_start(struct kmm_region *r)
 	err = kmm_stacks_get();
 	if (err)
 		return err;
+	if (owner_start_tsc)
+		static_branch_enable(&kmm_page_owner_tsc_key);
 	owner_early_handle = owner_register_early_stack();
 	owner_failure_handle = owner_register_failure_stack();
 	for (index = 0; index < r->nr_index; index++)
 		memset(owner_record(r, index), 0, sizeof(struct kmm_page_owner));
-	set_bit(KMM_PAGE_EXT_OWNER, &r->ext.active);
-	kmm_hooks_on(&kmm_page_owner_key, KMM_PATH_PAGE);
+	kmm_page_ext_switch(r, KMM_PAGE_EXT_OWNER, true);
+	kmm_hooks_on(&kmm_page_owner_key, KMM_PATH_PAGE_OWNER);
 	return owner_mark_early(r);
 }
 KMM_EXPORT_INTERNAL(kmm_page_owner_start);
@@ -423,14 +403,14 @@ KMM_EXPORT_INTERNAL(kmm_page_owner_start);
  */
 void kmm_page_owner_stop(struct kmm_region *r)
 {
-	clear_bit(KMM_PAGE_EXT_OWNER, &r->ext.active);
-	kmm_hooks_off(&kmm_page_owner_key, KMM_PATH_PAGE);
+	kmm_page_ext_switch(r, KMM_PAGE_EXT_OWNER, false);
+	kmm_hooks_off(&kmm_page_owner_key, KMM_PATH_PAGE_OWNER);
 }
 KMM_EXPORT_INTERNAL(kmm_page_owner_stop);
 
 static bool owner_is_on(void)
 {
-	return owner_region && test_bit(KMM_PAGE_EXT_OWNER, &owner_region->ext.active);
+	return owner_region && kmm_page_ext_is_on(&owner_region->ext, KMM_PAGE_EXT_OWNER);
 }
 
 /* The region is there; owner_mutex is held. */
@@ -535,7 +515,6 @@ long kmm_page_owner_init(struct kmm_region *r)
 	if (tsc_khz && !check_tsc_unstable()) {
 		owner_start_tsc = rdtsc();
 		owner_start_nsec = local_clock();
-		static_branch_enable(&owner_tsc_key);
 	}
 	if (r->ext.needed & BIT(KMM_PAGE_EXT_OWNER)) {
 		ret = kmm_page_owner_start(r);

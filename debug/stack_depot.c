@@ -17,7 +17,7 @@
  *
  * Unwinding is what costs: with the kernel's ORC unwinder about 400 instructions a frame. But
  * the same few paths come again and again. So a record also has the places where its return
- * addresses were found, counted from the innermost one's, and each CPU remembers which records
+ * addresses were found, counted from the innermost one's, and the depot remembers which records
  * it saw lately. A stack is the same again if at each of these places there is that return
  * address again. That is no guess: where the next frame is follows from the address in this
  * one, which was just compared, as long as every frame is found by adding a constant to the
@@ -28,14 +28,20 @@
  *	- corrected an address that a tracer had replaced on the stack
  *
  * and these stacks are unwound each time. A stack that ends where user space was entered is the
- * same only if it was user space again: the saved code segment tells. Places are compared from
- * the innermost on, and the first difference ends it, so nothing beyond the stack is ever read.
+ * same only if it was user space again: the word with the saved code segment tells, and is
+ * compared like an address. Places are compared from the innermost on, and the first difference
+ * ends it, so nothing beyond the stack is ever read.
  *
- * What a CPU remembers are pointers to records, which stay; so it needs no lock either, and it
- * does no harm to be moved to another CPU in the middle.
+ * What is remembered are pointers to records, which stay; so it needs no lock either. All CPUs
+ * share it: it is read far more often than written. Comparing takes 4 instructions an address, and
+ * kmm_depot_recall() does it inline for who calls often (page_owner).
  *
- * Invariants: of equal stacks there is one record, or two: the older without places, of a walk
- * that could not tell them. nr_saved counts every call, the dropped ones too.
+ * How much a function adds to the stack pointer is true as long as its code is there. When a module
+ * goes, others may come to its addresses; so then all that is remembered is forgotten.
+ *
+ * Invariants: of equal stacks there is one record for each code segment (and each code that was at
+ * these addresses), and perhaps one more without places, of a walk that could not tell them.
+ * nr_saved counts every call, the dropped ones too.
  *
  * Context: any but NMI. Locks: @lock is a leaf.
  *
@@ -44,11 +50,11 @@
 
 #define pr_fmt(fmt) fmt
 
-#include <linux/bits.h>
 #include <linux/jhash.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -73,67 +79,21 @@ MODULE_PARM_DESC(stack_depot_kb, "Host memory for stacks of debugging, at most, 
 #define DEPOT_UNIT		sizeof(u64)
 
 /**
- * struct depot_record - a stack
- * @next: handle of the next one in its chain
- * @handle: its own
- * @nr: addresses
- * @nr_places: what is compared to recognise it: @nr, rounded up to DEPOT_STEP by more of the
- *	first; 0: it cannot be recognised
- * @cs: where the code segment of the interrupted user space is; 0: the stack does not end there
- * @ip: innermost first. After these @nr, or @nr_places, a u16 for each of @nr_places: where it
- *	is on the stack
- *
- * Places are counted in words from that of the first address, which is 0. Immutable once it can
- * be found.
- */
-struct depot_record {
-	u32 next;
-	u32 handle;
-	u16 nr;
-	u16 nr_places;
-	u16 cs;
-	unsigned long ip[] __aligned(8);
-};
-
-/* So many words are compared before the loop looks whether it is done. */
-#define DEPOT_STEP	4
-
-/**
  * struct depot_stack - what a record is looked for, or made of
  * @nr: of the record
  * @nr_places: of the record
- * @cs: of the record
- * @ip: addresses, for @nr and for @nr_places
+ * @ip: addresses, for @nr, and what else is compared, for @nr_places
  * @at: places, for @nr_places
  */
 struct depot_stack {
 	u16 nr;
 	u16 nr_places;
-	u16 cs;
 	const unsigned long *ip;
 	const u16 *at;
 };
 
-static_assert(KMM_DEPOT_DEPTH % DEPOT_STEP == 0);
-
-/* What a CPU remembers: sets of MEMO_WAYS, by where on the stack the call was, and whose. */
-#define MEMO_SET_BITS	6
-#define MEMO_SETS	BIT(MEMO_SET_BITS)
-#define MEMO_WAYS	4
-
-/**
- * struct kmm_depot_cpu - what belongs to one CPU
- * @memo: records that it saw; any context may write one, at any moment
- * @victim: the way that is replaced next
- * @nr_unwound: calls that no memo answered, kmm_depot_save() among them
- * @nr_remembered: calls that one did
- */
-struct kmm_depot_cpu {
-	const struct depot_record *memo[MEMO_SETS][MEMO_WAYS];
-	unsigned int victim;
-	u64 nr_unwound;
-	u64 nr_remembered;
-};
+/* What is remembered where nothing is: no return address is 0. */
+static const struct kmm_depot_record depot_nothing = { .ip = { 0 } };
 
 struct kmm_depot kmm_stacks;
 KMM_EXPORT_INTERNAL(kmm_stacks);
@@ -144,7 +104,7 @@ static DEFINE_MUTEX(depot_mutex);
 /* === Records === */
 
 /* The record of a handle; NULL for 0 and for what is none. */
-static const struct depot_record *depot_record(const struct kmm_depot *d, u32 handle)
+static const struct kmm_depot_record *depot_record(const struct kmm_depot *d, u32 handle)
 {
 	u64 at = ((u64)handle - 1) * DEPOT_UNIT;
 
@@ -159,25 +119,26 @@ static u32 depot_hash(const struct depot_stack *s)
 }
 
 /* Return: the record of this stack, with places if @s has some; NULL: there is none yet. */
-static const struct depot_record *depot_find(const struct kmm_depot *d, const struct depot_stack *s,
-					     const u32 *bucket)
+static const struct kmm_depot_record *depot_find(const struct kmm_depot *d,
+						 const struct depot_stack *s, const u32 *bucket)
 {
+	size_t size = max(s->nr, s->nr_places) * sizeof(*s->ip);
 	/* Pairs with smp_store_release() in depot_add_locked(). */
-	const struct depot_record *rec = depot_record(d, smp_load_acquire(bucket));
+	const struct kmm_depot_record *rec = depot_record(d, smp_load_acquire(bucket));
 
-	while (rec && (rec->nr != s->nr || memcmp(rec->ip, s->ip, s->nr * sizeof(*s->ip)) ||
-		       rec->nr_places < s->nr_places))
+	while (rec && (rec->nr != s->nr || rec->nr_places < s->nr_places ||
+		       memcmp(rec->ip, s->ip, size) ||
+		       memcmp(rec->at, s->at, s->nr_places * sizeof(*s->at))))
 		rec = depot_record(d, rec->next);
 	return rec;
 }
 
-static const struct depot_record *depot_add_locked(struct kmm_depot *d, const struct depot_stack *s,
-						   u32 *bucket)
+static const struct kmm_depot_record *depot_add_locked(struct kmm_depot *d,
+						       const struct depot_stack *s, u32 *bucket)
 {
 	unsigned int words = max(s->nr, s->nr_places);
-	size_t size = ALIGN(sizeof(struct depot_record) + words * sizeof(*s->ip) +
-			    s->nr_places * sizeof(*s->at), DEPOT_UNIT);
-	struct depot_record *rec;
+	struct kmm_depot_record *rec;
+	size_t size = struct_size(rec, ip, words);
 	u32 at = d->used_bytes;
 
 	lockdep_assert_held(&d->lock);
@@ -192,9 +153,10 @@ static const struct depot_record *depot_add_locked(struct kmm_depot *d, const st
 	rec->handle = 1 + at / DEPOT_UNIT;
 	rec->nr = s->nr;
 	rec->nr_places = s->nr_places;
-	rec->cs = s->cs;
 	memcpy(rec->ip, s->ip, words * sizeof(*s->ip));
-	memcpy(rec->ip + words, s->at, s->nr_places * sizeof(*s->at));
+	memcpy(rec->at, s->at, s->nr_places * sizeof(*s->at));
+	rec->more[0] = s->nr_places > 8;
+	rec->more[1] = s->nr_places > 12;
 	WRITE_ONCE(d->used_bytes, at + size);
 	d->nr_stacks++;
 	/* Whoever finds the handle finds the record. Pairs with depot_find(). */
@@ -213,9 +175,10 @@ static bool depot_wants_pool(const struct kmm_depot *d)
 }
 
 /* Return: the stack's record; NULL: it is empty, or new and there is no room. */
-static const struct depot_record *depot_save(struct kmm_depot *d, const struct depot_stack *s)
+static const struct kmm_depot_record *depot_save(struct kmm_depot *d,
+						 const struct depot_stack *s)
 {
-	const struct depot_record *rec;
+	const struct kmm_depot_record *rec;
 	unsigned long flags;
 	u32 *bucket;
 
@@ -258,6 +221,7 @@ static bool depot_by_register(const struct unwind_state *state, unsigned long sp
 static void depot_unwind(const unsigned long *slot, struct depot_stack *s, unsigned long *ips,
 			 u16 *at)
 {
+	const unsigned long *cs = NULL;
 	struct unwind_state state;
 	bool good = true;
 	unsigned int nr;
@@ -280,42 +244,24 @@ static void depot_unwind(const unsigned long *slot, struct depot_stack *s, unsig
 			continue;
 		good &= !depot_by_register(&state, sp, bp);
 		if (state.regs && user_mode(state.regs) && depot_same_stack(slot, &state.regs->cs))
-			s->cs = &state.regs->cs - slot;
+			cs = &state.regs->cs;
 		else
 			good &= !state.regs;
 	}
 	s->nr = nr;
 	if (!good || !nr || at[0] || unwind_error(&state))
 		return;
-	for (; nr % DEPOT_STEP; nr++) {
+	if (cs && nr < KMM_DEPOT_DEPTH) {
+		ips[nr] = *cs;
+		at[nr++] = cs - slot;
+	}
+	for (; nr < 8 || nr % 4; nr++) {
 		ips[nr] = ips[0];
 		at[nr] = 0;
 	}
 	s->nr_places = nr;
 }
-
-/* Is what @rec has on the stack from @slot on, word for word? See the essay. */
-static __always_inline bool depot_fits(const struct depot_record *rec,
-				       const unsigned long *slot)
-{
-	const unsigned long *ip = rec->ip, *end = ip + rec->nr_places;
-	const u16 *at = (const u16 *)end;
-
-	do {
-		if (slot[at[0]] != ip[0] || slot[at[1]] != ip[1] || slot[at[2]] != ip[2] ||
-		    slot[at[3]] != ip[3])
-			return false;
-		at += DEPOT_STEP;
-		ip += DEPOT_STEP;
-	} while (ip < end);
-	return !rec->cs || (slot[rec->cs] & SEGMENT_RPL_MASK) == USER_RPL;
-}
 #else
-static bool depot_fits(const struct depot_record *rec, const unsigned long *slot)
-{
-	return false;
-}
-
 /* Without ORC there are no places; the frames before the one in @slot are left out. */
 static void depot_unwind(const unsigned long *slot, struct depot_stack *s, unsigned long *ips,
 			 u16 *at)
@@ -328,31 +274,33 @@ static void depot_unwind(const unsigned long *slot, struct depot_stack *s, unsig
 }
 #endif
 
-/* What @c remembers of calls whose return address is in @slot. */
-static __always_inline const struct depot_record **depot_memos(struct kmm_depot_cpu *c,
-							       const unsigned long *slot)
+/* @rec becomes the first of @memo, in place of the one in @way. One that gets lost is no harm. */
+static void depot_remember(const struct kmm_depot_record **memo, unsigned int way,
+			   const struct kmm_depot_record *rec)
 {
-	u32 key = ((unsigned long)slot & (THREAD_SIZE - 1)) ^ *slot;
+	const unsigned int step = KMM_DEPOT_SETS;
 
-	return c->memo[hash_32(key, MEMO_SET_BITS)];
+	for (way *= step; way; way -= step)
+		WRITE_ONCE(memo[way], READ_ONCE(memo[way - step]));
+	/* Whoever finds the pointer finds the record. Pairs with kmm_depot_recall(). */
+	smp_store_release(memo, rec);
 }
 
 static noinline u32 depot_save_unwound(struct kmm_depot *d, const unsigned long *slot)
 {
-	const struct depot_record *rec;
-	struct kmm_depot_cpu *c;
+	const struct kmm_depot_record *rec;
 	unsigned long ip[KMM_DEPOT_DEPTH];
 	u16 at[KMM_DEPOT_DEPTH];
 	struct depot_stack s;
 
 	depot_unwind(slot, &s, ip, at);
+	this_cpu_inc(d->cpu->nr_unwound);
 	rec = depot_save(d, &s);
-	c = get_cpu_ptr(d->cpu);
-	c->nr_unwound++;
-	if (rec && rec->nr_places)
-		WRITE_ONCE(depot_memos(c, slot)[c->victim++ % MEMO_WAYS], rec);
-	put_cpu_ptr(d->cpu);
-	return rec ? rec->handle : 0;
+	if (!rec)
+		return 0;
+	if (rec->nr_places)
+		depot_remember(kmm_depot_memos(d, slot), KMM_DEPOT_WAYS - 1, rec);
+	return rec->handle;
 }
 
 /**
@@ -364,18 +312,20 @@ static noinline u32 depot_save_unwound(struct kmm_depot *d, const unsigned long 
  */
 noinline __no_sanitize_address u32 kmm_depot_save_at(struct kmm_depot *d, const unsigned long *slot)
 {
-	const struct depot_record **memo, *rec;
+	const struct kmm_depot_record **memo, *rec;
 	unsigned int way;
 
 	if (unlikely(!d->bucket))
 		return 0;
-	memo = depot_memos(raw_cpu_ptr(d->cpu), slot);
-	for (way = 0; way < MEMO_WAYS; way++) {
-		rec = READ_ONCE(memo[way]);
-		if (rec && depot_fits(rec, slot)) {
-			this_cpu_inc(d->cpu->nr_remembered);
-			return rec->handle;
-		}
+	memo = kmm_depot_memos(d, slot);
+	for (way = 0; way < KMM_DEPOT_WAYS; way++) {
+		rec = READ_ONCE(memo[way * KMM_DEPOT_SETS]);
+		if (!kmm_depot_fits(rec, slot))
+			continue;
+		if (way)
+			depot_remember(memo, way, rec);
+		this_cpu_inc(d->cpu->nr_remembered);
+		return rec->handle;
 	}
 	return depot_save_unwound(d, slot);
 }
@@ -411,7 +361,7 @@ u32 kmm_depot_save(struct kmm_depot *d, const unsigned long *entries, unsigned i
 	const struct depot_stack s = {
 		.nr = min_t(unsigned int, nr, KMM_DEPOT_DEPTH_MAX), .ip = entries,
 	};
-	const struct depot_record *rec;
+	const struct kmm_depot_record *rec;
 
 	if (!d->bucket)
 		return 0;
@@ -433,7 +383,7 @@ KMM_EXPORT_INTERNAL(kmm_depot_save);
  */
 unsigned int kmm_depot_fetch(const struct kmm_depot *d, u32 handle, const unsigned long **entries)
 {
-	const struct depot_record *rec = depot_record(d, handle);
+	const struct kmm_depot_record *rec = depot_record(d, handle);
 	size_t room;
 
 	*entries = NULL;
@@ -507,7 +457,8 @@ void kmm_depot_stat(struct kmm_depot *d, struct kmm_depot_stat *st)
 	st->used_bytes = d->used_bytes;
 	st->bytes = (size_t)d->nr_pools * KMM_DEPOT_POOL_BYTES;
 	raw_spin_unlock_irqrestore(&d->lock, flags);
-	st->bytes += (sizeof(*d->bucket) << DEPOT_HASH_BITS) + d->max_pools * sizeof(*d->pool) +
+	st->bytes += sizeof(*d) + (sizeof(*d->bucket) << DEPOT_HASH_BITS) +
+		     d->max_pools * sizeof(*d->pool) +
 		     num_possible_cpus() * sizeof(*d->cpu);
 	st->max_bytes = (size_t)d->max_pools * KMM_DEPOT_POOL_BYTES;
 	for_each_possible_cpu(cpu) {
@@ -519,6 +470,32 @@ void kmm_depot_stat(struct kmm_depot *d, struct kmm_depot_stat *st)
 KMM_EXPORT_INTERNAL(kmm_depot_stat);
 
 /* === Life === */
+
+/**
+ * kmm_depot_forget() - Recognise no stack that was seen before; the records stay.
+ * @d: depot
+ *
+ * Context: any.
+ */
+void kmm_depot_forget(struct kmm_depot *d)
+{
+	unsigned int i, way;
+
+	for (way = 0; way < KMM_DEPOT_WAYS; way++)
+		for (i = 0; i < KMM_DEPOT_SETS; i++)
+			WRITE_ONCE(d->memo[way][i], &depot_nothing);
+}
+KMM_EXPORT_INTERNAL(kmm_depot_forget);
+
+/* Code that goes is on no stack any more, and still has its addresses. */
+static int depot_module_event(struct notifier_block *nb, unsigned long event, void *module)
+{
+	if (event == MODULE_STATE_GOING)
+		kmm_depot_forget(&kmm_stacks);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block depot_module_nb = { .notifier_call = depot_module_event };
 
 static bool depot_add_pool(struct kmm_depot *d)
 {
@@ -598,6 +575,7 @@ int kmm_depot_init(struct kmm_depot *d, size_t max_bytes)
 	for (i = 0; i < KMM_DEPOT_FIRST_POOLS; i++)
 		if (!depot_add_pool(d))
 			goto fail;
+	kmm_depot_forget(d);
 	d->bucket = bucket;
 	return 0;
 fail:
@@ -634,8 +612,11 @@ int kmm_stacks_get(void)
 	int err = 0;
 
 	mutex_lock(&depot_mutex);
-	if (!kmm_stacks.bucket)
+	if (!kmm_stacks.bucket) {
 		err = kmm_depot_init(&kmm_stacks, (size_t)stack_depot_kb << 10);
+		if (!err)
+			register_module_notifier(&depot_module_nb);
+	}
 	mutex_unlock(&depot_mutex);
 	return err;
 }
@@ -648,5 +629,7 @@ KMM_EXPORT_INTERNAL(kmm_stacks_get);
  */
 void kmm_stacks_fini(void)
 {
+	if (kmm_stacks.bucket)
+		unregister_module_notifier(&depot_module_nb);
 	kmm_depot_fini(&kmm_stacks);
 }

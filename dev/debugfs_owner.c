@@ -44,7 +44,7 @@ static void *owner_find(loff_t *pos)
 
 static void *page_owner_start(struct seq_file *m, loff_t *pos)
 {
-	if (!test_bit(KMM_PAGE_EXT_OWNER, &kmm_dev_env.region->ext.active))
+	if (!kmm_page_ext_is_on(&kmm_dev_env.region->ext, KMM_PAGE_EXT_OWNER))
 		return ERR_PTR(-EINVAL);
 	return owner_find(pos);
 }

@@ -94,12 +94,13 @@ static void parts_are_aligned_apart_and_zero(struct kunit *test)
 	clients[0] = &odd;
 	clients[last] = &word;
 	KUNIT_ASSERT_EQ(test, kmm_page_ext_init(r, clients), 0);
-	KUNIT_EXPECT_EQ(test, r->ext.size, 24);
-	KUNIT_EXPECT_EQ(test, kmm_page_ext_bytes(r), r->nr_index * 24);
+	/* 13 and 8 bytes, and an entry is a multiple of a frame */
+	KUNIT_EXPECT_EQ(test, r->ext.size, 32);
+	KUNIT_EXPECT_EQ(test, kmm_page_ext_bytes(r), r->nr_index * 32);
 	/* it may begin in the frame that the one before it ended in */
-	KUNIT_EXPECT_LE(test, r->early_frames - frames, PFN_UP(r->nr_index * 24));
+	KUNIT_EXPECT_LE(test, r->early_frames - frames, PFN_UP(r->nr_index * 32));
 	KUNIT_EXPECT_GE(test, r->early_frames - frames,
-			(r->nr_index * 24 - PAGE_SIZE) >> PAGE_SHIFT);
+			(r->nr_index * 32 - PAGE_SIZE) >> PAGE_SHIFT);
 	for (i = 0; i < r->nr_index; i++) {
 		p = kmm_page_ext_get(&r->ext, 0, i);
 		q = kmm_page_ext_get(&r->ext, last, i);
@@ -108,11 +109,19 @@ static void parts_are_aligned_apart_and_zero(struct kunit *test)
 		memset(p, 0xaa, 13);
 		memset(q, 0x55, 8);
 	}
+	kmm_page_ext_switch(r, last, true);
 	for (i = 0; i < r->nr_index; i++) {
+		bad += kmm_page_ext_of(&r->ext, last, r->frames + i) !=
+		       kmm_page_ext_get(&r->ext, last, i);
+		bad += !!kmm_page_ext_of(&r->ext, 0, r->frames + i);
 		bad += !!memchr_inv(kmm_page_ext_get(&r->ext, 0, i), 0xaa, 13);
 		bad += !!memchr_inv(kmm_page_ext_get(&r->ext, last, i), 0x55, 8);
 	}
 	KUNIT_EXPECT_EQ(test, bad, 0);
+	KUNIT_EXPECT_TRUE(test, kmm_page_ext_is_on(&r->ext, last));
+	KUNIT_EXPECT_FALSE(test, kmm_page_ext_is_on(&r->ext, 0));
+	kmm_page_ext_switch(r, last, false);
+	KUNIT_EXPECT_NULL(test, kmm_page_ext_of(&r->ext, last, r->frames));
 	if (last > 1)
 		KUNIT_EXPECT_NULL(test, kmm_page_ext_get(&r->ext, 1, 0));
 	end_region(test);

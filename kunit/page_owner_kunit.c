@@ -8,15 +8,19 @@
 
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/stacktrace.h>
 
 #include <kmm/inject.h>
 #include <kmm/page_owner.h>
+#include <kmm/paths.h>
 #include <kmm/report.h>
 #include <kmm/stack_depot.h>
 
 #include "helpers.h"
 
 static bool owner_on;
+/* The short hooks were made possible by a case. */
+static bool owner_short;
 
 static bool need_yes(void)
 {
@@ -72,18 +76,39 @@ static struct kmm_test *begin_owner(struct kunit *test)
 	return t;
 }
 
-static void end_owner(struct kunit *test)
+/*
+ * Short hooks want a TSC that is good enough, which a VM of two CPUs may not have. It is for times
+ * only, so a case can do with any.
+ */
+static struct kmm_test *begin_short(struct kunit *test)
 {
+	struct kmm_test *t = begin_owner(test);
+
+	owner_short = !static_key_enabled(&kmm_page_owner_tsc_key);
+	if (owner_short)
+		static_branch_enable(&kmm_page_owner_tsc_key);
+	return t;
+}
+
+static void leave_owner(struct kunit *test)
+{
+	if (owner_short)
+		static_branch_disable(&kmm_page_owner_tsc_key);
+	owner_short = false;
 	if (owner_on)
 		stop(test);
+}
+
+static void end_owner(struct kunit *test)
+{
+	leave_owner(test);
 	kmm_test_end(test);
 }
 
 /* A case that was aborted. */
 static void owner_exit(struct kunit *test)
 {
-	if (owner_on)
-		stop(test);
+	leave_owner(test);
 	kmm_test_exit(test);
 }
 
@@ -236,7 +261,7 @@ static void every_failure_of_start_leaves_it_off(struct kunit *test)
 		if (!kmm_inject_disarm())
 			break;
 		KUNIT_ASSERT_EQ_MSG(test, nr, -ENOMEM, "failure %u was ignored", n);
-		KUNIT_EXPECT_EQ(test, t->region.ext.active, 0);
+		KUNIT_EXPECT_FALSE(test, kmm_page_ext_is_on(&t->region.ext, KMM_PAGE_EXT_OWNER));
 	}
 	KUNIT_EXPECT_TRUE(test, owner_on);
 	KUNIT_EXPECT_EQ(test, n, depot ? 1 : 3 + KMM_DEPOT_FIRST_POOLS + 1);
@@ -411,6 +436,136 @@ static void random_blocks_have_their_records(struct kunit *test)
 	end_owner(test);
 }
 
+/**
+ * struct owner_walk - a chain of calls with an allocation and a free at its end
+ * @t: instance
+ * @path: a bit a call: which function comes next
+ * @left: calls to make
+ * @bad: stacks that were not what stack_trace_save() said
+ */
+struct owner_walk {
+	struct kmm_test *t;
+	u32 path;
+	unsigned int left;
+	unsigned long bad;
+};
+
+/* Is the stack of @handle @want, but for the place in the first function? */
+static bool stack_is(u32 handle, const unsigned long *want, unsigned int nr)
+{
+	const unsigned long *ip;
+
+	return kmm_depot_fetch(&kmm_stacks, handle, &ip) == nr && nr > 2 &&
+	       abs((long)(ip[0] - want[0])) < SZ_1K &&
+	       !memcmp(ip + 1, want + 1, (nr - 1) * sizeof(*ip));
+}
+
+static noinline void owner_walk_end(struct owner_walk *w)
+{
+	struct page *page = kmm_buddy_alloc_client(&w->t->buddy, KMM_QUIET, 0), *bulk[2] = { };
+	const struct kmm_page_owner *rec;
+	unsigned long want[KMM_DEPOT_DEPTH];
+	unsigned int nr;
+
+	if (!page || kmm_buddy_alloc_bulk(&w->t->buddy, KMM_QUIET, 2, bulk) != 2) {
+		w->bad++;
+		return;
+	}
+	nr = stack_trace_save(want, ARRAY_SIZE(want), 0);
+	rec = record_of(w->t, page);
+	w->bad += !stack_is(rec->handle, want, nr) || rec->state != KMM_OWNER_ALLOCATED;
+	kmm_buddy_free(&w->t->buddy, page, 0);
+	w->bad += !stack_is(rec->free_handle, want, nr) || rec->state != KMM_OWNER_FREED;
+	rec = record_of(w->t, bulk[1]);
+	w->bad += !stack_is(rec->handle, want, nr) || rec->state != KMM_OWNER_ALLOCATED;
+	kmm_buddy_free_bulk(&w->t->buddy, bulk, 2);
+	w->bad += !stack_is(rec->free_handle, want, nr) || rec->state != KMM_OWNER_FREED;
+}
+
+static noinline void owner_walk_large(struct owner_walk *w);
+
+static noinline void owner_walk_on(struct owner_walk *w)
+{
+	bool large = w->path & 1;
+
+	w->path >>= 1;
+	if (!w->left--)
+		owner_walk_end(w);
+	else if (large)
+		owner_walk_large(w);
+	else
+		owner_walk_on(w);
+	barrier();	/* no tail call */
+}
+
+static noinline void owner_walk_large(struct owner_walk *w)
+{
+	unsigned long space[6];
+
+	OPTIMIZER_HIDE_VAR(w);
+	memset(space, 0x5a, sizeof(space));
+	owner_walk_on(w);
+	asm volatile("" : : "r" (space) : "memory");
+}
+
+/* With the short hooks, and with the long ones, as when another feature wants pages, too. */
+static void short_hooks_say_what_long_ones_say(struct kunit *test)
+{
+	struct owner_walk w = { .t = begin_short(test) };
+	unsigned long i, n = clamp(kmm_test_nr_ops / 20, 200UL, 10000UL);
+	struct kmm_depot_stat before, after;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, kmm_test_seed);
+	kmm_depot_stat(&kmm_stacks, &before);
+	for (i = 0; i < n; i++) {
+		u32 path = kmm_below(&rnd, 8), again;
+		unsigned int len = kmm_below(&rnd, 8);
+		bool longer = !kmm_below(&rnd, 4);
+
+		if (longer)
+			kmm_hooks_on(NULL, KMM_PATH_PAGE);
+		for (again = 0; again < 3; again++) {
+			w.path = path;
+			w.left = len;
+			owner_walk_on(&w);
+		}
+		if (longer)
+			kmm_hooks_off(NULL, KMM_PATH_PAGE);
+	}
+	kmm_depot_stat(&kmm_stacks, &after);
+	KUNIT_EXPECT_EQ(test, w.bad, 0);
+	KUNIT_EXPECT_EQ(test, after.nr_dropped, before.nr_dropped);
+	if (IS_ENABLED(CONFIG_UNWINDER_ORC))
+		KUNIT_EXPECT_GT(test, after.nr_remembered - before.nr_remembered, 4 * n);
+	end_owner(test);
+}
+
+/*
+ * The hooks run for this region, too, when they are on for another. First the stacks are made
+ * known, so that it is the short ones.
+ */
+static void where_it_is_off_nothing_is_written(struct kunit *test)
+{
+	struct kmm_test *t = begin_short(test);
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		bool on = i < 4;
+		struct page *page;
+
+		kmm_page_ext_switch(&t->region, KMM_PAGE_EXT_OWNER, on);
+		page = kmm_test_alloc(test, KMM_QUIET, 0);
+		KUNIT_EXPECT_EQ(test, record_of(t, page)->state,
+				on ? KMM_OWNER_ALLOCATED : KMM_OWNER_UNKNOWN);
+		kmm_buddy_free(&t->buddy, page, 0);
+		KUNIT_EXPECT_EQ(test, record_of(t, page)->state,
+				on ? KMM_OWNER_FREED : KMM_OWNER_UNKNOWN);
+		memset((void *)record_of(t, page), 0, sizeof(struct kmm_page_owner));
+	}
+	end_owner(test);
+}
+
 static struct kunit_case owner_cases[] = {
 	KUNIT_CASE(every_failure_of_start_leaves_it_off),
 	KUNIT_CASE(a_record_follows_the_block),
@@ -423,6 +578,8 @@ static struct kunit_case owner_cases[] = {
 	KUNIT_CASE(the_dump_has_the_kernels_format),
 	KUNIT_CASE(a_bad_free_tells_the_owner),
 	KUNIT_CASE(random_blocks_have_their_records),
+	KUNIT_CASE(short_hooks_say_what_long_ones_say),
+	KUNIT_CASE(where_it_is_off_nothing_is_written),
 	{}
 };
 

@@ -147,6 +147,10 @@ static void what_is_no_handle_has_no_stack(struct kunit *test)
 	end_depot(test);
 }
 
+/* Stacks like this array that fit into a pool. */
+#define POOL_RECORDS(ip)								\
+	(KMM_DEPOT_POOL_BYTES / (sizeof(struct kmm_depot_record) + sizeof(ip)))
+
 static void a_full_depot_drops_and_counts(struct kunit *test)
 {
 	struct kmm_depot *d = begin_depot(test, 0);
@@ -167,8 +171,7 @@ static void a_full_depot_drops_and_counts(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, !handle || is_filled(d, handle, ARRAY_SIZE(ip), i));
 	}
 	kmm_depot_grow(d);
-	/* 144 bytes each */
-	KUNIT_EXPECT_EQ(test, kept, KMM_DEPOT_FIRST_POOLS * (KMM_DEPOT_POOL_BYTES / 144));
+	KUNIT_EXPECT_EQ(test, kept, KMM_DEPOT_FIRST_POOLS * POOL_RECORDS(ip));
 	KUNIT_EXPECT_EQ(test, stat_of(d).nr_stacks, kept);
 	KUNIT_EXPECT_EQ(test, stat_of(d).nr_dropped, dropped);
 	KUNIT_EXPECT_EQ(test, stat_of(d).nr_saved, 1000);
@@ -194,7 +197,7 @@ static void a_depot_grows_up_to_its_limit(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, d->nr_pools, KMM_DEPOT_FIRST_POOLS);
 	}
 	KUNIT_EXPECT_EQ(test, d->nr_pools, max);
-	KUNIT_EXPECT_EQ(test, kept, max * (KMM_DEPOT_POOL_BYTES / 144));
+	KUNIT_EXPECT_EQ(test, kept, max * POOL_RECORDS(ip));
 	KUNIT_EXPECT_EQ(test, stat_of(d).nr_dropped, 2000 - kept);
 	KUNIT_EXPECT_LE(test, stat_of(d).used_bytes, stat_of(d).max_bytes);
 	KUNIT_EXPECT_GT(test, stat_of(d).bytes, stat_of(d).max_bytes);
@@ -390,6 +393,56 @@ static noinline u32 save_here(struct kmm_depot *d)
 	return handle;
 }
 
+static noinline bool recall(struct kmm_depot *d)
+{
+	u32 handle, want;
+	bool found = kmm_depot_recall(d, kmm_depot_slot(), &handle);
+
+	want = kmm_depot_save_caller(d);
+	return found && handle == want;
+}
+
+/* However close they are: none takes from another the place that is looked at first. */
+static void calls_near_each_other_are_all_recalled(struct kunit *test)
+{
+	struct kmm_depot *d = begin_depot(test, SZ_1M);
+	unsigned int found = 0, rounds = 3;
+
+	OPTIMIZER_HIDE_VAR(d);
+	while (rounds--) {
+		found = recall(d);
+		found += recall(d);
+		found += recall(d);
+		found += recall(d);
+		found += recall(d);
+		found += recall(d);
+	}
+	KUNIT_EXPECT_EQ(test, stat_of(d).nr_stacks, 6);
+	if (IS_ENABLED(CONFIG_UNWINDER_ORC))
+		KUNIT_EXPECT_EQ(test, found, 6);
+	end_depot(test);
+}
+
+static void what_is_forgotten_is_unwound_again(struct kunit *test)
+{
+	struct kmm_depot *d = begin_depot(test, SZ_1M);
+	bool found[4] = { };
+	unsigned int i, calls = 4;
+
+	for (i = 0; i < calls; i++) {
+		OPTIMIZER_HIDE_VAR(calls);
+		if (i == 2)
+			kmm_depot_forget(d);
+		found[i] = recall(d);
+	}
+	KUNIT_EXPECT_FALSE(test, found[0]);
+	KUNIT_EXPECT_EQ(test, found[1], IS_ENABLED(CONFIG_UNWINDER_ORC));
+	KUNIT_EXPECT_FALSE(test, found[2]);
+	KUNIT_EXPECT_EQ(test, found[3], IS_ENABLED(CONFIG_UNWINDER_ORC));
+	KUNIT_EXPECT_EQ(test, stat_of(d).nr_stacks, 1);
+	end_depot(test);
+}
+
 /* A record without places, of a walk that met a tracer, say: the next walk makes a better one. */
 static void a_stack_can_be_recognised_later(struct kunit *test)
 {
@@ -539,6 +592,8 @@ static struct kunit_case depot_cases[] = {
 	KUNIT_CASE(a_depot_grows_up_to_its_limit),
 	KUNIT_CASE(racing_saves_make_one_record),
 	KUNIT_CASE(here_is_what_the_unwinder_says),
+	KUNIT_CASE(calls_near_each_other_are_all_recalled),
+	KUNIT_CASE(what_is_forgotten_is_unwound_again),
 	KUNIT_CASE(a_stack_can_be_recognised_later),
 	KUNIT_CASE(here_works_in_any_context),
 	KUNIT_CASE(prints_as_the_kernel_does),

@@ -38,10 +38,36 @@ struct page;
 
 /* === Pages === */
 
-/* Taken, not yet given, before it is zeroed. @f: of @page, the first. Context: @gfp's. */
+/*
+ * While only page_owner wants pages, and the stack from @slot on is one that it remembers,
+ * kmm_hook_page_alloc() and kmm_hook_page_free() have short forms without a call. True: so it is,
+ * use them with @stack.
+ */
+static __always_inline bool kmm_hook_page_short(const unsigned long *slot, u32 *stack)
+{
+	return !static_branch_unlikely(&kmm_page_hook_key) && kmm_page_owner_recall(slot, stack);
+}
+
+static __always_inline void kmm_hook_page_alloc_short(struct kmm_region *r,
+						      const struct kmm_frame *f,
+						      unsigned int order, gfp_t gfp, u32 stack)
+{
+	kmm_page_owner_alloc_short(r, f, order, gfp, stack);
+}
+
+static __always_inline void kmm_hook_page_free_short(struct kmm_region *r,
+						     const struct kmm_frame *f, u32 stack)
+{
+	kmm_page_owner_free_short(r, f, stack);
+}
+
+/*
+ * Taken, not yet given, before it is zeroed. @f: of @page, the first. @slot: where the stack begins
+ * that is to be remembered. Context: @gfp's.
+ */
 static __always_inline void kmm_hook_page_alloc(struct kmm_region *r, struct page *page,
 						const struct kmm_frame *f, unsigned int order,
-						gfp_t gfp)
+						gfp_t gfp, const unsigned long *slot)
 {
 	if (static_branch_unlikely(&kmm_host_kasan_key))
 		kmm_host_kasan_page_alloc(r, page, order);
@@ -50,7 +76,7 @@ static __always_inline void kmm_hook_page_alloc(struct kmm_region *r, struct pag
 	if (static_branch_unlikely(&kmm_page_table_check_key))
 		kmm_page_table_check_zero(r, page, order, "taken while it is mapped");
 	if (static_branch_unlikely(&kmm_page_owner_key))
-		kmm_page_owner_alloc(r, f, order, gfp);
+		kmm_page_owner_alloc(r, f, order, gfp, slot);
 }
 
 /*
@@ -68,14 +94,15 @@ static __always_inline void kmm_hook_page_client(struct kmm_region *r, struct pa
 
 /* A good block comes back; nothing of it is free yet, some frames may be pinned. Any context. */
 static __always_inline void kmm_hook_page_free(struct kmm_region *r, struct page *page,
-					       const struct kmm_frame *f, unsigned int order)
+					       const struct kmm_frame *f, unsigned int order,
+					       const unsigned long *slot)
 {
 	if (static_branch_unlikely(&kmm_page_table_check_key))
 		kmm_page_table_check_zero(r, page, order, "freed while it is mapped");
 	if (static_branch_unlikely(&kmm_debug_pagealloc_key))
 		kmm_debug_pagealloc_free(r, page, order);
 	if (static_branch_unlikely(&kmm_page_owner_key))
-		kmm_page_owner_free(r, f);
+		kmm_page_owner_free(r, f, slot);
 	if (static_branch_unlikely(&kmm_leak_key))
 		kmm_leak_page_free(r, page, order);
 	if (static_branch_unlikely(&kmm_host_kmemleak_key))

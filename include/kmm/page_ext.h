@@ -6,6 +6,7 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 
+struct kmm_frame;
 struct kmm_region;
 
 /* Who may have a part of each entry; kmm_page_ext_clients[] has a line for each. */
@@ -34,28 +35,48 @@ extern const struct kmm_page_ext_client * const kmm_page_ext_clients[KMM_NR_PAGE
  * struct kmm_page_ext - the side array of a region
  * @base: an entry for each index of the frame array, zeroed; NULL: nobody needs one
  * @size: bytes of an entry
+ * @ratio: bytes of entries for a byte of the frame array
  * @needed: a bit for each enum kmm_page_ext_id that has a part
  * @offset: where each part stands in an entry
- * @active: bits of the clients that are on in this region; atomic, theirs
+ * @on: for clients that are on in this region what kmm_page_ext_of() adds; 0: off. Theirs
  *
- * But for @active immutable after kmm_page_ext_init().
+ * But for @on immutable after kmm_page_ext_init().
  */
 struct kmm_page_ext {
 	void *base;
 	unsigned long size;
+	unsigned long ratio;
 	u32 needed;
 	u32 offset[KMM_NR_PAGE_EXT];
-	unsigned long active;
+	unsigned long on[KMM_NR_PAGE_EXT];
 };
 
 int kmm_page_ext_init(struct kmm_region *r, const struct kmm_page_ext_client * const *clients);
 size_t kmm_page_ext_bytes(const struct kmm_region *r);
+void kmm_page_ext_switch(struct kmm_region *r, enum kmm_page_ext_id id, bool on);
 
-/* kmm_page_ext_get() for a client that has a part: it is on in this region. Context: any. */
-static __always_inline void *kmm_page_ext_at(const struct kmm_page_ext *ext,
-					     enum kmm_page_ext_id id, u32 index)
+/* Is a client on in this region? Context: any. */
+static inline bool kmm_page_ext_is_on(const struct kmm_page_ext *ext, enum kmm_page_ext_id id)
 {
-	return ext->base + index * ext->size + ext->offset[id];
+	return READ_ONCE(ext->on[id]);
+}
+
+static __always_inline void *kmm_page_ext_add(const struct kmm_page_ext *ext, unsigned long on,
+					      const struct kmm_frame *f)
+{
+	return (void *)(on + (unsigned long)f * ext->ratio);
+}
+
+/*
+ * The part of a client in the entry of @f; NULL when it is off in this region. For fast paths: a
+ * frame's address times the ratio is right but for what @on says. Context: any.
+ */
+static __always_inline void *kmm_page_ext_of(const struct kmm_page_ext *ext,
+					     enum kmm_page_ext_id id, const struct kmm_frame *f)
+{
+	unsigned long on = READ_ONCE(ext->on[id]);
+
+	return on ? kmm_page_ext_add(ext, on, f) : NULL;
 }
 
 /**
@@ -71,7 +92,7 @@ static inline void *kmm_page_ext_get(const struct kmm_page_ext *ext, enum kmm_pa
 {
 	if (!(ext->needed & BIT(id)))
 		return NULL;
-	return kmm_page_ext_at(ext, id, index);
+	return ext->base + index * ext->size + ext->offset[id];
 }
 
 #endif /* _KMM_PAGE_EXT_H */

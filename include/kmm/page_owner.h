@@ -6,15 +6,19 @@
 #include <linux/gfp.h>
 #include <linux/jump_label.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
+#include <linux/string.h>
 #include <linux/types.h>
+#include <asm/tsc.h>
 
 #include <kmm/page_ext.h>
+#include <kmm/region.h>
+#include <kmm/stack_depot.h>
 
-struct kmm_frame;
-struct kmm_region;
 struct page;
 
 DECLARE_STATIC_KEY_FALSE(kmm_page_owner_key);
+DECLARE_STATIC_KEY_FALSE(kmm_page_owner_tsc_key);
 
 extern const struct kmm_page_ext_client kmm_page_owner_client;
 
@@ -54,10 +58,79 @@ struct kmm_page_owner {
 	pid_t tgid;
 };
 
+/*
+ * local_clock() is 40 instructions, the counter that it reads one: if the counter is good enough
+ * for the kernel, records have it raw.
+ */
+static __always_inline u64 kmm_page_owner_clock(void)
+{
+	return static_branch_likely(&kmm_page_owner_tsc_key) ? rdtsc() : local_clock();
+}
+
+/* Who has it: the task that runs. */
+static __always_inline void kmm_page_owner_set_task(struct kmm_page_owner *po, u64 clock)
+{
+	const struct task_struct *task = current;
+	pid_t pid = task->pid, tgid = task->tgid;
+
+	po->pid = pid;
+	po->tgid = tgid;
+	memcpy(po->comm, task->comm, sizeof(po->comm));
+	po->ts_nsec = clock;
+}
+
+static __always_inline void kmm_page_owner_set_allocated(struct kmm_page_owner *po, u32 handle,
+							 unsigned int order, gfp_t gfp,
+							 u64 clock)
+{
+	po->handle = handle;
+	po->order = order;
+	po->gfp = gfp;
+	kmm_page_owner_set_task(po, clock);
+	WRITE_ONCE(po->state, KMM_OWNER_ALLOCATED);
+}
+
+static __always_inline void kmm_page_owner_set_freed(struct kmm_page_owner *po, u32 handle,
+						     u64 clock)
+{
+	po->free_handle = handle;
+	po->free_ts_nsec = clock;
+	WRITE_ONCE(po->state, KMM_OWNER_FREED);
+}
+
+/* Is it a stack that the depot remembers, so that the short forms can be used? */
+static __always_inline bool kmm_page_owner_recall(const unsigned long *slot, u32 *handle)
+{
+	return static_branch_likely(&kmm_page_owner_tsc_key) &&
+	       likely(kmm_depot_recall(&kmm_stacks, slot, handle));
+}
+
+/* kmm_page_owner_alloc() and kmm_page_owner_free() without a call. */
+static __always_inline void kmm_page_owner_alloc_short(struct kmm_region *r,
+						       const struct kmm_frame *f,
+						       unsigned int order, gfp_t gfp, u32 handle)
+{
+	unsigned long on = READ_ONCE(r->ext.on[KMM_PAGE_EXT_OWNER]);
+
+	if (likely(on))
+		kmm_page_owner_set_allocated(kmm_page_ext_add(&r->ext, on, f), handle, order, gfp,
+					     rdtsc());
+}
+
+static __always_inline void kmm_page_owner_free_short(struct kmm_region *r,
+						      const struct kmm_frame *f, u32 handle)
+{
+	unsigned long on = READ_ONCE(r->ext.on[KMM_PAGE_EXT_OWNER]);
+
+	if (likely(on))
+		kmm_page_owner_set_freed(kmm_page_ext_add(&r->ext, on, f), handle, rdtsc());
+}
+
 /* The events of hooks.h. */
 void kmm_page_owner_alloc(struct kmm_region *r, const struct kmm_frame *f, unsigned int order,
-			  gfp_t gfp);
-void kmm_page_owner_free(struct kmm_region *r, const struct kmm_frame *f);
+			  gfp_t gfp, const unsigned long *slot);
+void kmm_page_owner_free(struct kmm_region *r, const struct kmm_frame *f,
+			 const unsigned long *slot);
 void kmm_page_owner_split(struct kmm_region *r, struct page *page, unsigned int order);
 void kmm_page_owner_print(struct kmm_region *r, struct page *page);
 

@@ -16,6 +16,8 @@ DECLARE_STATIC_KEY_FALSE(kmm_vmap_key);
 
 /* For what is more than zeroing and hardened caches, which slab.c does almost as fast. */
 DECLARE_STATIC_KEY_FALSE(kmm_slab_hook_key);
+/* For what is more than page_owner, which buddy.c does almost as fast. */
+DECLARE_STATIC_KEY_FALSE(kmm_page_hook_key);
 
 /**
  * enum kmm_path - what a feature wants to see
@@ -23,12 +25,14 @@ DECLARE_STATIC_KEY_FALSE(kmm_slab_hook_key);
  * @KMM_PATH_SLAB: every object
  * @KMM_PATH_VMAP: every area of vmalloc
  * @KMM_PATH_SLAB_INIT: zeroing of objects; no hook is called for this
+ * @KMM_PATH_PAGE_OWNER: every block, by the short hooks of page_owner if nobody else wants more
  */
 enum kmm_path {
 	KMM_PATH_PAGE		= BIT(0),
 	KMM_PATH_SLAB		= BIT(1),
 	KMM_PATH_VMAP		= BIT(2),
 	KMM_PATH_SLAB_INIT	= BIT(3),
+	KMM_PATH_PAGE_OWNER	= BIT(4),
 };
 
 void kmm_hooks_on(struct static_key_false *feature, unsigned int paths);

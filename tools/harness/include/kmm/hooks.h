@@ -8,6 +8,9 @@
 static inline void harness_hook(int unused, ...) { (void)unused; }
 static inline unsigned int harness_none(int unused, ...) { (void)unused; return 0; }
 #define kmm_hook_page_alloc(...)	harness_hook(0, __VA_ARGS__)
+#define kmm_hook_page_short(...)	harness_none(0, __VA_ARGS__)
+#define kmm_hook_page_alloc_short(...)	harness_hook(0, __VA_ARGS__)
+#define kmm_hook_page_free_short(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_page_client(...)	harness_hook(0, __VA_ARGS__)
 #define kmm_hook_page_free(...)		harness_hook(0, __VA_ARGS__)
 #define kmm_hook_page_guard(...)	harness_hook(0, __VA_ARGS__)
