@@ -14,7 +14,7 @@
  *	buddy.uncharge -> vm/account.c
  *	debug_objects' cache -> slab.c
  *	kfence.divert -> slab.c
- *	reclaim's shrinkers -> slab/drain.c, vm/pgtable.c, vmap/ram.c
+ *	reclaim's shrinkers -> slab/drain.c, vm/pgtable_life.c, vmap/ram.c
  *	leak.early -> slab/check.c
  *
  * Every step of mm_init is a line of kmm_steps[]. It is timed, counted (memory that it took) and

@@ -2,7 +2,7 @@
 /**
  * DOC: suite kmm_pgtable
  *
- * Page tables of trees (vm/pgtable.c) on private instances; nothing here is ever loaded into CR3.
+ * Page tables of trees (vm/pgtable*.c) on private instances; nothing here is ever loaded into CR3.
  * The kernel window has a suite of its own, window_kunit.c.
  *
  * The random case knows what must be mapped by the most naive means: an array of words, one per

@@ -4,7 +4,8 @@
  *
  * The trees of address spaces, made of kmm frames from the root down. Nobody else writes an entry
  * of theirs; those of the kernel window, where the tables are the host's and only the leaves
- * are ours, are written by vm/window.c.
+ * are ours, are written by vm/window.c. Where trees and tables come from and where they go is
+ * vm/pgtable_life.c's.
  *
  * Trees. A tree has the levels that the machine has, 4 or 5. All tables look alike, 512 words, so
  * levels are numbered from the leaf up and one walk serves them all; only the write of an
@@ -33,74 +34,48 @@
  * only while it is inside: flushing means to interrupt the CPUs in pt->active and to wait, they
  * answer when they are out. Counted in the ledger that the window's flushes are in, too.
  *
- * Cache of tables. A table that became empty is zeroed memory already: it is kept, up to
- * PT_ZEROED_MAX, for the next one that is needed.
- *
  * States of a leaf: 0, none; present; not present but not 0: a page without rights (PROT_NONE),
  * whose frame number is inverted as the host does it (L1TF). KMM_PT_PRIVATE marks pages that
  * belong to spaces only; how many entries map one is counted in its frame.
  *
  * Huge leaves are added and split under pt->lock and the lock of the PMD table.
  *
- * Invariants: a table's count is the number of its entries that are not 0; pt->nr and set->nr count
- * tables; pt->resident counts 4 KiB pages; all are 0 after destroy.
+ * Invariants: a table's count is the number of its entries that are not 0; pt->resident counts
+ * 4 KiB pages, and is 0 at the end of a tree.
  *
  * What this deliberately does not do: no 1 GiB leaves, no PCIDs, no lazy flushes of trees, no
  * knowledge of areas or objects.
  */
 #include <linux/bit_spinlock.h>
-#include <linux/gfp.h>
-#include <linux/highmem.h>
+#include <linux/err.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
-#include <linux/slab.h>
 #include <linux/smp.h>
 
 #include <compat/compat.h>
-#include <kmm/account.h>
-#include <kmm/assert.h>
 #include <kmm/buddy.h>
-#include <kmm/inject.h>
 #include <kmm/page_table_check.h>
 #include <kmm/pgtable.h>
+
+#include "pgtable_internal.h"
 
 /* === Data === */
 
 #define PT_ENTRIES	PTRS_PER_PTE
 
-/* Tables that wait zeroed: 1 MiB at most, and the shrinker takes them back. */
-#define PT_ZEROED_MAX	256
-
 /* Pages of one call to the buddy when a gather ends. */
 #define PT_FREE_BATCH	32
 
 /* What a table may be taken with while an object is locked: no reclaim. */
-#define PT_GFP		(GFP_KERNEL | __GFP_NOWARN)
-#define PT_GFP_FAST	((PT_GFP & ~__GFP_DIRECT_RECLAIM) | __GFP_NORETRY)
+#define PT_GFP_FAST	((KMM_PT_GFP & ~__GFP_DIRECT_RECLAIM) | __GFP_NORETRY)
 
 static_assert(PTRS_PER_PTE == 512 && PTRS_PER_PMD == 512 && PTRS_PER_PUD == 512);
 
 /* === Levels === */
 
-static inline unsigned int pt_top(void)
-{
-	return pgtable_l5_enabled() ? 4 : 3;
-}
-
-static inline unsigned int pt_shift(unsigned int level)
-{
-	return PAGE_SHIFT + 9 * level;
-}
-
 static inline unsigned int pt_index(unsigned long addr, unsigned int level)
 {
-	return (addr >> pt_shift(level)) & (PT_ENTRIES - 1);
-}
-
-/* The row of the counters: the root counts as PGD on 4-level machines, too. */
-static inline enum kmm_pt_level pt_row(unsigned int level)
-{
-	return level == pt_top() ? KMM_PT_PGD : level;
+	return (addr >> kmm_pt_shift(level)) & (PT_ENTRIES - 1);
 }
 
 static inline unsigned long *pt_table_of(unsigned long entry)
@@ -132,17 +107,7 @@ static void pt_write(unsigned long *slot, unsigned int level, unsigned long entr
 	}
 }
 
-/* === Frames of tables === */
-
-static inline struct kmm_region *pt_region(const struct kmm_pgtables *set)
-{
-	return set->buddy->region;
-}
-
-static inline struct kmm_frame *pt_frame(const struct kmm_pgtables *set, const void *table)
-{
-	return kmm_region_frame(pt_region(set), __pa(table) >> PAGE_SHIFT);
-}
+/* === Locks of tables === */
 
 #ifdef CONFIG_DEBUG_LOCK_ALLOC
 static struct lock_class_key pt_lock_key;
@@ -171,90 +136,6 @@ static inline void pt_unlock_table(struct kmm_frame *f)
 	pt_lock_released();
 }
 
-static unsigned long *pt_zeroed_get(struct kmm_pgtables *set)
-{
-	struct kmm_frame *f;
-	unsigned long flags;
-	u32 index;
-
-	if (!READ_ONCE(set->nr_zeroed))
-		return NULL;
-	spin_lock_irqsave(&set->lock, flags);
-	index = set->zeroed;
-	if (index != KMM_LIST_END) {
-		f = &pt_region(set)->frames[index];
-		set->zeroed = f->next;
-		WRITE_ONCE(set->nr_zeroed, set->nr_zeroed - 1);
-	}
-	spin_unlock_irqrestore(&set->lock, flags);
-	return index == KMM_LIST_END ? NULL : page_address(kmm_region_page(pt_region(set), index));
-}
-
-/* Nobody pays for it any more. */
-static void pt_zeroed_put(struct kmm_pgtables *set, unsigned long *table)
-{
-	struct page *page = virt_to_page(table);
-	struct kmm_frame *f = pt_frame(set, table);
-	unsigned long flags;
-	bool kept = false;
-
-	/* Whoever read it through the direct map (a dump of memory) may still hold it. */
-	spin_lock_irqsave(&set->lock, flags);
-	if (set->nr_zeroed < PT_ZEROED_MAX && page_count(page) == 1) {
-		f->next = set->zeroed;
-		set->zeroed = kmm_region_index(pt_region(set), f);
-		WRITE_ONCE(set->nr_zeroed, set->nr_zeroed + 1);
-		kept = true;
-	}
-	spin_unlock_irqrestore(&set->lock, flags);
-	if (!kept)
-		kmm_buddy_free(set->buddy, page, 0);
-}
-
-/* Return: a zeroed table, counted and charged, or ERR_PTR of -ENOMEM, -EDQUOT. */
-static unsigned long *pt_table_alloc(struct kmm_pgtable *pt, unsigned int level, gfp_t gfp)
-{
-	struct kmm_pgtables *set = pt->set;
-	unsigned long *table;
-	struct kmm_frame *f;
-	struct page *page;
-
-	if (kmm_should_fail())
-		return ERR_PTR(-ENOMEM);
-	if (pt->account && kmm_account_try_charge(pt->account, KMM_RES_FRAMES, 1))
-		return ERR_PTR(-EDQUOT);
-	table = pt_zeroed_get(set);
-	if (!table) {
-		page = kmm_buddy_alloc(set->buddy, gfp | __GFP_ZERO, 0);
-		if (!page) {
-			if (pt->account)
-				kmm_account_uncharge(pt->account, KMM_RES_FRAMES, 1);
-			return ERR_PTR(-ENOMEM);
-		}
-		table = page_address(page);
-	}
-	f = pt_frame(set, table);
-	f->next = 0;
-	f->prev = 0;
-	atomic_long_inc(&pt->nr[pt_row(level)]);
-	atomic_long_inc(&set->nr[pt_row(level)]);
-	return table;
-}
-
-/* It is empty, and no CPU knows it. */
-static void pt_table_free(struct kmm_pgtable *pt, unsigned long *table)
-{
-	if (pt->account)
-		kmm_account_uncharge(pt->account, KMM_RES_FRAMES, 1);
-	pt_zeroed_put(pt->set, table);
-}
-
-static void pt_table_uncount(struct kmm_pgtable *pt, unsigned int level)
-{
-	atomic_long_dec(&pt->nr[pt_row(level)]);
-	atomic_long_dec(&pt->set->nr[pt_row(level)]);
-}
-
 /* === Walking down === */
 
 /* The entry of the root in one of the views. */
@@ -263,14 +144,14 @@ static inline unsigned long pt_root_entry(const struct kmm_pgtable *pt, unsigned
 {
 	const unsigned long *root = (const unsigned long *)(user_view ? pt->user : pt->full);
 
-	return READ_ONCE(root[pt_index(addr, pt_top())]);
+	return READ_ONCE(root[pt_index(addr, kmm_pt_top())]);
 }
 
 /* The table of @level that covers @addr; NULL when there is none, or a huge leaf above it. */
 static unsigned long *pt_find(const struct kmm_pgtable *pt, unsigned long addr, unsigned int level)
 {
 	unsigned long entry = pt_root_entry(pt, addr, true);
-	unsigned int l = pt_top();
+	unsigned int l = kmm_pt_top();
 
 	for (;;) {
 		if (!(entry & _PAGE_PRESENT) || pt_is_huge(entry))
@@ -291,7 +172,7 @@ static bool pt_install(struct kmm_pgtable *pt, unsigned long *parent, unsigned l
 	bool done = false;
 
 	spin_lock(&pt->lock);
-	if (level + 1 == pt_top()) {
+	if (level + 1 == kmm_pt_top()) {
 		if (!((unsigned long *)pt->user)[i]) {
 			/* Not with set_pgd(), see above. */
 			WRITE_ONCE(((unsigned long *)pt->user)[i], entry);
@@ -300,7 +181,7 @@ static bool pt_install(struct kmm_pgtable *pt, unsigned long *parent, unsigned l
 			done = true;
 		}
 	} else if (!parent[i]) {
-		f = pt_frame(pt->set, parent);
+		f = kmm_pt_frame(pt->set, parent);
 		pt_lock_table(f);
 		f->prev++;
 		pt_write(&parent[i], level + 1, entry);
@@ -319,19 +200,19 @@ static unsigned long *pt_make(struct kmm_pgtable *pt, unsigned long addr, unsign
 	unsigned long entry;
 	unsigned int l;
 
-	for (l = pt_top(); l > level; l--) {
+	for (l = kmm_pt_top(); l > level; l--) {
 		entry = parent ? READ_ONCE(parent[pt_index(addr, l)]) :
 				 pt_root_entry(pt, addr, true);
 		if (!entry) {
-			table = pt_table_alloc(pt, l - 1, gfp);
+			table = kmm_pt_table_alloc(pt, l - 1, gfp);
 			if (IS_ERR(table))
 				return table;
 			if (pt_install(pt, parent, addr, l - 1, table)) {
 				parent = table;
 				continue;
 			}
-			pt_table_uncount(pt, l - 1);
-			pt_table_free(pt, table);
+			kmm_pt_table_uncount(pt, l - 1);
+			kmm_pt_table_free(pt, table);
 			l++;	/* somebody was faster: look again */
 			continue;
 		}
@@ -414,7 +295,7 @@ KMM_EXPORT_INTERNAL(kmm_pt_get);
  */
 int kmm_pt_prepare(struct kmm_pgtable *pt, unsigned long addr)
 {
-	unsigned long *table = pt_make(pt, addr, KMM_PT_PTE, PT_GFP);
+	unsigned long *table = pt_make(pt, addr, KMM_PT_PTE, KMM_PT_GFP);
 
 	return IS_ERR(table) && PTR_ERR(table) != -EEXIST ? PTR_ERR(table) : 0;
 }
@@ -445,7 +326,7 @@ int kmm_pt_replace(struct kmm_pgtable *pt, unsigned long addr, unsigned long old
 	if (IS_ERR(table))
 		return PTR_ERR(table) == -EEXIST ? -EAGAIN : PTR_ERR(table);
 	slot = &table[pt_index(addr, KMM_PT_PTE)];
-	f = pt_frame(pt->set, table);
+	f = kmm_pt_frame(pt->set, table);
 
 	pt_lock_table(f);
 	cur = READ_ONCE(*slot);
@@ -456,7 +337,7 @@ int kmm_pt_replace(struct kmm_pgtable *pt, unsigned long addr, unsigned long old
 			new |= cur & KMM_PT_AD;
 		/* The hardware may set A or D meanwhile. */
 	} while (!try_cmpxchg(slot, &cur, new));
-	kmm_page_table_check(pt_region(pt->set), addr, cur, new, false);
+	kmm_page_table_check(kmm_pt_region(pt->set), addr, cur, new, false);
 	if (!old != !new) {
 		int one = new ? 1 : -1;
 
@@ -499,14 +380,14 @@ bool kmm_pt_touch(struct kmm_pgtable *pt, unsigned long addr, unsigned long entr
 		slot = &table[pt_index(addr, KMM_PT_PTE)];
 		huge = false;
 	}
-	f = pt_frame(pt->set, table);
+	f = kmm_pt_frame(pt->set, table);
 	pt_lock_table(f);
 	cur = READ_ONCE(*slot);
 	do {
 		done = !((cur ^ entry) & ~KMM_PT_AD);
 	} while (done && !try_cmpxchg(slot, &cur, cur | bits));
 	if (done)
-		kmm_page_table_check(pt_region(pt->set), addr, cur, cur | bits, huge);
+		kmm_page_table_check(kmm_pt_region(pt->set), addr, cur, cur | bits, huge);
 	pt_unlock_table(f);
 	return done;
 }
@@ -539,7 +420,7 @@ unsigned long kmm_pt_test_and_clear(struct kmm_pgtable *pt, unsigned long addr,
 		table = pt_table_of(cur);
 		slot = &table[pt_index(addr, KMM_PT_PTE)];
 	}
-	f = pt_frame(pt->set, table);
+	f = kmm_pt_frame(pt->set, table);
 	pt_lock_table(f);
 	cur = READ_ONCE(*slot);
 	/* None has nothing to clear; nor has a table that took a huge leaf's place. */
@@ -567,10 +448,10 @@ int kmm_pt_map_huge(struct kmm_pgtable *pt, unsigned long addr, struct page *pag
 	struct kmm_frame *f;
 
 	entry = kmm_pt_make_entry(page, __pgprot(pgprot_val(prot) | KMM_PT_HUGE));
-	table = pt_make(pt, addr, KMM_PT_PMD, PT_GFP);
+	table = pt_make(pt, addr, KMM_PT_PMD, KMM_PT_GFP);
 	if (IS_ERR(table))
 		return PTR_ERR(table);
-	f = pt_frame(pt->set, table);
+	f = kmm_pt_frame(pt->set, table);
 	spin_lock(&pt->lock);
 	pt_lock_table(f);
 	if (table[pt_index(addr, KMM_PT_PMD)]) {
@@ -579,7 +460,7 @@ int kmm_pt_map_huge(struct kmm_pgtable *pt, unsigned long addr, struct page *pag
 		return -EEXIST;
 	}
 	pt_write(&table[pt_index(addr, KMM_PT_PMD)], KMM_PT_PMD, entry);
-	kmm_page_table_check(pt_region(pt->set), addr, 0, entry, true);
+	kmm_page_table_check(kmm_pt_region(pt->set), addr, 0, entry, true);
 	f->prev++;
 	atomic_long_add(PT_ENTRIES, &pt->resident);
 	pt_unlock_table(f);
@@ -613,11 +494,11 @@ int kmm_pt_split_huge(struct kmm_pgtable *pt, unsigned long addr)
 
 	if (!pmds || !pt_is_huge(READ_ONCE(pmds[pt_index(addr, KMM_PT_PMD)])))
 		return 0;
-	table = pt_table_alloc(pt, KMM_PT_PTE, PT_GFP);
+	table = kmm_pt_table_alloc(pt, KMM_PT_PTE, KMM_PT_GFP);
 	if (IS_ERR(table))
 		return PTR_ERR(table);
 	slot = &pmds[pt_index(addr, KMM_PT_PMD)];
-	f = pt_frame(pt->set, pmds);
+	f = kmm_pt_frame(pt->set, pmds);
 
 	/* A fault that finds nothing while it is out waits for pt->lock to add a table. */
 	spin_lock(&pt->lock);
@@ -626,8 +507,8 @@ int kmm_pt_split_huge(struct kmm_pgtable *pt, unsigned long addr)
 	if (!pt_is_huge(huge)) {
 		pt_unlock_table(f);
 		spin_unlock(&pt->lock);
-		pt_table_uncount(pt, KMM_PT_PTE);
-		pt_table_free(pt, table);
+		kmm_pt_table_uncount(pt, KMM_PT_PTE);
+		kmm_pt_table_free(pt, table);
 		return 0;
 	}
 	/* Never both in the TLB: out, flush, in. */
@@ -636,7 +517,7 @@ int kmm_pt_split_huge(struct kmm_pgtable *pt, unsigned long addr)
 	kmm_pt_flush(pt, PT_ENTRIES);
 	for (i = 0; i < PT_ENTRIES; i++)
 		table[i] = pt_huge_part(huge, i);
-	pt_frame(pt->set, table)->prev = PT_ENTRIES;
+	kmm_pt_frame(pt->set, table)->prev = PT_ENTRIES;
 	pt_lock_table(f);
 	pt_write(slot, KMM_PT_PMD, __pa(table) | _PAGE_TABLE);
 	pt_unlock_table(f);
@@ -674,7 +555,7 @@ static inline unsigned long pt_range_addr(const struct pt_range *r, unsigned int
 /* Behind the part of @level that @addr is in; never past @end. */
 static unsigned long pt_next(unsigned long addr, unsigned long end, unsigned int level)
 {
-	unsigned long next = (addr | ((1UL << pt_shift(level)) - 1)) + 1;
+	unsigned long next = (addr | ((1UL << kmm_pt_shift(level)) - 1)) + 1;
 
 	return next && next < end ? next : end;
 }
@@ -686,9 +567,9 @@ static bool pt_range_next(struct kmm_pgtable *pt, struct pt_range *r)
 		unsigned long addr = r->addr;
 		unsigned long entry = pt_root_entry(pt, addr, true);
 		unsigned long *table = NULL;
-		unsigned int l = pt_top();
+		unsigned int l = kmm_pt_top();
 
-		while (l > KMM_PT_PTE && entry && !(l < pt_top() && pt_is_huge(entry))) {
+		while (l > KMM_PT_PTE && entry && !(l < kmm_pt_top() && pt_is_huge(entry))) {
 			table = pt_table_of(entry);
 			l--;
 			if (l == KMM_PT_PTE)
@@ -734,7 +615,7 @@ void kmm_pt_protect(struct kmm_pgtable *pt, unsigned long start, unsigned long e
 	unsigned long nr = 0;
 
 	while (pt_range_next(pt, &r)) {
-		struct kmm_frame *f = pt_frame(pt->set, r.table);
+		struct kmm_frame *f = kmm_pt_frame(pt->set, r.table);
 		unsigned int i;
 
 		pt_lock_table(f);
@@ -746,7 +627,7 @@ void kmm_pt_protect(struct kmm_pgtable *pt, unsigned long start, unsigned long e
 			do {
 				new = kmm_pt_modify(cur, cur & _PAGE_RW ? prot : ro, r.huge);
 			} while (!try_cmpxchg(&r.table[i], &cur, new));
-			kmm_page_table_check(pt_region(pt->set), pt_range_addr(&r, i), cur, new,
+			kmm_page_table_check(kmm_pt_region(pt->set), pt_range_addr(&r, i), cur, new,
 					     r.huge);
 			nr += r.huge ? PT_ENTRIES : 1;
 		}
@@ -822,7 +703,7 @@ long kmm_pt_clone_range(struct kmm_pgtable *dst, struct kmm_pgtable *src, unsign
 	long total = 0;
 
 	while (pt_range_next(src, &r)) {
-		struct kmm_frame *f = pt_frame(src->set, r.table);
+		struct kmm_frame *f = kmm_pt_frame(src->set, r.table);
 		unsigned long *to;
 		unsigned int nr;
 		int err;
@@ -840,13 +721,13 @@ long kmm_pt_clone_range(struct kmm_pgtable *dst, struct kmm_pgtable *src, unsign
 		}
 		if (!f->prev)
 			continue;
-		to = pt_make(dst, (r.addr - 1) & PMD_MASK, KMM_PT_PTE, PT_GFP);
+		to = pt_make(dst, (r.addr - 1) & PMD_MASK, KMM_PT_PTE, KMM_PT_GFP);
 		if (IS_ERR(to))
 			return PTR_ERR(to);
 		pt_lock_table(f);
-		nr = pt_clone_table(pt_region(src->set), to, &r);
+		nr = pt_clone_table(kmm_pt_region(src->set), to, &r);
 		pt_unlock_table(f);
-		pt_frame(dst->set, to)->prev += nr;
+		kmm_pt_frame(dst->set, to)->prev += nr;
 		atomic_long_add(nr, &dst->resident);
 		total += nr;
 		cond_resched();
@@ -882,7 +763,7 @@ KMM_EXPORT_INTERNAL(kmm_pt_gather_init);
 static void pt_gather_link(struct kmm_pt_gather *g, u32 *list, struct kmm_frame *f)
 {
 	f->prev = *list;
-	*list = kmm_region_index(pt_region(g->pt->set), f);
+	*list = kmm_region_index(kmm_pt_region(g->pt->set), f);
 }
 
 /**
@@ -894,7 +775,8 @@ static void pt_gather_link(struct kmm_pt_gather *g, u32 *list, struct kmm_frame 
  */
 void kmm_pt_gather_page(struct kmm_pt_gather *g, struct page *page)
 {
-	pt_gather_link(g, &g->pages, kmm_region_frame(pt_region(g->pt->set), page_to_pfn(page)));
+	pt_gather_link(g, &g->pages,
+		       kmm_region_frame(kmm_pt_region(g->pt->set), page_to_pfn(page)));
 }
 KMM_EXPORT_INTERNAL(kmm_pt_gather_page);
 
@@ -914,8 +796,8 @@ static __always_inline unsigned int pt_zap_leaves(struct kmm_pt_gather *g,
 		nr++;
 		/* Counted before the drop function may let a share go. */
 		if (check)
-			__kmm_page_table_check(pt_region(g->pt->set), pt_range_addr(r, i), entry, 0,
-					       r->huge);
+			__kmm_page_table_check(kmm_pt_region(g->pt->set), pt_range_addr(r, i),
+					       entry, 0, r->huge);
 		if (g->drop)
 			g->drop(g, r->huge ? addr : addr + i * PAGE_SIZE, entry,
 				kmm_pt_entry_page(entry, r->huge), nr_pages);
@@ -945,7 +827,7 @@ void kmm_pt_zap(struct kmm_pt_gather *g, unsigned long start, unsigned long end)
 	struct kmm_pgtable *pt = g->pt;
 
 	while (pt_range_next(pt, &r)) {
-		struct kmm_frame *f = pt_frame(pt->set, r.table);
+		struct kmm_frame *f = kmm_pt_frame(pt->set, r.table);
 		unsigned int nr_pages = r.huge ? PT_ENTRIES : 1;
 		unsigned int nr;
 
@@ -974,7 +856,7 @@ static void pt_unhook(struct kmm_pt_gather *g, unsigned long *parent, unsigned i
 		WRITE_ONCE(((unsigned long *)pt->user)[i], 0);
 		return;
 	}
-	f = pt_frame(pt->set, parent);
+	f = kmm_pt_frame(pt->set, parent);
 	pt_lock_table(f);
 	pt_write(&parent[i], level, 0);
 	f->prev--;
@@ -990,8 +872,8 @@ static bool pt_prune_below(struct kmm_pt_gather *g, unsigned long entry, unsigne
 			   unsigned long base, unsigned long start, unsigned long end)
 {
 	unsigned long *table = pt_table_of(entry);
-	struct kmm_frame *f = pt_frame(g->pt->set, table);
-	unsigned long size = 1UL << pt_shift(level), addr;
+	struct kmm_frame *f = kmm_pt_frame(g->pt->set, table);
+	unsigned long size = 1UL << kmm_pt_shift(level), addr;
 	unsigned int first, last, i;
 
 	level--;	/* of @table */
@@ -1001,13 +883,13 @@ static bool pt_prune_below(struct kmm_pt_gather *g, unsigned long entry, unsigne
 		for (i = first; i <= last; i++) {
 			unsigned long e = READ_ONCE(table[i]);
 
-			addr = base + ((unsigned long)i << pt_shift(level));
+			addr = base + ((unsigned long)i << kmm_pt_shift(level));
 			if (!e || pt_is_huge(e) ||
 			    !pt_prune_below(g, e, level, addr, start, end))
 				continue;
 			pt_unhook(g, table, i, level);
-			pt_gather_link(g, &g->tables, pt_frame(g->pt->set, pt_table_of(e)));
-			pt_table_uncount(g->pt, level - 1);
+			pt_gather_link(g, &g->tables, kmm_pt_frame(g->pt->set, pt_table_of(e)));
+			kmm_pt_table_uncount(g->pt, level - 1);
 		}
 	}
 	return !f->prev && base >= start && base + size <= end;
@@ -1024,8 +906,8 @@ static bool pt_prune_below(struct kmm_pt_gather *g, unsigned long entry, unsigne
  */
 void kmm_pt_prune(struct kmm_pt_gather *g, unsigned long start, unsigned long end)
 {
-	unsigned int top = pt_top();
-	unsigned long size = 1UL << pt_shift(top);
+	unsigned int top = kmm_pt_top();
+	unsigned long size = 1UL << kmm_pt_shift(top);
 	struct kmm_pgtable *pt = g->pt;
 	unsigned int i;
 
@@ -1038,8 +920,8 @@ void kmm_pt_prune(struct kmm_pt_gather *g, unsigned long start, unsigned long en
 		if (!entry || !pt_prune_below(g, entry, top, i * size, start, end))
 			continue;
 		pt_unhook(g, NULL, i, top);
-		pt_gather_link(g, &g->tables, pt_frame(pt->set, pt_table_of(entry)));
-		pt_table_uncount(pt, top - 1);
+		pt_gather_link(g, &g->tables, kmm_pt_frame(pt->set, pt_table_of(entry)));
+		kmm_pt_table_uncount(pt, top - 1);
 	}
 	spin_unlock(&pt->lock);
 }
@@ -1047,7 +929,7 @@ KMM_EXPORT_INTERNAL(kmm_pt_prune);
 
 static void pt_gather_free_pages(struct kmm_pt_gather *g)
 {
-	struct kmm_region *r = pt_region(g->pt->set);
+	struct kmm_region *r = kmm_pt_region(g->pt->set);
 	struct kmm_buddy *b = g->pt->set->buddy;
 	struct page *pages[PT_FREE_BATCH];
 	unsigned int nr = 0;
@@ -1077,7 +959,7 @@ static void pt_gather_free_pages(struct kmm_pt_gather *g)
  */
 void kmm_pt_gather_finish(struct kmm_pt_gather *g)
 {
-	struct kmm_region *r = pt_region(g->pt->set);
+	struct kmm_region *r = kmm_pt_region(g->pt->set);
 	u32 index;
 
 	if (g->nr_flush || g->tables != KMM_LIST_END)
@@ -1087,7 +969,7 @@ void kmm_pt_gather_finish(struct kmm_pt_gather *g)
 	while (g->tables != KMM_LIST_END) {
 		index = g->tables;
 		g->tables = r->frames[index].prev;
-		pt_table_free(g->pt, page_address(kmm_region_page(r, index)));
+		kmm_pt_table_free(g->pt, page_address(kmm_region_page(r, index)));
 	}
 }
 KMM_EXPORT_INTERNAL(kmm_pt_gather_finish);
@@ -1144,7 +1026,7 @@ void kmm_pt_walk(struct kmm_pgtable *pt, unsigned long addr, bool user_view,
 		 struct kmm_pt_path *path)
 {
 	unsigned long entry = pt_root_entry(pt, addr, user_view);
-	unsigned int l = pt_top();
+	unsigned int l = kmm_pt_top();
 
 	*path = (struct kmm_pt_path) { .levels = l + 1 };
 	for (;;) {
@@ -1152,8 +1034,8 @@ void kmm_pt_walk(struct kmm_pgtable *pt, unsigned long addr, bool user_view,
 		path->entry[path->depth++] = entry;
 		if (!(entry & _PAGE_PRESENT))
 			return;
-		if (l == KMM_PT_PTE || (l < pt_top() && pt_is_huge(entry))) {
-			path->leaf_shift = pt_shift(l);
+		if (l == KMM_PT_PTE || (l < kmm_pt_top() && pt_is_huge(entry))) {
+			path->leaf_shift = kmm_pt_shift(l);
 			return;
 		}
 		entry = READ_ONCE(pt_table_of(entry)[pt_index(addr, --l)]);
@@ -1187,7 +1069,7 @@ static unsigned long pt_effective(unsigned long above, unsigned long entry)
 static int pt_visit_table(const struct pt_visit *v, const unsigned long *table,
 			  unsigned int level, unsigned long base, unsigned long above)
 {
-	unsigned long size = 1UL << pt_shift(level);
+	unsigned long size = 1UL << kmm_pt_shift(level);
 	unsigned int i;
 	int err = 0;
 
@@ -1199,8 +1081,8 @@ static int pt_visit_table(const struct pt_visit *v, const unsigned long *table,
 		if (addr >= v->end)
 			break;
 		eff = pt_effective(above, entry);
-		if (level == KMM_PT_PTE || (level < pt_top() && pt_is_huge(entry)))
-			err = v->leaf(v->ctx, addr, pt_shift(level), entry, eff);
+		if (level == KMM_PT_PTE || (level < kmm_pt_top() && pt_is_huge(entry)))
+			err = v->leaf(v->ctx, addr, kmm_pt_shift(level), entry, eff);
 		else
 			err = pt_visit_table(v, pt_table_of(entry), level - 1, addr, eff);
 	}
@@ -1226,7 +1108,7 @@ int kmm_pt_for_each(struct kmm_pgtable *pt, bool user_view, unsigned long start,
 {
 	struct pt_visit v = { .leaf = leaf, .ctx = ctx, .start = start, .end = end };
 	const unsigned long *root = (const unsigned long *)(user_view ? pt->user : pt->full);
-	unsigned long size = 1UL << pt_shift(pt_top());
+	unsigned long size = 1UL << kmm_pt_shift(kmm_pt_top());
 	unsigned int i;
 	int err = 0;
 
@@ -1235,119 +1117,9 @@ int kmm_pt_for_each(struct kmm_pgtable *pt, bool user_view, unsigned long start,
 		unsigned long entry = READ_ONCE(root[i]);
 
 		if (entry && i * size < end && (i + 1) * size > start)
-			err = pt_visit_table(&v, pt_table_of(entry), pt_top() - 1, i * size,
+			err = pt_visit_table(&v, pt_table_of(entry), kmm_pt_top() - 1, i * size,
 					     pt_effective(PT_RIGHTS, entry));
 	}
 	return err;
 }
 KMM_EXPORT_INTERNAL(kmm_pt_for_each);
-
-/* === Trees === */
-
-/**
- * kmm_pgtables_init() - What the trees of an instance share.
- * @set: caller's memory
- * @b: where tables will come from
- *
- * Context: task.
- */
-void kmm_pgtables_init(struct kmm_pgtables *set, struct kmm_buddy *b)
-{
-	memset(set, 0, sizeof(*set));
-	set->buddy = b;
-	spin_lock_init(&set->lock);
-	set->zeroed = KMM_LIST_END;
-}
-KMM_EXPORT_INTERNAL(kmm_pgtables_init);
-
-/**
- * kmm_pgtables_shrink() - Give the zeroed tables back.
- * @set: set
- *
- * Context: any; a shrinker of reclaim. Return: how many.
- */
-unsigned long kmm_pgtables_shrink(struct kmm_pgtables *set)
-{
-	unsigned long *table, nr = 0;
-
-	for (; (table = pt_zeroed_get(set)); nr++)
-		kmm_buddy_free(set->buddy, virt_to_page(table), 0);
-	return nr;
-}
-KMM_EXPORT_INTERNAL(kmm_pgtables_shrink);
-
-/**
- * kmm_pgtables_fini() - The end; all trees are destroyed.
- * @set: set
- *
- * Context: task.
- */
-void kmm_pgtables_fini(struct kmm_pgtables *set)
-{
-	unsigned int row;
-
-	for (row = 0; row < KMM_PT_LEVELS; row++)
-		kmm_assert(!atomic_long_read(&set->nr[row]));
-	kmm_pgtables_shrink(set);
-}
-KMM_EXPORT_INTERNAL(kmm_pgtables_fini);
-
-/**
- * kmm_pgtable_create() - A tree without a leaf.
- * @pt: caller's memory
- * @set: what it shares
- * @a: pays for the tables; the caller keeps it alive; or NULL
- *
- * Context: task, may sleep. Return: 0; -EDQUOT; -ENOMEM.
- */
-int kmm_pgtable_create(struct kmm_pgtable *pt, struct kmm_pgtables *set, struct kmm_account *a)
-{
-	int err;
-
-	memset(pt, 0, sizeof(*pt));
-	pt->set = set;
-	pt->account = a;
-	spin_lock_init(&pt->lock);
-	err = a ? kmm_account_try_charge(a, KMM_RES_FRAMES, 2) : 0;
-	if (err)
-		return err;
-	pt->root = kmm_should_fail() ? NULL : kmm_buddy_alloc(set->buddy, PT_GFP | __GFP_ZERO, 1);
-	if (!pt->root) {
-		if (a)
-			kmm_account_uncharge(a, KMM_RES_FRAMES, 2);
-		return -ENOMEM;
-	}
-	pt->full = page_address(pt->root);
-	pt->user = page_address(pt->root + 1);
-	/* Bit 12 of CR3 is PTI's. A block of order 1 is aligned to its size. */
-	kmm_assert(!(__pa(pt->full) & PAGE_SIZE));
-	atomic_long_inc(&pt->nr[KMM_PT_PGD]);
-	atomic_long_inc(&set->nr[KMM_PT_PGD]);
-	return 0;
-}
-KMM_EXPORT_INTERNAL(kmm_pgtable_create);
-
-/**
- * kmm_pgtable_destroy() - Free a tree and its tables.
- * @pt: tree; its leaves are zapped, nobody uses it any more
- *
- * Context: task, may sleep.
- */
-void kmm_pgtable_destroy(struct kmm_pgtable *pt)
-{
-	struct kmm_pt_gather g;
-	unsigned int row;
-
-	kmm_pt_gather_init(&g, pt, NULL, NULL);
-	kmm_pt_prune(&g, 0, 1UL << (pt_shift(pt_top()) + 8));
-	kmm_pt_gather_finish(&g);
-	pt_table_uncount(pt, pt_top());
-	for (row = 0; row < KMM_PT_LEVELS; row++)
-		kmm_assert(!atomic_long_read(&pt->nr[row]));
-	kmm_assert(!atomic_long_read(&pt->resident));
-	if (pt->account)
-		kmm_account_uncharge(pt->account, KMM_RES_FRAMES, 2);
-	kmm_buddy_free(pt->set->buddy, pt->root, 1);
-	pt->root = NULL;
-}
-KMM_EXPORT_INTERNAL(kmm_pgtable_destroy);

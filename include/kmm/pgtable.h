@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Page tables: our own trees, and entries of the kernel window. See vm/{pgtable,window}.c. */
+/* Page tables: our own trees, and entries of the kernel window. See vm/pgtable*.c, vm/window.c. */
 #ifndef _KMM_PGTABLE_H
 #define _KMM_PGTABLE_H
 
