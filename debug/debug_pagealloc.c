@@ -175,7 +175,8 @@ unsigned int kmm_debug_guardpage_minorder(void)
 /**
  * kmm_debug_pagealloc_init() - Turn the key on, if the parameter says so.
  *
- * A debug_guardpage_minorder that cannot be is 0, with the kernel's words.
+ * A debug_guardpage_minorder that cannot be is 0, with the kernel's words; without debug_pagealloc
+ * it is 0, too: the parameter reads as what is in effect.
  *
  * Context: once, at load, before the buddy and the window; may sleep.
  */
@@ -183,6 +184,10 @@ void kmm_debug_pagealloc_init(void)
 {
 	if (guardpage_minorder > KMM_GUARD_MINORDER_MAX) {
 		pr_err("Bad debug_guardpage_minorder value\n");
+		guardpage_minorder = 0;
+	}
+	if (guardpage_minorder && !debug_pagealloc) {
+		pr_warn("debug_guardpage_minorder has no effect without debug_pagealloc\n");
 		guardpage_minorder = 0;
 	}
 	if (kmm_debug_guardpage_minorder())

@@ -406,13 +406,11 @@ static ssize_t inject_nth_write(struct file *file, const char __user *buf, size_
 static ssize_t inject_nth_read(struct file *file, char __user *buf, size_t count, loff_t *ppos)
 {
 	struct inject_nth *n = file->private_data;
-	loff_t start = 0;
 	char text[24];
-	int len;
+	int len = scnprintf(text, sizeof(text), "%lu\n", READ_ONCE(n->left));
 
-	/* each read tells, as from /proc: there is no position */
-	len = scnprintf(text, sizeof(text), "%lu\n", READ_ONCE(n->left));
-	return simple_read_from_buffer(buf, count, &start, text, len);
+	/* as /proc/PID/fail-nth: who asks again begins at 0 */
+	return simple_read_from_buffer(buf, count, ppos, text, len);
 }
 
 static const struct file_operations inject_nth_fops = {
@@ -421,7 +419,7 @@ static const struct file_operations inject_nth_fops = {
 	.release = inject_nth_release,
 	.read = inject_nth_read,
 	.write = inject_nth_write,
-	.llseek = noop_llseek,
+	.llseek = default_llseek,
 };
 
 static int inject_pids_show(struct seq_file *m, void *unused)

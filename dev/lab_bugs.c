@@ -56,6 +56,9 @@
 
 #include "lab.h"
 
+/* What page-double-free tells of states. */
+static_assert(KMM_FRAME_QUARANTINED == 5 && KMM_FRAME_CACHED == 4 && KMM_FRAME_FREE == 3);
+
 #define LAB_SIZE	100
 #define LAB_GFP		(GFP_KERNEL | __GFP_NOWARN)
 
@@ -1061,7 +1064,7 @@ const struct lab_bug lab_bugs[] = {
 		.what = "frees a page twice",
 		.detector = "the tag of each frame",
 		.report = "BUG: KMM: double free in ",
-		.read = "state 4 is quarantined (3 cached, 2 free): it was given back already. The second free is in the stack; the first is known to page_owner.",
+		.read = "state 5 is quarantined (4 cached, 3 free): it was given back already. The second free is in the stack; the first is known to page_owner.",
 		.plant = plant_page_double_free,
 	},
 	{
