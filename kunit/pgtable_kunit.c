@@ -15,6 +15,7 @@
 
 #include <linux/delay.h>
 #include <linux/kthread.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
 
@@ -519,18 +520,21 @@ struct insider {
 
 /*
  * A CPU that has loaded the tree: interrupts off until it leaves, which is some time after the
- * flush has counted it (or after 5 s, when none does).
+ * flush has counted it (or after 5 s, when none does). Not by mdelay(): how long that takes on the
+ * second CPU of a VM on a busy machine is a matter of luck.
  */
 static void stay_inside(void *arg)
 {
 	struct insider *in = arg;
-	unsigned int ms = 5000;
+	u64 start = ktime_get_ns();
 
 	cpumask_set_cpu(smp_processor_id(), &in->pt->active);
 	atomic_set(&in->inside, 1);
-	while (!atomic64_read(in->ipis) && --ms)
-		mdelay(1);
-	mdelay(20);
+	while (!atomic64_read(in->ipis) && ktime_get_ns() - start < 5 * NSEC_PER_SEC)
+		cpu_relax();
+	start = ktime_get_ns();
+	while (ktime_get_ns() - start < 20 * NSEC_PER_MSEC)
+		cpu_relax();
 	atomic_set(&in->left, 1);
 	cpumask_clear_cpu(smp_processor_id(), &in->pt->active);
 }
@@ -548,12 +552,13 @@ static void a_flush_waits_for_who_is_inside(struct kunit *test)
 	in.ipis = &t->tables.tlb.ipis;
 	kmm_stay_on_cpu(0);
 	other = cpumask_next(0, cpu_online_mask);
+	/* Who takes this CPU may wait for the other one (a static key does), until it has left. */
 	preempt_disable();
 	smp_call_function_single(other, stay_inside, &in, 0);
-	preempt_enable();
 	while (!atomic_read(&in.inside))
 		cpu_relax();
 	kmm_pt_flush(in.pt, 1);
+	preempt_enable();
 	KUNIT_EXPECT_EQ(test, atomic_read(&in.left), 1);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&t->tables.tlb.ipis), 1);
 	/* nobody is inside: nobody is asked */
