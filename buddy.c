@@ -867,9 +867,9 @@ static __always_inline void kmm_free_fast(struct kmm_buddy *b, struct page *page
 		kmm_hook_page_free_short(b->region, f, stack);
 	}
 	if (unlikely(low ? kmm_page_pinned_low(page, order) : kmm_page_pinned(page, order)))
-		return kmm_free_slow(b, page, order, kmm_depot_slot());
+		return kmm_free_pinned(b, page, order, _RET_IP_);
 	if (unlikely(!kmm_pcp_push(b, page, f, order, low)))
-		kmm_free_slow(b, page, order, kmm_depot_slot());
+		kmm_free_prepared(b, page, order, kmm_depot_slot(), f);
 }
 
 static noinline void kmm_free_high(struct kmm_buddy *b, struct page *page, unsigned int order)

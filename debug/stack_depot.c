@@ -341,10 +341,7 @@ KMM_EXPORT_INTERNAL(kmm_depot_save_at);
  */
 noinline u32 kmm_depot_save_here(struct kmm_depot *d)
 {
-	u32 handle = kmm_depot_save_caller(d);
-
-	barrier();	/* no tail call: its frame is the one that is looked for */
-	return handle;
+	return kmm_depot_save_caller(d);
 }
 KMM_EXPORT_INTERNAL(kmm_depot_save_here);
 
