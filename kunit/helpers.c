@@ -20,6 +20,10 @@
  *
  * Contexts. kmm_run_in() runs a function with interrupts off, in a softirq (a tasklet) or
  * in a hard interrupt (irq_work, which raises one on its own CPU), and waits for the end.
+ *
+ * Stacks. kmm_walk() calls a function at the end of a chain of calls whose frames have four
+ * shapes: small, large, of no fixed size (found by the frame pointer), and with a pointer into
+ * itself in a register.
  */
 
 #include <linux/cpumask.h>
@@ -647,6 +651,88 @@ void kmm_run_in(enum kmm_context context, void (*fn)(void *arg), void *arg)
 	default:
 		fn(arg);
 	}
+}
+
+struct kmm_walk {
+	u64 path;
+	unsigned int left;
+	void (*end)(void *arg);
+	void *arg;
+};
+
+static void walk_on(struct kmm_walk *w);
+
+static noinline void walk_small(struct kmm_walk *w)
+{
+	walk_on(w);
+	barrier();	/* no tail call */
+}
+
+static noinline void walk_large(struct kmm_walk *w)
+{
+	unsigned long space[12];
+
+	OPTIMIZER_HIDE_VAR(w);
+	memset(space, 0x5a, sizeof(space));
+	walk_on(w);
+	/* keep it */
+	asm volatile("" : : "r" (space) : "memory");
+}
+
+static noinline void walk_alloca(struct kmm_walk *w)
+{
+	unsigned long size = 16 + (w->path & 0x30);
+	char *space = __builtin_alloca(size);
+
+	OPTIMIZER_HIDE_VAR(space);
+	space[0] = 1;
+	walk_on(w);
+	asm volatile("" : : "r" (space) : "memory");
+}
+
+/* A pointer into its own frame that lives across the call, perhaps in the same register. */
+static noinline void walk_pointer(struct kmm_walk *w)
+{
+	struct kmm_walk copy = *w, *p = &copy;
+
+	OPTIMIZER_HIDE_VAR(p);
+	walk_on(p);
+	/* it lives */
+	*w = *p;
+}
+
+static noinline void walk_on(struct kmm_walk *w)
+{
+	unsigned int next = w->path & 3;
+
+	if (!w->left) {
+		w->end(w->arg);
+		barrier();
+		return;
+	}
+	w->left--;
+	w->path >>= 2;
+	switch (next) {
+	case 0:
+		walk_small(w);
+		break;
+	case 1:
+		walk_large(w);
+		break;
+	case 2:
+		walk_alloca(w);
+		break;
+	default:
+		walk_pointer(w);
+	}
+	barrier();
+}
+
+void kmm_walk(u64 path, unsigned int len, void (*end)(void *arg), void *arg)
+{
+	struct kmm_walk w = { .path = path, .left = len, .end = end, .arg = arg };
+
+	walk_on(&w);
 }
 
 void kmm_stay_on_cpu(unsigned int cpu)

@@ -188,6 +188,10 @@ void kmm_expect_end(void);
 enum kmm_context { KMM_TASK, KMM_IRQS_OFF, KMM_SOFTIRQ, KMM_HARDIRQ, KMM_NR_CONTEXTS };
 extern const char * const kmm_context_names[KMM_NR_CONTEXTS];
 void kmm_run_in(enum kmm_context context, void (*fn)(void *arg), void *arg);
+
+/* Call @end(@arg) at the end of @len calls; two bits of @path a call: of which shape it is. */
+void kmm_walk(u64 path, unsigned int len, void (*end)(void *arg), void *arg);
+
 void kmm_stay_on_cpu(unsigned int cpu);
 void kmm_go_anywhere(void);
 

@@ -254,25 +254,20 @@ static void racing_saves_make_one_record(struct kunit *test)
 /* === Real stacks === */
 
 /**
- * struct walk - a chain of calls
+ * struct walks - what is at the end of a walk
  * @d: depot
- * @path: two bits a call: which function comes next
- * @left: calls to make
  * @bad: stacks that were not what stack_trace_save() said
  * @saved: stacks
  */
-struct walk {
+struct walks {
 	struct kmm_depot *d;
-	u64 path;
-	unsigned int left;
 	unsigned long bad;
 	unsigned long saved;
 };
 
-static void walk_on(struct walk *w);
-
-static noinline void walk_end(struct walk *w)
+static void walk_end(void *arg)
 {
+	struct walks *w = arg;
 	unsigned long want[KMM_DEPOT_DEPTH];
 	const unsigned long *ip;
 	unsigned int nr, got;
@@ -286,79 +281,12 @@ static noinline void walk_end(struct walk *w)
 	w->saved++;
 }
 
-static noinline void walk_small(struct walk *w)
-{
-	walk_on(w);
-	barrier();	/* no tail call */
-}
-
-static noinline void walk_large(struct walk *w)
-{
-	unsigned long space[12];
-
-	OPTIMIZER_HIDE_VAR(w);
-	memset(space, 0x5a, sizeof(space));
-	walk_on(w);
-	/* keep it */
-	asm volatile("" : : "r" (space) : "memory");
-}
-
-/* A frame of no fixed size: it is found by its frame pointer. */
-static noinline void walk_alloca(struct walk *w)
-{
-	unsigned long size = 16 + (w->path & 0x30);
-	char *space = __builtin_alloca(size);
-
-	OPTIMIZER_HIDE_VAR(space);
-	space[0] = 1;
-	walk_on(w);
-	asm volatile("" : : "r" (space) : "memory");
-}
-
-/* A pointer into its own frame that lives across the call, perhaps in the same register. */
-static noinline void walk_pointer(struct walk *w)
-{
-	struct walk copy = *w, *p = &copy;
-
-	OPTIMIZER_HIDE_VAR(p);
-	walk_on(p);
-	w->bad = p->bad;
-	w->saved = p->saved;
-}
-
-static noinline void walk_on(struct walk *w)
-{
-	unsigned int next = w->path & 3;
-
-	if (!w->left) {
-		walk_end(w);
-		barrier();
-		return;
-	}
-	w->left--;
-	w->path >>= 2;
-	switch (next) {
-	case 0:
-		walk_small(w);
-		break;
-	case 1:
-		walk_large(w);
-		break;
-	case 2:
-		walk_alloca(w);
-		break;
-	default:
-		walk_pointer(w);
-	}
-	barrier();
-}
-
 static void here_is_what_the_unwinder_says(struct kunit *test)
 {
 	struct kmm_depot *d = begin_depot(test, SZ_4M);
 	struct rnd_state rnd;
 	unsigned long i, n = clamp(kmm_test_nr_ops / 10, 500UL, 20000UL);
-	struct walk w = { .d = d };
+	struct walks w = { .d = d };
 
 	prandom_seed_state(&rnd, kmm_test_seed);
 	for (i = 0; i < n; i++) {
@@ -368,11 +296,8 @@ static void here_is_what_the_unwinder_says(struct kunit *test)
 		/* a few paths often, others once */
 		if (kmm_below(&rnd, 4))
 			path &= 0xf;
-		for (again = 0; again < 3; again++) {
-			w.path = path;
-			w.left = len;
-			walk_on(&w);
-		}
+		for (again = 0; again < 3; again++)
+			kmm_walk(path, len, walk_end, &w);
 		flush_work(&d->grow);
 	}
 	KUNIT_EXPECT_EQ(test, w.bad, 0);
@@ -478,14 +403,10 @@ static void a_stack_can_be_recognised_later(struct kunit *test)
 
 static void walk_in_context(void *arg)
 {
-	struct walk *w = arg;
 	unsigned int i;
 
-	for (i = 0; i < 3; i++) {
-		w->path = 0b0100;
-		w->left = 2;
-		walk_on(w);
-	}
+	for (i = 0; i < 3; i++)
+		kmm_walk(0b0100, 2, walk_end, arg);
 }
 
 static void here_works_in_any_context(struct kunit *test)
@@ -494,7 +415,7 @@ static void here_works_in_any_context(struct kunit *test)
 	enum kmm_context c;
 
 	for (c = 0; c < KMM_NR_CONTEXTS; c++) {
-		struct walk w = { .d = d };
+		struct walks w = { .d = d };
 
 		kmm_run_in(c, walk_in_context, &w);
 		KUNIT_EXPECT_EQ_MSG(test, w.bad, 0, "%s", kmm_context_names[c]);

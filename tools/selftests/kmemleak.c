@@ -4,9 +4,6 @@
  * the second scan, what the slots of KMM_IOC_OPS hold is not reported, the commands are the
  * kernel's.
  */
-#include <libgen.h>
-#include <sys/syscall.h>
-
 #include "kmm_test.h"
 
 #define FILE_LEAKS	"/sys/kernel/debug/kmm/kmemleak"
@@ -78,21 +75,6 @@ static int leaks_or_why(int want)
 	return nr;
 }
 
-static int load_leaky(void)
-{
-	char path[4096];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "%s", getenv("KMM_KO") ?: "kmm.ko");
-	strcat(dirname(path), "/kmm_leaky.ko");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 FIXTURE(leak) {
 	int dev;
 };
@@ -102,7 +84,7 @@ FIXTURE_SETUP(leak)
 	/* a suite that died */
 	if (!access(FILE_PLANT, F_OK))
 		syscall(SYS_delete_module, "kmm_leaky", O_NONBLOCK);
-	ASSERT_EQ(0, load_leaky());
+	ASSERT_EQ(0, insert_module("kmm_leaky.ko", ""));
 	ASSERT_EQ(0, put(PARAM("kmemleak_min_age_ms"), "0"));
 	ASSERT_EQ(0, command("off"));
 	ASSERT_EQ(0, command("clear"));

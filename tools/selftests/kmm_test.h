@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <poll.h>
 #include <pthread.h>
@@ -29,6 +30,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -61,6 +63,23 @@ static inline uint64_t __attribute__((unused)) now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000ULL + t.tv_nsec / 1000000;
+}
+
+/* Load a module: @name beside kmm.ko, or, NULL, that one. 0 or a negative errno. */
+static inline int __attribute__((unused)) insert_module(const char *name, const char *params)
+{
+	const char *ko = getenv("KMM_KO") ?: "kmm.ko", *base = strrchr(ko, '/');
+	char path[PATH_MAX];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "%.*s%s", base ? (int)(base - ko) + 1 : 0, ko,
+		 name ?: base ? base + 1 : ko);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
+	close(fd);
+	return ret;
 }
 
 /*

@@ -7,7 +7,6 @@
  * KMM_KO: path of kmm.ko. KMM_CYCLES: loads and unloads in a row (10).
  */
 #include <dirent.h>
-#include <sys/syscall.h>
 
 #include "kmm_test.h"
 
@@ -18,14 +17,7 @@
 /* 0 or a negative errno. */
 static int load(const char *params)
 {
-	const char *path = getenv("KMM_KO");
-	int fd = open(path ? path : "kmm.ko", O_RDONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
-	close(fd);
-	return ret;
+	return insert_module(NULL, params);
 }
 
 static int unload(void)

@@ -2,8 +2,6 @@
 /* Mappings: of /dev/kmm itself, of objects; fork, mremap, mprotect, the end of an object. */
 #include "kmm_test.h"
 
-#include <sys/syscall.h>
-
 /* mmap of /dev/kmm is a new anonymous shared object, as /dev/zero gives. */
 TEST_F(kmm, anonymous_is_zero_and_new_each_time)
 {

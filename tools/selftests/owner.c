@@ -3,10 +3,8 @@
  * page_owner: what debugfs tells of who has which frame, switching, and what hostile users can
  * make of it. run.sh loads the module with page_owner=1 for this suite.
  */
-#include <limits.h>
 #include <regex.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include "kmm_test.h"
 
@@ -377,15 +375,8 @@ static long unwound(void)
 /* Stacks are recognised by what code does with the stack pointer; the code of a module may go. */
 TEST_F(owner, when_a_module_goes_stacks_are_unwound_again)
 {
-	const char *ko = getenv("KMM_KO"), *name = strrchr(ko ?: "", '/');
 	long before = 0, after = 1;
-	char path[PATH_MAX];
-	int fd;
 
-	ASSERT_NE(NULL, name);
-	snprintf(path, sizeof(path), "%.*s/kmm_importer.ko", (int)(name - ko), ko);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	ASSERT_LE(0, fd);
 	/* others may come with a new stack */
 	for (int i = 0; i < 20 && before != after; i++) {
 		before = unwound();
@@ -394,8 +385,7 @@ TEST_F(owner, when_a_module_goes_stacks_are_unwound_again)
 	}
 	ASSERT_EQ(before, after);
 	syscall(SYS_delete_module, "kmm_importer", O_NONBLOCK);
-	ASSERT_EQ(0, syscall(SYS_finit_module, fd, "", 0)) TH_LOG("%s", strerror(errno));
-	close(fd);
+	ASSERT_EQ(0, insert_module("kmm_importer.ko", ""));
 	ASSERT_EQ(0, take_object(self->dev));
 	before = unwound();
 	ASSERT_EQ(0, syscall(SYS_delete_module, "kmm_importer", O_NONBLOCK));

@@ -7,7 +7,6 @@
 #include <grp.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
-#include <sys/syscall.h>
 #include <linux/futex.h>
 
 #include "kmm_test.h"
