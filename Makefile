@@ -73,7 +73,7 @@ demo:					## the tour: set up this machine, boot the VM, load kmm, look around
 # What a fresh machine lacks: Debian's packages, then the test kernels (25 minutes, once).
 ready = tools/vm/setup && for k in base debug stock; do tools/vm/kernel $$k >/dev/null || exit 1; done
 
-check:					## everything: static checks, harness, VMs of three kernels (13 minutes without KVM, then 11)
+check:					## everything: static checks, harness, VMs of three kernels (11 minutes without KVM, then 10)
 	@$(ready)
 	@tools/checks/run check
 
